@@ -1,0 +1,335 @@
+// Every failure has a row here, and the row decides whose fault it is, the HTTP status before and after anything may
+// have reached the upstream, the JSON-RPC code, and what the operator can do. Adding a failure = adding a row.
+//
+// After a request may have reached the upstream the status is 200 with a JSON-RPC error inside: balancers replay 5xx,
+// and a tool must not run twice. The upstream's fault is never a 4xx: a 4xx on an opening request makes clients give
+// up on this transport for good.
+
+export type Side = 'downstream' | 'gateway' | 'upstream';
+
+export interface ErrorRow {
+  readonly side: Side;
+  /** HTTP status while no byte of the request can have reached the upstream. */
+  readonly before: number;
+  /** HTTP status once it may have; absent where the failure cannot happen that late. */
+  readonly after?: 200;
+  readonly rpc: number;
+  /** One sentence for the operator. */
+  readonly remedy: string;
+}
+
+const PARSE = -32700;
+const INVALID = -32600;
+const NO_METHOD = -32601;
+const INTERNAL = -32603;
+
+export const ERRORS = {
+  // The client's request
+  parse_error: { side: 'downstream', before: 400, rpc: PARSE, remedy: 'send one JSON-RPC message as valid UTF-8 JSON' },
+  invalid_request: {
+    side: 'downstream',
+    before: 400,
+    rpc: INVALID,
+    remedy: 'send a JSON-RPC 2.0 message: the text says what is wrong with this one',
+  },
+  unsupported_version: {
+    side: 'downstream',
+    before: 400,
+    rpc: -32022,
+    remedy: 'use one of the revisions in data.supported',
+  },
+  session_required: {
+    side: 'downstream',
+    before: 400,
+    rpc: INVALID,
+    remedy: 'send initialize first and repeat the Mcp-Session-Id it returns',
+  },
+  session_unknown: {
+    side: 'downstream',
+    before: 404,
+    rpc: INVALID,
+    remedy: 'send initialize again, without a session id',
+  },
+  origin_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the page’s origin to allowedOrigins' },
+  host_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the name to allowedHosts' },
+  host_invalid: {
+    side: 'downstream',
+    before: 400,
+    rpc: INVALID,
+    remedy: 'send exactly one Host header, and a target that agrees with it',
+  },
+  path_unknown: {
+    side: 'downstream',
+    before: 404,
+    rpc: INVALID,
+    remedy: 'use the path of an upstream; the default is /mcp',
+  },
+  method_not_allowed: {
+    side: 'downstream',
+    before: 405,
+    rpc: INVALID,
+    remedy: 'use one of the methods in the Allow header',
+  },
+  not_acceptable: {
+    side: 'downstream',
+    before: 406,
+    rpc: INVALID,
+    remedy: 'accept application/json or text/event-stream',
+  },
+  body_timeout: { side: 'downstream', before: 408, rpc: INVALID, remedy: 'send the body within timeouts.clientBody' },
+  body_too_large: { side: 'downstream', before: 413, rpc: INVALID, remedy: 'send less, or raise limits.bodyBytes' },
+  unsupported_media_type: {
+    side: 'downstream',
+    before: 415,
+    rpc: INVALID,
+    remedy: 'send Content-Type: application/json',
+  },
+  headers_too_large: { side: 'downstream', before: 431, rpc: INVALID, remedy: 'send fewer or shorter headers' },
+  method_not_found: {
+    side: 'downstream',
+    before: 200,
+    after: 200,
+    rpc: NO_METHOD,
+    remedy: 'this method is not served in this mode',
+  },
+
+  // Our own limits and state
+  internal_error: {
+    side: 'gateway',
+    before: 500,
+    after: 200,
+    rpc: INTERNAL,
+    remedy: 'a bug of the gateway; the log has the stack',
+  },
+  draining: {
+    side: 'gateway',
+    before: 503,
+    after: 200,
+    rpc: INTERNAL,
+    remedy: 'the gateway is shutting down; ask another replica',
+  },
+  in_flight_limit: { side: 'gateway', before: 503, rpc: INTERNAL, remedy: 'try again later, or raise limits.inFlight' },
+  sessions_limit: {
+    side: 'gateway',
+    before: 503,
+    rpc: INTERNAL,
+    remedy: 'try again later, or raise limits.sessions or links.maxDedicated',
+  },
+  queue_full: {
+    side: 'gateway',
+    before: 503,
+    rpc: INTERNAL,
+    remedy: 'try again later, or raise links.max or links.maxQueue',
+  },
+  queue_timeout: {
+    side: 'gateway',
+    before: 503,
+    rpc: INTERNAL,
+    remedy: 'every link stayed busy for links.queueTimeout: raise links.max',
+  },
+  slow_reader: {
+    side: 'downstream',
+    before: 200,
+    after: 200,
+    rpc: INTERNAL,
+    remedy: 'the client does not read its stream fast enough',
+  },
+
+  // Opening a link
+  upstream_unreachable: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'check that the server runs and that the host and port of its URL are right',
+  },
+  upstream_connect_timeout: {
+    side: 'upstream',
+    before: 504,
+    rpc: INTERNAL,
+    remedy: 'nothing accepted the connection within timeouts.connect: check address and firewall',
+  },
+  upstream_tls: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'the server’s certificate was not accepted: check its name, issuer and dates',
+  },
+  upstream_headers_timeout: {
+    side: 'upstream',
+    before: 504,
+    rpc: INTERNAL,
+    remedy: 'the server accepted the connection but sent no headers within timeouts.headers: it may hang',
+  },
+  upstream_redirect: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'redirects are not followed: configure the URL it redirects to',
+  },
+  upstream_unauthorized: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'the server wants a credential, or refuses this Host: configure headers for it',
+  },
+  upstream_not_found: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'nothing at this path: the SSE endpoint is often /sse',
+  },
+  upstream_not_legacy: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'the URL refuses a plain GET: it may speak Streamable HTTP already, and then needs no bridge',
+  },
+  upstream_bad_status: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'the server answered the event stream request with an error: see its log',
+  },
+  upstream_not_event_stream: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'the URL answers, but not with an event stream: is it the SSE endpoint (often /sse)?',
+  },
+  endpoint_missing: {
+    side: 'upstream',
+    before: 504,
+    rpc: INTERNAL,
+    remedy:
+      'an event stream without an endpoint event: it is no MCP HTTP+SSE server, or it speaks Streamable HTTP already',
+  },
+  endpoint_refused: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy:
+      'the server announced a POST URL that is not on its own origin: if that is right, list it in allowEndpointOrigins or set messageUrl',
+  },
+  initialize_timeout: {
+    side: 'upstream',
+    before: 504,
+    rpc: INTERNAL,
+    remedy: 'the server did not answer initialize within timeouts.initialize',
+  },
+  initialize_failed: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'the server refused initialize: see its log',
+  },
+  upstream_version: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'the server insists on a protocol revision that is not known here',
+  },
+  upstream_unavailable: {
+    side: 'upstream',
+    before: 503,
+    rpc: INTERNAL,
+    remedy: 'the server cannot be reached at the moment; the gateway keeps trying',
+  },
+
+  // One call
+  post_unsent: {
+    side: 'upstream',
+    before: 502,
+    rpc: INTERNAL,
+    remedy: 'the connection for the message could not be made; nothing was sent',
+  },
+  post_failed: {
+    side: 'upstream',
+    before: 502,
+    after: 200,
+    rpc: INTERNAL,
+    remedy: 'the connection broke while the message was sent: see the server’s log',
+  },
+  post_rejected: {
+    side: 'upstream',
+    before: 502,
+    after: 200,
+    rpc: INTERNAL,
+    remedy: 'the server refused the message: see its log',
+  },
+  post_timeout: {
+    side: 'upstream',
+    before: 504,
+    after: 200,
+    rpc: INTERNAL,
+    remedy: 'the message could not be written within timeouts.post',
+  },
+  upstream_session_lost: {
+    side: 'upstream',
+    before: 502,
+    after: 200,
+    rpc: INTERNAL,
+    remedy: 'the server closed its stream with calls open: see its log, and any idle timeout between',
+  },
+  request_timeout: {
+    side: 'upstream',
+    before: 504,
+    after: 200,
+    rpc: INTERNAL,
+    remedy: 'the server did not answer within timeouts.request',
+  },
+  upstream_message_too_large: {
+    side: 'upstream',
+    before: 502,
+    after: 200,
+    rpc: INTERNAL,
+    remedy: 'the server sent a message over limits.upstreamMessageBytes',
+  },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Whether the request had an effect: `not_executed` is certain, `unknown` is honest. */
+export type CallOutcome = 'not_executed' | 'unknown';
+
+export interface ErrorDetails {
+  readonly cause?: unknown;
+  /** The request may have reached the upstream. */
+  readonly reached?: boolean;
+  readonly outcome?: CallOutcome;
+  readonly retryAfterMs?: number;
+  /** More members for `error.data`, already safe to show to a client. */
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** What ends an exchange without an answer. The message is lowercase, specific, and holds no secret and no URL. */
+export class ProxyError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'ProxyError';
+    this.code = code;
+    this.details = details;
+  }
+
+  get row(): ErrorRow {
+    return ERRORS[this.code];
+  }
+
+  /** The HTTP status while the response headers are unsent. */
+  get status(): number {
+    return this.details.reached === true ? 200 : this.row.before;
+  }
+
+  /** The same failure, told after the request may have reached the upstream. */
+  afterSending(outcome: CallOutcome): ProxyError {
+    return new ProxyError(this.code, this.message, { ...this.details, cause: this.cause, reached: true, outcome });
+  }
+}
+
+/** Anything thrown becomes a ProxyError; what is not one already is a bug of ours. */
+export function asProxyError(thrown: unknown): ProxyError {
+  if (thrown instanceof ProxyError) return thrown;
+  return new ProxyError('internal_error', 'internal error', { cause: thrown });
+}

@@ -1,0 +1,179 @@
+// The ports through which the pure parts touch the world: time, chance, the two sides of the wire, and the journal.
+
+import type { ErrorCode, ProxyError } from './errors.ts';
+import type { LinkId } from './ids.ts';
+import type { LinkCloseReason, LinkState } from './states.ts';
+
+/** A message or body as pieces to be written one after the other. */
+export type Chunks = readonly Uint8Array[];
+
+/** Milliseconds that never run backwards. */
+export interface Clock {
+  now(): number;
+}
+
+export interface Timer {
+  /** After this the timer never fires. Safe to call twice. */
+  cancel(): void;
+}
+
+export interface Timers {
+  after(ms: number, fire: () => void): Timer;
+}
+
+export interface Random {
+  /** In [0, 1). */
+  fraction(): number;
+  bytes(length: number): Uint8Array;
+}
+
+/** The one final answer of an exchange, ready to be written. */
+export interface Reply {
+  /** Used while the headers are unsent; a stream that has begun stays 200. */
+  readonly status: number;
+  readonly body: Chunks;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Where an exchange's answer is written, as JSON or as an event stream; downstream implements it. The exchange calls
+ * it in this order: any number of notify and heartbeat, then finish or end once, then never again.
+ */
+export interface ReplySink {
+  /** Whether the client takes an event stream. Where it does not, notify and heartbeat are never called. */
+  readonly canStream: boolean;
+  /** Bytes that the client has not taken yet. */
+  readonly backlogBytes: number;
+  notify(message: Chunks): void;
+  /** Tells once, when the client has taken everything, or is gone. */
+  onDrained(tell: () => void): void;
+  heartbeat(): void;
+  finish(reply: Reply): void;
+  /** The exchange is over without a JSON-RPC response: 202 while the headers are unsent, else the stream closes. */
+  end(): void;
+}
+
+/** What became of one POST. */
+export type PostOutcome =
+  /** A 2xx. Some servers put the answer into the body: it is handed over if it looks like JSON. */
+  | { readonly kind: 'accepted'; readonly body: Uint8Array | null }
+  /** No byte of it was written. */
+  | { readonly kind: 'unsent'; readonly error: ProxyError }
+  /** 404, 410, or a 400 that names the session: it never ran, and the link is dead. */
+  | { readonly kind: 'session_refused' }
+  /** 503: the link is dead, and the message may have run. */
+  | { readonly kind: 'session_gone'; readonly error: ProxyError }
+  /** Another 3xx or 4xx: this message failed, the link may live. */
+  | { readonly kind: 'rejected'; readonly error: ProxyError }
+  /** It broke after bytes were written, or a 5xx came back: the message may have run. */
+  | { readonly kind: 'broken'; readonly error: ProxyError };
+
+/** One initialized SSE stream to an upstream and its POST URL. It dies as a whole and is never reopened. */
+export interface Link {
+  readonly id: LinkId;
+  readonly state: LinkState;
+  /** When the upstream last showed a sign of life (any byte counts), by Clock. */
+  readonly heardAt: number;
+  /**
+   * Sends one message. `done` is called exactly once, never before send returns. What is returned gives the POST up:
+   * its outcome is then of no interest any more.
+   */
+  send(message: Chunks, deadlineMs: number, done: (outcome: PostOutcome) => void): () => void;
+  /** Takes a message that came as the body of a POST instead of on the stream. */
+  take(body: Uint8Array): void;
+  /** Stops and restarts reading from the upstream; pauses nest. */
+  pause(): void;
+  resume(): void;
+  /** Idempotent. */
+  close(reason: LinkCloseReason): void;
+}
+
+/**
+ * Things that happened, as typed facts. observe turns each into a log line and a count; nothing else may be the only
+ * trace of something that was dropped.
+ */
+export type Fact =
+  | {
+      readonly fact: 'exchange';
+      readonly upstream: string;
+      readonly mode: 'session' | 'sessionless';
+      readonly method: string;
+      /** The tool, prompt or resource that was named, where there is one. */
+      readonly name?: string;
+      readonly outcome: 'result' | 'error' | 'cancelled' | 'client_gone' | 'failed';
+      readonly status?: number;
+      readonly reason?: ErrorCode;
+      readonly streamed: boolean;
+      readonly durationMs: number;
+      readonly cause?: unknown;
+    }
+  /** Refused before it became an exchange. */
+  | {
+      readonly fact: 'refused';
+      readonly reason: ErrorCode;
+      readonly status: number;
+      readonly why: string;
+      readonly cause?: unknown;
+    }
+  | { readonly fact: 'dropped'; readonly upstream: string; readonly what: Dropped; readonly detail?: string }
+  | {
+      readonly fact: 'link_open';
+      readonly upstream: string;
+      readonly link: LinkId;
+      readonly revision: string;
+      readonly openMs: number;
+    }
+  | {
+      readonly fact: 'link_closed';
+      readonly upstream: string;
+      readonly link: LinkId;
+      readonly reason: LinkCloseReason;
+      readonly why?: string;
+    }
+  | {
+      readonly fact: 'link_failed';
+      readonly upstream: string;
+      readonly link: LinkId;
+      readonly reason: ErrorCode;
+      readonly why: string;
+      readonly remedy: string;
+    }
+  | { readonly fact: 'upstream_up'; readonly upstream: string; readonly server: string; readonly revision: string }
+  | {
+      readonly fact: 'upstream_down';
+      readonly upstream: string;
+      readonly reason: ErrorCode;
+      readonly why: string;
+      readonly remedy: string;
+    }
+  /** A link heard an answer that another of our links asked for: from now on there is one link. */
+  | { readonly fact: 'single_by_proof'; readonly upstream: string }
+  /** A link died right after another was opened, twice: the operator should try --single. */
+  | { readonly fact: 'single_hint'; readonly upstream: string }
+  | { readonly fact: 'session_opened'; readonly upstream: string; readonly revision: string }
+  | {
+      readonly fact: 'session_ended';
+      readonly upstream: string;
+      readonly why: 'deleted' | 'expired' | 'failed' | 'shutdown';
+    };
+
+/** Something that was received and not passed on. */
+export type Dropped =
+  | 'unreadable_message' // from the upstream: not JSON-RPC, too deep, or members given twice
+  | 'unknown_answer' // an id we never asked for, or no id at all
+  | 'foreign_answer' // an id that another of our links asked for
+  | 'late_answer' // asked for once, but nobody waits any more
+  | 'late_progress'
+  | 'unroutable_notification' // nobody to give it to
+  | 'notification_for_json_client' // the client takes no stream
+  | 'refused_question' // an upstream request that nobody may answer; it got an error back
+  | 'second_endpoint' // an endpoint event in mid-session
+  | 'sessionless_notification' // from a client without a session: there is nothing it could refer to
+  | 'client_response' // from a client, to a request it was never sent
+  | 'unknown_cancel' // of a request that is not open
+  | 'answer_to_a_client_that_left'
+  | 'post_body_ignored'; // a POST answered with a body that is no answer of ours
+
+export interface Journal {
+  record(fact: Fact): void;
+}

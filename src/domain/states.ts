@@ -1,0 +1,48 @@
+// The states of the four things that live longer than one function call. Each is a union, so that a field exists only
+// while it is true, and each carries its drawing.
+
+/** Why a link is closed, or could not be opened: the code of the error, or one of our own decisions. */
+export type LinkCloseReason =
+  | 'retired' // an exclusive caller left something behind on it
+  | 'idle' // nobody used it for links.idleTimeout
+  | 'evicted' // another key needed the place
+  | 'single' // the mount went over to one link
+  | 'session_ended' // the session that owned it is over
+  | 'shutdown'
+  | 'lost' // the upstream ended it, or it broke
+  | 'failed'; // it never opened
+
+/** connecting ─▶ awaiting-endpoint ─▶ initializing ─▶ open ─▶ closed   (any ─▶ closed) */
+export type LinkState =
+  | { readonly phase: 'connecting' }
+  | { readonly phase: 'awaiting-endpoint' }
+  | { readonly phase: 'initializing'; readonly postUrl: URL }
+  | { readonly phase: 'open'; readonly postUrl: URL }
+  | { readonly phase: 'closed'; readonly reason: LinkCloseReason };
+
+/**
+ * wait ─▶ stream ─▶ done    (wait ─▶ done, wait ─▶ gone, stream ─▶ gone)
+ * wait: no byte is sent. gone: the client left before the end. Exactly one of done and gone is ever reached.
+ */
+export type ExchangeState =
+  | { readonly phase: 'wait' }
+  | { readonly phase: 'stream' }
+  | { readonly phase: 'done' }
+  | { readonly phase: 'gone' };
+
+/**
+ * leasing ─▶ run ─▶ done    (run ─▶ left ─▶ done, leasing ─▶ done)
+ * The lease is held in run and left, and freed by the one function that enters done.
+ * left: the client is gone and nobody will read the answer, but the upstream may still be working.
+ */
+export type CallState =
+  | { readonly phase: 'leasing' }
+  | { readonly phase: 'run' }
+  | { readonly phase: 'left' }
+  | { readonly phase: 'done' };
+
+/** opening ─▶ live ─▶ ended   (opening ─▶ ended) */
+export type SessionState =
+  | { readonly phase: 'opening' }
+  | { readonly phase: 'live' }
+  | { readonly phase: 'ended'; readonly why: 'deleted' | 'expired' | 'failed' | 'shutdown' };
