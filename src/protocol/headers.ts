@@ -1,0 +1,37 @@
+// What Accept and Content-Type of a request mean for us.
+
+export interface Accepted {
+  readonly json: boolean;
+  /** Streams go only to clients that name the type. */
+  readonly stream: boolean;
+}
+
+/**
+ * [spec 2025-11-25 transports] "The client MUST include an Accept header, listing both application/json and
+ * text/event-stream as supported content types." Clients that do not are served what they take; without the header
+ * that is JSON.
+ */
+export function accepted(header: string | undefined): Accepted {
+  if (header === undefined || header.trim() === '') return { json: true, stream: false };
+  let json = false;
+  let stream = false;
+  for (const range of header.toLowerCase().split(',')) {
+    const [type = '', ...parameters] = range.split(';');
+    if (parameters.some((parameter) => /^\s*q\s*=\s*0(?:\.0*)?\s*$/.test(parameter))) continue;
+    const name = type.trim();
+    if (name === 'application/json' || name === 'application/*' || name === '*/*') json = true;
+    else if (name === 'text/event-stream' || name === 'text/*') stream = true;
+  }
+  return { json, stream };
+}
+
+/** `application/json`, with any parameters but a charset other than UTF-8. */
+export function isJson(header: string | undefined): boolean {
+  if (header === undefined) return false;
+  const [type = '', ...parameters] = header.toLowerCase().split(';');
+  if (type.trim() !== 'application/json') return false;
+  return parameters.every((parameter) => {
+    const [name = '', value = ''] = parameter.split('=');
+    return name.trim() !== 'charset' || value.trim().replaceAll('"', '').replace('-', '') === 'utf8';
+  });
+}

@@ -1,0 +1,445 @@
+// Bytes in, one message out: its kind, id and method, and where in the bytes the members stand that we read or change.
+// One strict pass checks the whole JSON grammar, so nothing we pass on can be read in two ways. Nothing is turned into
+// objects: what we do not have to change crosses byte for byte, so the spans are all that the rest of the house needs.
+
+export interface Span {
+  readonly start: number;
+  /** One past the last byte. */
+  readonly end: number;
+}
+
+export type JsonKind = 'string' | 'integer' | 'number' | 'object' | 'array' | 'boolean' | 'null';
+
+export interface Member extends Span {
+  readonly kind: JsonKind;
+}
+
+/** The members we know of one JSON object; the others are checked and passed over. */
+export interface ObjectView extends Span {
+  readonly kind: 'object';
+  readonly members: ReadonlyMap<string, Member>;
+}
+
+interface Common {
+  readonly bytes: Uint8Array;
+}
+export interface Request extends Common {
+  readonly kind: 'request';
+  readonly id: Member;
+  readonly method: string;
+  readonly params: ObjectView | null;
+  readonly meta: ObjectView | null;
+}
+export interface Notification extends Common {
+  readonly kind: 'notification';
+  readonly method: string;
+  readonly params: ObjectView | null;
+  readonly meta: ObjectView | null;
+}
+/** A response; its id is null where the sender could not tell what it answers. */
+export interface Result extends Common {
+  readonly kind: 'result';
+  readonly id: Member | null;
+  readonly result: Member;
+}
+export interface ErrorResponse extends Common {
+  readonly kind: 'error';
+  readonly id: Member | null;
+  readonly error: ObjectView;
+}
+export type Answer = Result | ErrorResponse;
+export type Message = Request | Notification | Answer;
+
+export type Unreadable = {
+  readonly kind: 'unreadable';
+  readonly code: 'parse_error' | 'invalid_request';
+  /** Lowercase, for the peer that sent it. */
+  readonly why: string;
+  /** The bytes of a legal id, where one was found: the refusal can then name the request. */
+  readonly id: Uint8Array | null;
+};
+
+export interface ReadLimits {
+  /** Nesting, counted from the message's root. */
+  readonly maxDepth: number;
+}
+
+const ROOT_MEMBERS = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
+const PARAMS_MEMBERS = new Set(
+  'name uri _meta task inputResponses requestState progressToken requestId protocolVersion capabilities clientInfo level'.split(
+    ' ',
+  ),
+);
+const ERROR_MEMBERS = new Set(['code', 'message', 'data']);
+
+/** `_meta` keys whose second label is `mcp` or `modelcontextprotocol` belong to the protocol. */
+const RESERVED_META_KEY = /^(?:[^/.]+\.)(?:mcp|modelcontextprotocol)(?:\.[^/]*)?\//;
+const isKnownMetaKey = (key: string): boolean => key === 'progressToken' || RESERVED_META_KEY.test(key);
+
+class JsonFault extends Error {}
+class TooDeep extends Error {}
+class Duplicate extends Error {}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** One pass over one JSON text. Methods advance `at`; they throw JsonFault where the grammar is broken. */
+class Scanner {
+  at = 0;
+  readonly bytes: Uint8Array;
+  readonly #maxDepth: number;
+
+  constructor(bytes: Uint8Array, maxDepth: number) {
+    this.bytes = bytes;
+    this.#maxDepth = maxDepth;
+  }
+
+  skipSpace(): void {
+    const { bytes } = this;
+    let c = bytes[this.at];
+    while (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09) c = bytes[++this.at];
+  }
+
+  /** The value at `at`, checked to its end. */
+  value(depth: number): Member {
+    const start = this.at;
+    const c = this.bytes[start];
+    let kind: JsonKind;
+    if (c === QUOTE) {
+      this.string();
+      kind = 'string';
+    } else if (c === 0x7b) {
+      this.object(depth + 1, null, null);
+      kind = 'object';
+    } else if (c === 0x5b) {
+      this.#array(depth + 1);
+      kind = 'array';
+    } else if (c === 0x74) {
+      this.#literal('true');
+      kind = 'boolean';
+    } else if (c === 0x66) {
+      this.#literal('false');
+      kind = 'boolean';
+    } else if (c === 0x6e) {
+      this.#literal('null');
+      kind = 'null';
+    } else {
+      kind = this.#number();
+    }
+    return { start, end: this.at, kind };
+  }
+
+  /** Reads the object at `at`. Members whose key is known are recorded; `open` may read one of them deeper. */
+  object(
+    depth: number,
+    isKnown: ((key: string) => boolean) | null,
+    open: ((key: string, depth: number) => Member | null) | null,
+  ): ObjectView {
+    if (depth > this.#maxDepth) throw new TooDeep();
+    const start = this.at++;
+    const members = isKnown === null ? NO_MEMBERS : new Map<string, Member>();
+    this.skipSpace();
+    if (this.bytes[this.at] === 0x7d) {
+      this.at++;
+      return { start, end: this.at, kind: 'object', members };
+    }
+    for (;;) {
+      if (this.bytes[this.at] !== QUOTE) throw new JsonFault();
+      const keyStart = this.at;
+      const escaped = this.string();
+      const key = isKnown === null ? '' : this.#keyText(keyStart, escaped);
+      this.skipSpace();
+      if (this.bytes[this.at++] !== 0x3a) throw new JsonFault();
+      this.skipSpace();
+      if (isKnown !== null && isKnown(key)) {
+        // Two parsers that disagree about which of two members counts are a hole: refused where we read them.
+        if (members.has(key)) throw new Duplicate(key);
+        (members as Map<string, Member>).set(key, open?.(key, depth) ?? this.value(depth));
+      } else {
+        this.value(depth);
+      }
+      this.skipSpace();
+      const c = this.bytes[this.at++];
+      if (c === 0x7d) break;
+      if (c !== 0x2c) throw new JsonFault();
+      this.skipSpace();
+    }
+    return { start, end: this.at, kind: 'object', members };
+  }
+
+  #array(depth: number): void {
+    if (depth > this.#maxDepth) throw new TooDeep();
+    this.at++;
+    this.skipSpace();
+    if (this.bytes[this.at] === 0x5d) {
+      this.at++;
+      return;
+    }
+    for (;;) {
+      this.value(depth);
+      this.skipSpace();
+      const c = this.bytes[this.at++];
+      if (c === 0x5d) return;
+      if (c !== 0x2c) throw new JsonFault();
+      this.skipSpace();
+    }
+  }
+
+  /** Passes over the string at `at`; says whether it holds an escape. */
+  string(): boolean {
+    const { bytes } = this;
+    let escaped = false;
+    let i = this.at + 1;
+    for (;;) {
+      const c = bytes[i];
+      if (c === QUOTE) break;
+      if (c === undefined || c < 0x20) throw new JsonFault();
+      if (c === BACKSLASH) {
+        escaped = true;
+        i = this.#escape(i);
+      } else {
+        i++;
+      }
+    }
+    this.at = i + 1;
+    return escaped;
+  }
+
+  #escape(i: number): number {
+    const c = this.bytes[i + 1];
+    switch (c) {
+      case 0x22: // "
+      case 0x5c: // \
+      case 0x2f: // /
+      case 0x62: // b
+      case 0x66: // f
+      case 0x6e: // n
+      case 0x72: // r
+      case 0x74: // t
+        return i + 2;
+      case 0x75: // u
+        for (let k = i + 2; k < i + 6; k++) if (!isHexDigit(this.bytes[k])) throw new JsonFault();
+        return i + 6;
+      default:
+        throw new JsonFault();
+    }
+  }
+
+  #literal(text: string): void {
+    for (let k = 0; k < text.length; k++) {
+      if (this.bytes[this.at + k] !== text.charCodeAt(k)) throw new JsonFault();
+    }
+    this.at += text.length;
+  }
+
+  #number(): 'integer' | 'number' {
+    const { bytes } = this;
+    let kind: 'integer' | 'number' = 'integer';
+    if (bytes[this.at] === 0x2d) this.at++;
+    if (bytes[this.at] === 0x30) this.at++;
+    else this.#digits();
+    if (bytes[this.at] === 0x2e) {
+      kind = 'number';
+      this.at++;
+      this.#digits();
+    }
+    const e = bytes[this.at];
+    if (e === 0x65 || e === 0x45) {
+      kind = 'number';
+      this.at++;
+      const sign = bytes[this.at];
+      if (sign === 0x2b || sign === 0x2d) this.at++;
+      this.#digits();
+    }
+    return kind;
+  }
+
+  #digits(): void {
+    const first = this.at;
+    let c = this.bytes[this.at];
+    while (c !== undefined && c >= 0x30 && c <= 0x39) c = this.bytes[++this.at];
+    if (this.at === first) throw new JsonFault();
+  }
+
+  /** A key as every parser reads it: `"\u0069d"` is `id`. */
+  #keyText(start: number, escaped: boolean): string {
+    const text = utf8.decode(this.bytes.subarray(start, this.at));
+    return escaped ? (JSON.parse(text) as string) : text.slice(1, -1);
+  }
+}
+
+const NO_MEMBERS: ReadonlyMap<string, Member> = new Map();
+
+function isHexDigit(c: number | undefined): boolean {
+  return c !== undefined && ((c >= 0x30 && c <= 0x39) || (c >= 0x41 && c <= 0x46) || (c >= 0x61 && c <= 0x66));
+}
+
+/** Reads one message. The bytes must be valid UTF-8: whoever takes them off a socket checks that. Never throws. */
+export function readMessage(bytes: Uint8Array, limits: ReadLimits): Message | Unreadable {
+  const scanner = new Scanner(bytes, limits.maxDepth);
+  let params: ObjectView | null = null;
+  let meta: ObjectView | null = null;
+  let error: ObjectView | null = null;
+  let root: ObjectView;
+  /** Kept as soon as it is seen, so that a refusal further on can still name the request. */
+  let id: Member | null = null;
+
+  const openInParams = (key: string, depth: number): Member | null => {
+    if (key !== '_meta' || bytes[scanner.at] !== 0x7b) return null;
+    return (meta = scanner.object(depth + 1, isKnownMetaKey, null));
+  };
+  const openInRoot = (key: string, depth: number): Member | null => {
+    if (key === 'id') return (id = scanner.value(depth));
+    if (bytes[scanner.at] !== 0x7b) return null;
+    if (key === 'params') return (params = scanner.object(depth + 1, (k) => PARAMS_MEMBERS.has(k), openInParams));
+    if (key === 'error') return (error = scanner.object(depth + 1, (k) => ERROR_MEMBERS.has(k), null));
+    return null;
+  };
+
+  try {
+    scanner.skipSpace();
+    if (bytes[scanner.at] !== 0x7b) {
+      scanner.value(0);
+      scanner.skipSpace();
+      if (scanner.at !== bytes.length) throw new JsonFault();
+      return unreadable('invalid_request', 'a message is one JSON object', bytes, null);
+    }
+    root = scanner.object(1, (k) => ROOT_MEMBERS.has(k), openInRoot);
+    scanner.skipSpace();
+    if (scanner.at !== bytes.length) throw new JsonFault();
+  } catch (fault) {
+    if (fault instanceof TooDeep) {
+      return unreadable(
+        'invalid_request',
+        `nested deeper than ${limits.maxDepth} levels (limits.jsonDepth)`,
+        bytes,
+        id,
+      );
+    }
+    if (fault instanceof Duplicate) {
+      return unreadable('invalid_request', `the member ${JSON.stringify(fault.message)} is given twice`, bytes, id);
+    }
+    if (fault instanceof JsonFault) {
+      return unreadable(
+        'parse_error',
+        `not JSON: unexpected input at byte ${Math.min(scanner.at, bytes.length)}`,
+        bytes,
+        null,
+      );
+    }
+    throw fault;
+  }
+  return shape(bytes, root.members, params, meta, error);
+}
+
+function shape(
+  bytes: Uint8Array,
+  members: ReadonlyMap<string, Member>,
+  params: ObjectView | null,
+  meta: ObjectView | null,
+  error: ObjectView | null,
+): Message | Unreadable {
+  const id = members.get('id') ?? null;
+  const refuse = (why: string): Unreadable => unreadable('invalid_request', why, bytes, id);
+
+  const version = members.get('jsonrpc');
+  if (version?.kind !== 'string' || textOf(bytes, version) !== '2.0') return refuse('the member jsonrpc must be "2.0"');
+
+  const method = members.get('method');
+  if (method !== undefined) {
+    if (method.kind !== 'string') return refuse('the member method must be a string');
+    if (members.has('result') || members.has('error'))
+      return refuse('a message has either a method or a result or error');
+    const given = members.get('params');
+    if (given !== undefined && given.kind !== 'object') {
+      // [spec 2025-11-25 basic] "params?: { [key: string]: unknown }": MCP has no positional parameters.
+      return refuse('the member params must be an object');
+    }
+    const name = textOf(bytes, method);
+    if (id === null) return { kind: 'notification', bytes, method: name, params, meta };
+    // [spec 2025-11-25 basic] "Requests MUST include a string or integer ID" and "the ID MUST NOT be null".
+    if (!isLegalId(id)) return refuse('an id is a string or an integer');
+    return { kind: 'request', bytes, id, method: name, params, meta };
+  }
+
+  const result = members.get('result');
+  const answered = id === null || id.kind === 'null' ? null : id;
+  if (answered !== null && !isLegalId(answered)) return refuse('an id is a string or an integer');
+  if (result !== undefined) {
+    if (members.has('error')) return refuse('a response has either a result or an error');
+    return { kind: 'result', bytes, id: answered, result };
+  }
+  if (error !== null) return { kind: 'error', bytes, id: answered, error };
+  if (members.has('error')) return refuse('the member error must be an object');
+  return refuse('a message has a method, a result or an error');
+}
+
+function isLegalId(id: Member): boolean {
+  return id.kind === 'string' || id.kind === 'integer';
+}
+
+function unreadable(code: Unreadable['code'], why: string, bytes: Uint8Array, id: Member | null): Unreadable {
+  return { kind: 'unreadable', code, why, id: id !== null && isLegalId(id) ? bytes.subarray(id.start, id.end) : null };
+}
+
+export function bytesOf(bytes: Uint8Array, span: Span): Uint8Array {
+  return bytes.subarray(span.start, span.end);
+}
+
+/** The named members of an object inside a message that `readMessage` has accepted; null when it is no object. */
+export function membersOf(message: Message, member: Member, names: ReadonlySet<string>): ObjectView | null {
+  if (member.kind !== 'object') return null;
+  const scanner = new Scanner(message.bytes, Number.POSITIVE_INFINITY);
+  scanner.at = member.start;
+  try {
+    return scanner.object(1, (key) => names.has(key), null);
+  } catch (fault) {
+    if (fault instanceof Duplicate) return null;
+    throw fault;
+  }
+}
+
+/** The text of a string member, escapes resolved. */
+export function textOf(bytes: Uint8Array, member: Member): string {
+  const raw = utf8.decode(bytes.subarray(member.start, member.end));
+  return raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1);
+}
+
+/** The value of a span as a plain object. Only for what we interpret ourselves: parsing loses what we promise to keep. */
+export function parsed(bytes: Uint8Array, span: Span): unknown {
+  return JSON.parse(utf8.decode(bytes.subarray(span.start, span.end)));
+}
+
+const encoder = new TextEncoder();
+export const encode = (text: string): Uint8Array => encoder.encode(text);
+
+/** Our own request or notification. */
+export function ownMessage(message: { id?: number | string; method: string; params?: object }): Uint8Array {
+  return encode(JSON.stringify({ jsonrpc: '2.0', ...message }));
+}
+
+/** A result of our own making; `id` is the asker's bytes. */
+export function ownResult(id: Uint8Array, result: object): Uint8Array {
+  return joined(encode('{"jsonrpc":"2.0","id":'), id, encode(`,"result":${JSON.stringify(result)}}`));
+}
+
+/** An error of our own making. Without an id the member is left out: [spec 2025-11-25 schema] "id?: RequestId". */
+export function ownError(id: Uint8Array | null, error: { code: number; message: string; data?: object }): Uint8Array {
+  const body = encode(`"error":${JSON.stringify(error)}}`);
+  if (id === null) return joined(encode('{"jsonrpc":"2.0",'), body);
+  return joined(encode('{"jsonrpc":"2.0","id":'), id, encode(','), body);
+}
+
+export function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,65 @@
+// Seals and opens the tokens that clients carry for us: session ids now, request states later. Authenticated
+// encryption, so that nobody but us can make one or read one, and an owner inside, so that a replica can tell whose it
+// is. A token that is forged, foreign or expired looks exactly like an unknown one: `open` says null and nothing more.
+
+import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
+
+export interface SealedClaims {
+  readonly kind: 'session';
+  /** The replica that holds the link. */
+  readonly owner: string;
+  readonly mount: string;
+  readonly principal: string;
+  /** 128 random bits, base64url: what makes the token unguessable even to someone who knows everything else. */
+  readonly nonce: string;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+}
+
+const VERSION = 1;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const KID_BYTES = 4;
+const HEAD_BYTES = 1 + KID_BYTES + IV_BYTES;
+
+export class TokenSealer {
+  readonly #key: Uint8Array;
+  readonly #kid: Uint8Array;
+  readonly #random: (length: number) => Uint8Array;
+
+  /** `key` is 32 bytes; `random` gives cryptographic randomness. */
+  constructor(key: Uint8Array, random: (length: number) => Uint8Array) {
+    if (key.length !== 32) throw new RangeError('a sealing key has 32 bytes');
+    this.#key = key;
+    this.#kid = createHash('sha256').update(key).digest().subarray(0, KID_BYTES);
+    this.#random = random;
+  }
+
+  seal(claims: SealedClaims): string {
+    const iv = this.#random(IV_BYTES);
+    const head = Buffer.concat([Buffer.of(VERSION), this.#kid, iv]);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, iv).setAAD(head.subarray(0, 1 + KID_BYTES));
+    const sealed = Buffer.concat([cipher.update(JSON.stringify(claims), 'utf8'), cipher.final()]);
+    return Buffer.concat([head, sealed, cipher.getAuthTag()]).toString('base64url');
+  }
+
+  /** The claims of a token of ours that has not expired, else null. */
+  open(token: string, nowSeconds: number): SealedClaims | null {
+    // Canonical text only: base64url has spare bits in its last character, and one token must have one spelling.
+    const bytes = Buffer.from(token, 'base64url');
+    if (bytes.toString('base64url') !== token) return null;
+    if (bytes.length < HEAD_BYTES + TAG_BYTES || bytes[0] !== VERSION) return null;
+    if (!bytes.subarray(1, 1 + KID_BYTES).equals(this.#kid)) return null;
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(1 + KID_BYTES, HEAD_BYTES))
+        .setAAD(bytes.subarray(0, 1 + KID_BYTES))
+        .setAuthTag(bytes.subarray(-TAG_BYTES));
+      const text = Buffer.concat([decipher.update(bytes.subarray(HEAD_BYTES, -TAG_BYTES)), decipher.final()]);
+      // Only we can have sealed it, so its shape is ours.
+      const claims = JSON.parse(text.toString('utf8')) as SealedClaims;
+      return claims.expiresAt > nowSeconds ? claims : null;
+    } catch {
+      return null;
+    }
+  }
+}
