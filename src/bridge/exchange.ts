@@ -1,0 +1,179 @@
+// One downstream request and its single outcome. It decides when the reply becomes an event stream and what its bytes
+// are; the sink writes them. Whatever happens in whatever order, `finish`, `end` and the client's leaving take effect
+// once, the first of them.
+
+import { type ErrorCode, type ProxyError } from '../domain/errors.ts';
+import type { Chunks, Reply, ReplySink, Timer, Timers } from '../domain/ports.ts';
+import type { ExchangeState } from '../domain/states.ts';
+import { type Answer, ownError, ownResult } from '../protocol/json-rpc.ts';
+import { type RewriteName, rewrite } from '../protocol/rewrites.ts';
+
+export type ExchangeOutcome =
+  /** The upstream's answer. `changes` are rewrites beside the id. */
+  | {
+      readonly kind: 'answer';
+      readonly answer: Answer;
+      readonly changes?: Partial<Record<RewriteName, Uint8Array>>;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  /** A result of our own. */
+  | { readonly kind: 'own'; readonly result: object }
+  | { readonly kind: 'error'; readonly error: ProxyError }
+  /** The client cancelled: no JSON-RPC response follows. */
+  | { readonly kind: 'cancelled' };
+
+export interface ExchangeEnd {
+  readonly outcome: 'result' | 'error' | 'failed' | 'cancelled' | 'client_gone';
+  readonly streamed: boolean;
+  readonly status?: number;
+  readonly reason?: ErrorCode;
+  readonly cause?: unknown;
+}
+
+export interface ExchangeOptions {
+  /** The client's id, its own bytes. */
+  readonly id: Uint8Array;
+  readonly sink: ReplySink;
+  readonly timers: Timers;
+  /** Silence after which the reply becomes a stream and shows life; null: never. */
+  readonly heartbeatMs: number | null;
+  /** The upstream's name for `error.data`; never its URL. */
+  readonly upstream: string;
+  readonly onEnd: (end: ExchangeEnd) => void;
+}
+
+export class Exchange {
+  #state: ExchangeState = { phase: 'wait' };
+  #heartbeat: Timer | null = null;
+  /** Told once when the client leaves before the end. Set while a call works for this exchange. */
+  #onClientGone: (() => void) | null = null;
+  readonly #options: ExchangeOptions;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+    this.#restartHeartbeat();
+  }
+
+  get state(): ExchangeState {
+    return this.#state;
+  }
+
+  get isOpen(): boolean {
+    return this.#state.phase === 'wait' || this.#state.phase === 'stream';
+  }
+
+  get canStream(): boolean {
+    return this.#options.sink.canStream;
+  }
+
+  get backlogBytes(): number {
+    return this.#options.sink.backlogBytes;
+  }
+
+  /** See ReplySink. */
+  onDrained(tell: () => void): void {
+    this.#options.sink.onDrained(tell);
+  }
+
+  /** The call that now works for this exchange, or null when none does. */
+  attend(onClientGone: (() => void) | null): void {
+    this.#onClientGone = onClientGone;
+  }
+
+  /** Passes a notification on; false when this client cannot or need not hear it any more. */
+  notify(message: Chunks): boolean {
+    if (!this.isOpen || !this.canStream) return false;
+    this.#state = { phase: 'stream' };
+    this.#options.sink.notify(message);
+    this.#restartHeartbeat();
+    return true;
+  }
+
+  finish(outcome: ExchangeOutcome): void {
+    if (!this.isOpen) return;
+    const streamed = this.#state.phase === 'stream';
+    // Over before the last byte is written: the `close` of a finished response is no cancel.
+    this.#close({ phase: 'done' });
+    if (outcome.kind === 'cancelled') {
+      this.#options.sink.end();
+      this.#options.onEnd({ outcome: 'cancelled', streamed });
+      return;
+    }
+    const reply = this.#reply(outcome);
+    this.#options.sink.finish(reply);
+    this.#options.onEnd({
+      outcome:
+        outcome.kind === 'error'
+          ? 'failed'
+          : outcome.kind === 'answer' && outcome.answer.kind === 'error'
+            ? 'error'
+            : 'result',
+      streamed,
+      status: streamed ? 200 : reply.status,
+      ...(outcome.kind === 'error' && { reason: outcome.error.code, cause: outcome.error.cause }),
+    });
+  }
+
+  /** The client's socket closed before the end. */
+  clientGone(): void {
+    if (!this.isOpen) return;
+    const streamed = this.#state.phase === 'stream';
+    const tell = this.#onClientGone;
+    this.#close({ phase: 'gone' });
+    this.#options.onEnd({ outcome: 'client_gone', streamed });
+    tell?.();
+  }
+
+  #close(state: ExchangeState): void {
+    this.#state = state;
+    this.#heartbeat?.cancel();
+    this.#heartbeat = null;
+    this.#onClientGone = null;
+  }
+
+  #restartHeartbeat(): void {
+    const { heartbeatMs, sink, timers } = this.#options;
+    if (heartbeatMs === null || !sink.canStream) return;
+    this.#heartbeat?.cancel();
+    this.#heartbeat = timers.after(heartbeatMs, () => {
+      this.#state = { phase: 'stream' };
+      sink.heartbeat();
+      this.#restartHeartbeat();
+    });
+  }
+
+  #reply(outcome: Exclude<ExchangeOutcome, { kind: 'cancelled' }>): Reply {
+    const { id, upstream } = this.#options;
+    switch (outcome.kind) {
+      case 'answer':
+        return {
+          status: 200,
+          body: rewrite(outcome.answer, { ...outcome.changes, answerId: id }),
+          ...(outcome.headers && { headers: outcome.headers }),
+        };
+      case 'own':
+        return { status: 200, body: [ownResult(id, outcome.result)] };
+      case 'error':
+        return errorReply(id, outcome.error, upstream);
+    }
+  }
+}
+
+/** A failure as the client sees it. `upstream` is the name of the upstream it concerns, where it concerns one. */
+export function errorReply(id: Uint8Array | null, error: ProxyError, upstream?: string): Reply {
+  const { row, details } = error;
+  const data = {
+    reason: error.code,
+    ...(upstream !== undefined && { upstream }),
+    ...(details.outcome !== undefined && { outcome: details.outcome }),
+    ...(details.retryAfterMs !== undefined && { retryAfterMs: details.retryAfterMs }),
+    ...details.data,
+  };
+  return {
+    status: error.status,
+    body: [ownError(id, { code: row.rpc, message: error.message, data })],
+    ...(error.status === 503 && {
+      headers: { 'retry-after': String(Math.ceil((details.retryAfterMs ?? 1000) / 1000)) },
+    }),
+  };
+}
