@@ -1,0 +1,93 @@
+// Facts → log lines and counts. The message is constant, the facts are fields.
+
+import type { Logger } from 'pino';
+import { ERRORS, ProxyError } from '../domain/errors.ts';
+import type { Fact, Journal } from '../domain/ports.ts';
+
+type Level = 'debug' | 'info' | 'warn' | 'error';
+
+interface Line {
+  readonly level: Level;
+  readonly message: string;
+  /** The count it adds to. */
+  readonly count: string;
+}
+
+function lineOf(fact: Fact): Line {
+  switch (fact.fact) {
+    case 'exchange': {
+      const isOurs = fact.reason === 'internal_error';
+      return { level: isOurs ? 'error' : 'info', message: 'exchange', count: `exchange.${fact.outcome}` };
+    }
+    case 'refused':
+      return {
+        level: ERRORS[fact.reason].side === 'gateway' ? 'error' : 'info',
+        message: 'refused',
+        count: `refused.${fact.reason}`,
+      };
+    case 'dropped':
+      return { level: 'debug', message: 'dropped', count: `dropped.${fact.what}` };
+    case 'link_open':
+      return { level: 'debug', message: 'link open', count: 'link_open' };
+    case 'link_closed':
+      return {
+        level: fact.reason === 'lost' ? 'warn' : 'debug',
+        message: 'link closed',
+        count: `link_closed.${fact.reason}`,
+      };
+    case 'link_failed':
+      return { level: 'debug', message: 'link failed to open', count: `link_failed.${fact.reason}` };
+    case 'upstream_up':
+      return { level: 'info', message: 'upstream reached', count: 'upstream_up' };
+    case 'upstream_down':
+      return { level: 'warn', message: 'upstream cannot be used', count: 'upstream_down' };
+    case 'single_by_proof':
+      return {
+        level: 'warn',
+        message:
+          'the upstream sends answers to links that did not ask: from now on one link is used (start with --single)',
+        count: 'single_by_proof',
+      };
+    case 'single_hint':
+      return {
+        level: 'warn',
+        message: 'links die when another is opened: if the server survives one connection only, start with --single',
+        count: 'single_hint',
+      };
+    case 'session_opened':
+      return { level: 'info', message: 'session opened', count: 'session_opened' };
+    case 'session_ended':
+      return { level: 'info', message: 'session ended', count: `session_ended.${fact.why}` };
+  }
+}
+
+export class LogJournal implements Journal {
+  readonly #log: Logger;
+  readonly #counts = new Map<string, number>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** How often each thing has happened. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+
+  record(fact: Fact): void {
+    const { level, message, count } = lineOf(fact);
+    this.#counts.set(count, (this.#counts.get(count) ?? 0) + 1);
+    if (!this.#log.isLevelEnabled(level)) return;
+    const { fact: _, ...fields } = fact;
+    this.#log[level]('cause' in fields ? { ...fields, cause: describe(fields.cause) } : fields, message);
+  }
+}
+
+/** A cause without its addresses: code and name; our own bugs with their stack. */
+function describe(cause: unknown): unknown {
+  if (cause === undefined) return undefined;
+  if (cause instanceof ProxyError) return { code: cause.code, message: cause.message };
+  if (!(cause instanceof Error)) return typeof cause;
+  const code = 'code' in cause ? cause.code : undefined;
+  return code === undefined ? { name: cause.name, stack: cause.stack } : { name: cause.name, code };
+}
