@@ -1,0 +1,23 @@
+// Which links are interchangeable: same mount, same credential, same principal (by isolation), same capability profile.
+
+import type { Principal, UpstreamCredential } from '../domain/principal.ts';
+import type { CapabilityProfile } from '../protocol/capability-profile.ts';
+
+export interface LinkKey {
+  readonly text: string;
+  readonly profile: CapabilityProfile;
+}
+
+/** principal: links are not shared between principals. shared: they are. request: a link of its own for every call. */
+export type Isolation = 'principal' | 'shared' | 'request';
+
+export function linkKey(
+  credential: UpstreamCredential,
+  principal: Principal,
+  profile: CapabilityProfile,
+  isolation: Isolation,
+): LinkKey {
+  // JSON keeps the parts apart whatever they hold.
+  const who = isolation === 'shared' ? null : principal.key;
+  return { text: JSON.stringify([credential.fingerprint, who, profile.key]), profile };
+}

@@ -1,0 +1,323 @@
+// One link: an event stream, its POST URL, and a finished initialize. It lives as long as its event stream and is never
+// reopened: a new stream is a new upstream session, so replies to what was sent on this one could not arrive on that.
+
+import { isUtf8 } from 'node:buffer';
+import type { Dispatcher } from 'undici';
+import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
+import { ERRORS, ProxyError, asProxyError } from '../domain/errors.ts';
+import type { CallId, LinkId } from '../domain/ids.ts';
+import type { Chunks, Clock, Dropped, Journal, Link, PostOutcome, Timer, Timers } from '../domain/ports.ts';
+import type { LinkCloseReason, LinkState } from '../domain/states.ts';
+import { wantsVersionHeader } from '../protocol/eras.ts';
+import { type Answer, type Message, bytesOf, encode, ownResult, readMessage } from '../protocol/json-rpc.ts';
+import {
+  type Handshake,
+  type HandshakeOffer,
+  INITIALIZED,
+  initializeRequest,
+  readInitializeAnswer,
+} from '../protocol/upstream-handshake.ts';
+import { type EndpointRules, endpointUrl } from './endpoint-url.ts';
+import { EventStream } from './event-stream.ts';
+import { post } from './post.ts';
+
+/** Who hears what a link says once it is open. What came before that is handed over when it opens, in order. */
+export interface LinkReceiver {
+  message(message: Message): void;
+  /** The link is gone, and not by our own `close`. Called once, and only after the link was open. */
+  lost(error: ProxyError): void;
+}
+
+export interface LinkOptions {
+  readonly id: LinkId;
+  readonly upstream: string;
+  readonly endpoint: EndpointRules;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly offer: HandshakeOffer;
+  /** The id of our initialize, from the counter of the mount. */
+  readonly initializeId: CallId;
+  readonly dispatcher: Dispatcher;
+  readonly timeouts: TimeoutConfig;
+  readonly limits: LimitConfig;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly journal: Journal;
+  readonly receiver: LinkReceiver;
+  /** An answer that nobody on this link asked for, heard while it opens: it may be another link's. */
+  readonly onStrayAnswer: (answer: Answer) => void;
+}
+
+/** Messages kept while a link opens; a server that says more than this before it is initialized is broken. */
+const MAX_EARLY_MESSAGES = 1000;
+
+export class SseLink implements Link {
+  readonly id: LinkId;
+  #state: LinkState = { phase: 'connecting' };
+  #heardAt: number;
+  #stream: EventStream | null = null;
+  /** Set once the upstream has answered initialize. */
+  #handshake: Handshake | null = null;
+  #early: Message[] = [];
+  #phaseTimer: Timer | null = null;
+  readonly #posts = new Set<() => void>();
+  readonly #startedAt: number;
+  readonly #options: LinkOptions;
+  readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers();
+
+  constructor(options: LinkOptions) {
+    this.id = options.id;
+    this.#options = options;
+    this.#startedAt = this.#heardAt = options.clock.now();
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  get handshake(): Handshake {
+    if (this.#handshake === null) throw new Error('a link has its handshake once it is open');
+    return this.#handshake;
+  }
+
+  /** Connects and initializes. Rejects with a ProxyError. Called once. */
+  open(): Promise<void> {
+    const { endpoint, headers, timeouts, limits, clock } = this.#options;
+    this.#stream = new EventStream({
+      url: endpoint.sseUrl,
+      headers,
+      connectMs: timeouts.connect,
+      headersMs: timeouts.headers,
+      maxMessageBytes: limits.upstreamMessageBytes,
+      onOpen: () => this.#awaitEndpoint(),
+      onEndpoint: (announced) => this.#onEndpoint(announced),
+      onMessage: (data) => this.#onData(data),
+      onAlive: () => {
+        this.#heardAt = clock.now();
+      },
+      onEnd: (error) => this.#lost(error),
+    });
+    return this.#opened.promise;
+  }
+
+  send(message: Chunks, deadlineMs: number, done: (outcome: PostOutcome) => void): () => void {
+    const { state } = this;
+    if (state.phase !== 'open' && state.phase !== 'initializing') {
+      const error = new ProxyError('upstream_session_lost', 'the link is closed', { outcome: 'not_executed' });
+      queueMicrotask(() => done({ kind: 'unsent', error }));
+      return () => {};
+    }
+    const { dispatcher, headers, limits } = this.#options;
+    const revision = this.#handshake?.revision;
+    const giveUp = post(dispatcher, {
+      url: state.postUrl,
+      headers: {
+        ...headers,
+        accept: 'application/json, text/event-stream',
+        'content-type': 'application/json',
+        ...(revision !== undefined && wantsVersionHeader(revision) && { 'mcp-protocol-version': revision }),
+      },
+      body: message,
+      deadlineMs,
+      maxBodyBytes: limits.upstreamMessageBytes,
+      done: (outcome) => {
+        this.#posts.delete(giveUp);
+        if (outcome.kind === 'accepted') this.#heardAt = this.#options.clock.now();
+        done(outcome);
+      },
+    });
+    this.#posts.add(giveUp);
+    return giveUp;
+  }
+
+  pause(): void {
+    this.#stream?.pause();
+  }
+
+  resume(): void {
+    this.#stream?.resume();
+  }
+
+  close(reason: LinkCloseReason): void {
+    if (this.#state.phase === 'closed') return;
+    const wasOpen = this.#state.phase === 'open';
+    this.#shut(reason);
+    if (wasOpen)
+      this.#options.journal.record({ fact: 'link_closed', upstream: this.#options.upstream, link: this.id, reason });
+    else this.#opened.reject(new ProxyError('upstream_unavailable', 'the link was closed while it opened'));
+  }
+
+  /** Takes a message that came as the body of a POST instead of on the stream. */
+  take(body: Uint8Array): void {
+    try {
+      this.#onData(body);
+    } catch (thrown) {
+      this.#lost(asProxyError(thrown));
+    }
+  }
+
+  #awaitEndpoint(): void {
+    if (this.#state.phase !== 'connecting') return;
+    this.#state = { phase: 'awaiting-endpoint' };
+    this.#within(
+      this.#options.timeouts.endpoint,
+      new ProxyError('endpoint_missing', 'the upstream’s event stream has no endpoint event (timeouts.endpoint)'),
+    );
+  }
+
+  #onEndpoint(announced: string): void {
+    const { endpoint, initializeId, offer, timeouts } = this.#options;
+    if (this.#state.phase === 'initializing' || this.#state.phase === 'open') {
+      // Vetted all the same: an upstream that tries to send us elsewhere in mid-session is not one to talk to.
+      endpointUrl(announced, endpoint);
+      this.#drop('second_endpoint');
+      return;
+    }
+    const postUrl = endpointUrl(announced, endpoint);
+    this.#state = { phase: 'initializing', postUrl };
+    this.#within(
+      timeouts.initialize,
+      new ProxyError('initialize_timeout', 'the upstream did not answer initialize in time (timeouts.initialize)'),
+    );
+    this.send([initializeRequest(initializeId, offer)], timeouts.initialize, (outcome) =>
+      this.#initializePosted(outcome),
+    );
+  }
+
+  #initializePosted(outcome: PostOutcome): void {
+    if (this.#state.phase !== 'initializing' || this.#handshake !== null) return;
+    if (outcome.kind === 'accepted') {
+      if (outcome.body !== null) this.take(outcome.body);
+      return;
+    }
+    const cause = outcome.kind === 'session_refused' ? undefined : outcome.error;
+    if (outcome.kind === 'unsent') this.#lost(outcome.error);
+    else this.#lost(new ProxyError('initialize_failed', 'the upstream did not accept initialize', { cause }));
+  }
+
+  #onData(data: Uint8Array): void {
+    if (this.#state.phase === 'closed') return;
+    const { limits } = this.#options;
+    const message = isUtf8(data) ? readMessage(data, { maxDepth: limits.jsonDepth }) : null;
+    if (message === null || message.kind === 'unreadable') {
+      this.#drop('unreadable_message', message === null ? 'not UTF-8' : message.why);
+      return;
+    }
+    if (message.kind === 'request' && message.method === 'ping') {
+      // Of the link itself, whoever is on it. [spec 2024-11-05 ping] "The receiver MUST respond promptly with an empty
+      // response."
+      this.send([ownResult(bytesOf(message.bytes, message.id), {})], this.#options.timeouts.post, () => {});
+      return;
+    }
+    if (this.#state.phase === 'open') this.#options.receiver.message(message);
+    else this.#beforeOpen(message);
+  }
+
+  #beforeOpen(message: Message): void {
+    if (message.kind === 'result' || message.kind === 'error') {
+      if (this.#handshake === null && this.#answersInitialize(message)) this.#initialized(message);
+      else this.#options.onStrayAnswer(message);
+      return;
+    }
+    if (this.#early.length >= MAX_EARLY_MESSAGES) {
+      throw new ProxyError('initialize_failed', 'the upstream sends without end before it is initialized');
+    }
+    this.#early.push(message);
+  }
+
+  #answersInitialize(answer: Answer): boolean {
+    if (answer.id === null) return false;
+    const id = bytesOf(answer.bytes, answer.id);
+    const own = String(this.#options.initializeId);
+    return sameText(id, own) || sameText(id, `"${own}"`);
+  }
+
+  #initialized(answer: Answer): void {
+    // Throws where the link cannot be used, which ends it.
+    this.#handshake = readInitializeAnswer(answer);
+    // [spec 2024-11-05 lifecycle] "After successful initialization, the client MUST send an initialized notification".
+    // Nothing else is POSTed before it is accepted: two POSTs travel on two sockets and can overtake each other.
+    this.send([INITIALIZED], this.#options.timeouts.post, (outcome) => {
+      if (outcome.kind === 'accepted' || outcome.kind === 'rejected') this.#ready();
+      else this.#lost(new ProxyError('initialize_failed', 'the upstream did not accept notifications/initialized'));
+    });
+  }
+
+  #ready(): void {
+    if (this.#state.phase !== 'initializing') return;
+    const { journal, upstream, receiver, clock } = this.#options;
+    this.#state = { phase: 'open', postUrl: this.#state.postUrl };
+    this.#phaseTimer?.cancel();
+    journal.record({
+      fact: 'link_open',
+      upstream,
+      link: this.id,
+      revision: this.handshake.revision,
+      openMs: clock.now() - this.#startedAt,
+    });
+    this.#opened.resolve();
+    const early = this.#early;
+    this.#early = [];
+    // After whoever waits for the link has had a chance to take it.
+    queueMicrotask(() => {
+      for (const message of early) receiver.message(message);
+    });
+  }
+
+  #lost(error: ProxyError): void {
+    if (this.#state.phase === 'closed') return;
+    const { journal, upstream, receiver } = this.#options;
+    const wasOpen = this.#state.phase === 'open';
+    this.#shut(wasOpen ? 'lost' : 'failed');
+    if (wasOpen) {
+      journal.record({ fact: 'link_closed', upstream, link: this.id, reason: 'lost', why: error.message });
+      receiver.lost(error);
+    } else {
+      // What is lost while it opens is a failure to open, whatever broke.
+      const failure =
+        error.code === 'upstream_session_lost'
+          ? new ProxyError('initialize_failed', error.message, { cause: error.cause })
+          : error;
+      journal.record({
+        fact: 'link_failed',
+        upstream,
+        link: this.id,
+        reason: failure.code,
+        why: failure.message,
+        remedy: ERRORS[failure.code].remedy,
+      });
+      this.#opened.reject(failure);
+    }
+  }
+
+  #shut(reason: LinkCloseReason): void {
+    this.#state = { phase: 'closed', reason };
+    this.#phaseTimer?.cancel();
+    this.#early = [];
+    this.#stream?.close();
+    for (const giveUp of this.#posts) giveUp();
+    this.#posts.clear();
+  }
+
+  #within(ms: number, late: ProxyError): void {
+    this.#phaseTimer?.cancel();
+    this.#phaseTimer = this.#options.timers.after(ms, () => this.#lost(late));
+  }
+
+  #drop(what: Dropped, detail?: string): void {
+    this.#options.journal.record({
+      fact: 'dropped',
+      upstream: this.#options.upstream,
+      what,
+      ...(detail !== undefined && { detail }),
+    });
+  }
+}
+
+function sameText(bytes: Uint8Array, text: string): boolean {
+  const wanted = encode(text);
+  return bytes.length === wanted.length && wanted.every((byte, index) => bytes[index] === byte);
+}
