@@ -1,0 +1,280 @@
+// One configured upstream at one path, with everything that belongs to it: its pool, its ids, its dedicated links, and
+// what is known of its health. Opens every link there is.
+
+import { Agent, type Dispatcher } from 'undici';
+import { CallIds } from '../bridge/correlation.ts';
+import type { Config, UpstreamConfig } from '../config/schema.ts';
+import { ERRORS, type ProxyError, asProxyError } from '../domain/errors.ts';
+import { linkId } from '../domain/ids.ts';
+import type { Clock, Journal, Random, Timers } from '../domain/ports.ts';
+import { ANYONE, NO_CREDENTIAL, type Principal, type UpstreamCredential } from '../domain/principal.ts';
+import { type CapabilityProfile, EMPTY_PROFILE } from '../protocol/capability-profile.ts';
+import { LATEST_REVISION } from '../protocol/eras.ts';
+import { encode } from '../protocol/json-rpc.ts';
+import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
+import { backoffMs } from '../upstream/backoff.ts';
+import { type LinkKey, linkKey } from '../upstream/link-key.ts';
+import { SseLink } from '../upstream/link.ts';
+import { ConversationPool, type Lease } from './conversation-pool.ts';
+import { Conversation, type ConversationContext } from './conversation.ts';
+
+export interface MountOptions {
+  readonly upstream: UpstreamConfig;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly journal: Journal;
+  /** Who we say we are on pooled links: a JSON object. */
+  readonly clientInfo: object;
+}
+
+export interface OpenedConversation {
+  readonly conversation: Conversation;
+  readonly handshake: Handshake;
+}
+
+/** A link that dies so soon after another was opened may have died of it. */
+const SUSPICIOUS_MS = 2000;
+let nextLinkId = 1;
+
+export class Mount {
+  readonly name: string;
+  readonly path: string;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly journal: Journal;
+  readonly #options: MountOptions;
+  readonly #context: ConversationContext;
+  readonly #pool: ConversationPool<Conversation>;
+  readonly #dispatcher: Dispatcher;
+  readonly #credential: UpstreamCredential;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #sseUrl: URL;
+  readonly #handshakes = new WeakMap<Conversation, Handshake>();
+  readonly #dedicated = new Set<Conversation>();
+  readonly #onSingle = new Set<() => void>();
+  #health: 'unknown' | 'up' | 'down' = 'unknown';
+  #downReason = '';
+  #lastOpenAt = Number.NEGATIVE_INFINITY;
+  #suspiciousDeaths = 0;
+  #closed = false;
+
+  constructor(options: MountOptions) {
+    const { upstream, config, clock, timers, journal, random } = options;
+    this.#options = options;
+    this.name = upstream.name;
+    this.path = upstream.path;
+    this.config = config;
+    this.clock = clock;
+    this.timers = timers;
+    this.journal = journal;
+    const { url, headers } = withoutUserinfo(upstream);
+    this.#sseUrl = url;
+    this.#headers = headers;
+    this.#credential = NO_CREDENTIAL;
+    this.#dispatcher = new Agent({
+      connect: {
+        timeout: config.timeouts.connect,
+        keepAlive: true,
+        keepAliveInitialDelay: 30_000,
+        rejectUnauthorized: true,
+      },
+    });
+    this.#context = {
+      upstream: upstream.name,
+      ids: new CallIds(random.fraction()),
+      clock,
+      timers,
+      journal,
+      timeouts: config.timeouts,
+      limits: config.limits,
+      inFlight: { count: 0 },
+      isSingle: () => this.isSingle,
+      onForeignAnswer: (heardBy) => this.#goSingle(heardBy),
+    };
+    this.#pool = new ConversationPool({
+      open: (key, onClosed) => this.#openPooled(key, onClosed),
+      config: config.links,
+      clock,
+      timers,
+      backoff: (attempt) =>
+        backoffMs(attempt, { minMs: config.reconnect.min, maxMs: config.reconnect.max }, random.fraction()),
+    });
+    if (config.links.single === true) this.#pool.becomeSingle(this.#key(ANYONE, EMPTY_PROFILE), null);
+  }
+
+  /** Opens the warm links, and keeps trying. */
+  start(): void {
+    this.#pool.keepWarm(this.#key(ANYONE, EMPTY_PROFILE));
+  }
+
+  /** The upstream was reached at the last attempt. */
+  get isReady(): boolean {
+    return this.#health === 'up';
+  }
+
+  get isSingle(): boolean {
+    return this.#pool.isSingle;
+  }
+
+  get dedicatedCount(): number {
+    return this.#dedicated.size;
+  }
+
+  get pooledCount(): number {
+    return this.#pool.openCount;
+  }
+
+  get inFlight(): number {
+    return this.#context.inFlight.count;
+  }
+
+  /** See ConversationPool.lease. */
+  lease(
+    request: { readonly principal: Principal; readonly profile: CapabilityProfile; readonly exclusive: boolean },
+    take: (result: Lease<Conversation> | ProxyError) => void,
+  ): () => void {
+    const key = this.#key(request.principal, request.profile);
+    return this.#pool.lease({ key, exclusive: request.exclusive, principal: request.principal.key }, take);
+  }
+
+  /** What the upstream answered to the initialize of this conversation. */
+  handshakeOf(conversation: Conversation): Handshake {
+    const handshake = this.#handshakes.get(conversation);
+    if (handshake === undefined) throw new Error('not a conversation of this mount');
+    return handshake;
+  }
+
+  /** A link of its own for one session. Rejects with a ProxyError. `onClosed` is told once when it ends. */
+  async openDedicated(offer: HandshakeOffer, onClosed: () => void): Promise<OpenedConversation> {
+    const opened = await this.#open(offer, true, (conversation) => {
+      this.#dedicated.delete(conversation);
+      onClosed();
+    });
+    this.#dedicated.add(opened.conversation);
+    return opened;
+  }
+
+  /** Told once, when the mount goes over to one link. Returns a function that takes the wish back. */
+  onSingle(tell: () => void): () => void {
+    this.#onSingle.add(tell);
+    return () => this.#onSingle.delete(tell);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#pool.close();
+    for (const conversation of this.#dedicated) conversation.close('shutdown');
+    await this.#dispatcher.destroy();
+  }
+
+  #key(principal: Principal, profile: CapabilityProfile): LinkKey {
+    return linkKey(this.#credential, principal, profile, this.config.links.isolation);
+  }
+
+  async #openPooled(key: LinkKey, onClosed: () => void): Promise<Conversation> {
+    const offer: HandshakeOffer = {
+      revision: LATEST_REVISION,
+      profile: key.profile,
+      clientInfo: encode(JSON.stringify(this.#options.clientInfo)),
+    };
+    return (await this.#open(offer, false, onClosed)).conversation;
+  }
+
+  async #open(
+    offer: HandshakeOffer,
+    dedicated: boolean,
+    onClosed: (conversation: Conversation) => void,
+  ): Promise<OpenedConversation> {
+    const { upstream, config, clock, timers, journal } = this.#options;
+    const id = linkId(nextLinkId++);
+    const conversation = new Conversation(this.#context, dedicated);
+    const openedAt = clock.now();
+    const link = new SseLink({
+      id,
+      upstream: upstream.name,
+      endpoint: {
+        sseUrl: this.#sseUrl,
+        messageUrl: upstream.messageUrl,
+        allowedOrigins: new Set(upstream.allowEndpointOrigins.map((url) => url.origin)),
+      },
+      headers: this.#headers,
+      offer,
+      initializeId: this.#context.ids.issue(id),
+      dispatcher: this.#dispatcher,
+      timeouts: config.timeouts,
+      limits: config.limits,
+      clock,
+      timers,
+      journal,
+      receiver: conversation,
+      onStrayAnswer: (answer) => conversation.stray(answer),
+    });
+    conversation.attach(link, (error) => {
+      if (error !== null) this.#linkDied(openedAt);
+      onClosed(conversation);
+    });
+    this.#lastOpenAt = openedAt;
+    try {
+      await link.open();
+    } catch (thrown) {
+      const error = asProxyError(thrown);
+      if (!this.#closed) this.#failed(error);
+      throw error;
+    }
+    this.#handshakes.set(conversation, link.handshake);
+    this.#succeeded(link.handshake);
+    return { conversation, handshake: link.handshake };
+  }
+
+  #succeeded(handshake: Handshake): void {
+    const wasUp = this.#health === 'up';
+    this.#health = 'up';
+    if (wasUp) return;
+    const { server, revision } = handshake;
+    this.journal.record({ fact: 'upstream_up', upstream: this.name, server, revision });
+  }
+
+  #failed(error: ProxyError): void {
+    // A link more that cannot be had says nothing while others live.
+    if (this.#pool.openCount + this.#dedicated.size > 0) return;
+    const isNews = this.#health !== 'down' || this.#downReason !== error.code;
+    this.#health = 'down';
+    this.#downReason = error.code;
+    if (!isNews) return;
+    const { remedy } = ERRORS[error.code];
+    this.journal.record({ fact: 'upstream_down', upstream: this.name, reason: error.code, why: error.message, remedy });
+  }
+
+  /** `openedAt`: when the link that died began to open. */
+  #linkDied(openedAt: number): void {
+    const sinceOther = this.clock.now() - this.#lastOpenAt;
+    if (this.isSingle || this.#lastOpenAt <= openedAt || sinceOther > SUSPICIOUS_MS) return;
+    this.#suspiciousDeaths++;
+    if (this.#suspiciousDeaths === 2) this.journal.record({ fact: 'single_hint', upstream: this.name });
+  }
+
+  #goSingle(heardBy: Conversation): void {
+    if (this.isSingle || this.#closed) return;
+    this.journal.record({ fact: 'single_by_proof', upstream: this.name });
+    const keep = this.#dedicated.has(heardBy) ? null : heardBy;
+    this.#pool.becomeSingle(this.#key(ANYONE, EMPTY_PROFILE), keep);
+    for (const tell of this.#onSingle) tell();
+    this.#onSingle.clear();
+  }
+}
+
+/** Userinfo in the URL becomes Basic authentication, and is in the URL no more. */
+function withoutUserinfo(upstream: UpstreamConfig): { url: URL; headers: Record<string, string> } {
+  const url = new URL(upstream.url.href);
+  const headers = { ...upstream.headers };
+  if (url.username !== '' || url.password !== '') {
+    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`;
+    url.username = '';
+    url.password = '';
+  }
+  return { url, headers };
+}

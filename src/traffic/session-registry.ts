@@ -1,0 +1,132 @@
+// All sessions of all mounts: made, found (the principal is checked), expired, ended.
+
+import type { Config } from '../config/schema.ts';
+import { ProxyError } from '../domain/errors.ts';
+import { sessionId } from '../domain/ids.ts';
+import type { Clock, Random, Timer, Timers } from '../domain/ports.ts';
+import type { Principal } from '../domain/principal.ts';
+import { profileOf } from '../protocol/capability-profile.ts';
+import { negotiate } from '../protocol/eras.ts';
+import { type Request, bytesOf, encode, parsed } from '../protocol/json-rpc.ts';
+import { TokenSealer } from '../protocol/sealed-token.ts';
+import type { Mount } from './mount.ts';
+import { Session } from './session.ts';
+
+export interface RegistryOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** Seconds since 1970, for the expiry inside the tokens. */
+  readonly wallSeconds: () => number;
+  /** The replica that holds the links: this process. */
+  readonly owner: string;
+}
+
+const KEY_BYTES = 32;
+const NONCE_BYTES = 16;
+const SWEEP_MS = 30_000;
+
+export class SessionRegistry {
+  readonly #options: RegistryOptions;
+  readonly #sealer: TokenSealer;
+  readonly #sessions = new Map<string, Session>();
+  #sweep: Timer | null = null;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    // Of this process alone: a session does not outlive the process that holds its link.
+    this.#sealer = new TokenSealer(options.random.bytes(KEY_BYTES), (length) => options.random.bytes(length));
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** A session for this initialize, not yet open. Throws a ProxyError. */
+  create(mount: Mount, principal: Principal, request: Request): Session {
+    const { config, random, wallSeconds, owner } = this.#options;
+    if (this.#sessions.size >= config.limits.sessions) {
+      throw new ProxyError('sessions_limit', 'too many sessions are open (limits.sessions)', {
+        outcome: 'not_executed',
+      });
+    }
+    const { requested, capabilities, clientInfo } = readInitialize(request);
+    const revision = negotiate(requested);
+    const id = sessionId(
+      this.#sealer.seal({
+        kind: 'session',
+        owner,
+        mount: mount.name,
+        principal: principal.key,
+        nonce: Buffer.from(random.bytes(NONCE_BYTES)).toString('base64url'),
+        expiresAt: wallSeconds() + Math.ceil(config.timeouts.sessionMax / 1000),
+      }),
+    );
+    const session = new Session({
+      id,
+      mount,
+      principal,
+      revision,
+      offer: { revision, profile: profileOf(capabilities), clientInfo },
+    });
+    this.#sessions.set(id, session);
+    this.#sweep ??= this.#options.timers.after(SWEEP_MS, () => this.#expire());
+    return session;
+  }
+
+  /**
+   * The live session behind a header. A forged, foreign, ended or expired id is an unknown one: the same answer by the
+   * same path. The text itself is the secret, so finding it is enough; opening the seal would only tell us its owner.
+   */
+  find(id: string, mount: Mount, principal: Principal): Session {
+    const session = this.#sessions.get(id);
+    if (
+      session === undefined ||
+      session.state.phase !== 'live' ||
+      session.mount !== mount ||
+      session.principal.key !== principal.key
+    ) {
+      throw new ProxyError('session_unknown', 'unknown session');
+    }
+    return session;
+  }
+
+  end(session: Session, why: 'deleted' | 'expired' | 'failed' | 'shutdown'): void {
+    session.end(why);
+    this.#sessions.delete(session.id);
+  }
+
+  endAll(): void {
+    this.#sweep?.cancel();
+    for (const session of this.#sessions.values()) this.end(session, 'shutdown');
+  }
+
+  #expire(): void {
+    const { clock, config, timers } = this.#options;
+    const now = clock.now();
+    for (const session of this.#sessions.values()) {
+      const isOld = now - session.createdAt >= config.timeouts.sessionMax;
+      if (isOld || now - session.usedAt >= config.timeouts.sessionIdle) this.end(session, 'expired');
+    }
+    this.#sweep = this.#sessions.size > 0 ? timers.after(SWEEP_MS, () => this.#expire()) : null;
+  }
+}
+
+const UNNAMED = encode('{"name":"unnamed","version":"0"}');
+
+function readInitialize(request: Request): { requested: string; capabilities: unknown; clientInfo: Uint8Array } {
+  const { bytes, params } = request;
+  const version = params?.members.get('protocolVersion');
+  if (version?.kind !== 'string') {
+    throw new ProxyError('invalid_request', 'params.protocolVersion of initialize must be a string');
+  }
+  const capabilities = params?.members.get('capabilities');
+  const clientInfo = params?.members.get('clientInfo');
+  return {
+    // It is a string: its kind was looked at.
+    requested: parsed(bytes, version) as string,
+    capabilities: capabilities === undefined ? {} : parsed(bytes, capabilities),
+    clientInfo: clientInfo?.kind === 'object' ? bytesOf(bytes, clientInfo) : UNNAMED,
+  };
+}
