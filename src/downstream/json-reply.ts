@@ -1,0 +1,34 @@
+// The reply sink of a client that takes no event stream: it waits for the one result.
+
+import type { ServerResponse } from 'node:http';
+import type { Reply, ReplySink } from '../domain/ports.ts';
+import { type WriteWatch, writeJson } from './raw-reply.ts';
+
+export class JsonReply implements ReplySink {
+  readonly canStream = false;
+  readonly backlogBytes = 0;
+  readonly #response: ServerResponse;
+  readonly #watch: WriteWatch;
+
+  constructor(response: ServerResponse, watch: WriteWatch) {
+    this.#response = response;
+    this.#watch = watch;
+  }
+
+  notify(): void {}
+
+  heartbeat(): void {}
+
+  onDrained(tell: () => void): void {
+    tell();
+  }
+
+  finish(reply: Reply): void {
+    writeJson(this.#response, reply);
+    this.#watch.wrote();
+  }
+
+  end(): void {
+    this.#response.writeHead(202, { 'content-length': 0 }).end();
+  }
+}

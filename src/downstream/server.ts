@@ -1,0 +1,80 @@
+// The Fastify instance toward MCP clients: limits, timeouts, the guards, the routes, and one error handler.
+
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import type { Config } from '../config/schema.ts';
+import { ProxyError } from '../domain/errors.ts';
+import { checkHost, hostRules } from '../edge/host-guard.ts';
+import { checkOrigin, originRules } from '../edge/origin-guard.ts';
+import type { Mount } from '../traffic/mount.ts';
+import { fromFastify, refuse } from './error-reply.ts';
+import { ALLOWED_METHODS, type RouteDeps, mountRoutes } from './routes.ts';
+
+/** Answered without a Host check: balancers probe by address. They say nothing that helps an attacker. */
+const HEALTH = '/healthz';
+const READY = '/readyz';
+
+export function createServer(config: Config, mounts: readonly Mount[], deps: RouteDeps): FastifyInstance {
+  const { timeouts, limits } = config;
+  const { journal } = deps;
+  const app = Fastify({
+    logger: false,
+    bodyLimit: limits.bodyBytes,
+    // Fastify sets Node's own guard against slow requests to 0.
+    requestTimeout: timeouts.clientBody,
+    keepAliveTimeout: timeouts.keepAlive,
+    http: { headersTimeout: timeouts.clientHeaders, connectionsCheckingInterval: 1000 },
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    routerOptions: { ignoreTrailingSlash: true },
+    frameworkErrors: (error, _request, reply) => {
+      void refuse(reply, journal, fromFastify(error));
+    },
+  });
+
+  // Bodies are bytes: any parser in between would lose what we promise to keep.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+  const hosts = hostRules(config.listen.host, config.allowedHosts);
+  const origins = originRules(config.listen.host, config.allowedOrigins);
+  app.addHook('onRequest', async (request, reply) => {
+    const path = pathOf(request);
+    const isProbe = path === HEALTH || path === READY;
+    const refusal =
+      (isProbe ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
+      checkOrigin(request.headers.origin, origins);
+    return refusal === null ? undefined : refuse(reply, journal, refusal);
+  });
+
+  app.get(HEALTH, async () => ({ status: 'ok' }));
+  app.get(READY, async (_request, reply) => {
+    if (deps.isDraining()) return reply.code(503).send({ status: 'draining' });
+    const isReady = mounts.every((mount) => mount.isReady);
+    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'upstream unavailable' });
+  });
+
+  for (const mount of mounts) mountRoutes(app, mount, deps);
+
+  const allowed = new Map<string, string>([
+    [HEALTH, 'GET'],
+    [READY, 'GET'],
+    ...mounts.map((mount): [string, string] => [mount.path, ALLOWED_METHODS]),
+  ]);
+  app.setNotFoundHandler((request, reply) => {
+    const methods = allowed.get(pathOf(request));
+    if (methods === undefined)
+      return refuse(reply, journal, new ProxyError('path_unknown', 'nothing is served at this path'));
+    return refuse(reply.header('allow', methods), journal, new ProxyError('method_not_allowed', `only ${methods}`));
+  });
+  app.setErrorHandler((error, _request, reply) => refuse(reply, journal, fromFastify(error)));
+  // Node closes the connection of a CONNECT that nobody listens for; say why.
+  app.server.on('connect', (_request, socket) =>
+    socket.end('HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'),
+  );
+  return app;
+}
+
+function pathOf(request: FastifyRequest): string {
+  const [path = '/'] = request.url.split('?', 1);
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}

@@ -1,0 +1,82 @@
+// The reply sink of a client that takes an event stream. It becomes one as late as possible: when the first
+// notification or heartbeat comes before the answer. An answer that comes first is plain JSON, if the client takes that.
+
+import type { ServerResponse } from 'node:http';
+import type { Chunks, Reply, ReplySink } from '../domain/ports.ts';
+import { HEARTBEAT, eventFrame } from '../protocol/sse-frames.ts';
+import { type WriteWatch, writeChunks, writeJson } from './raw-reply.ts';
+
+export class SseReply implements ReplySink {
+  readonly canStream = true;
+  readonly #response: ServerResponse;
+  readonly #watch: WriteWatch;
+  /** The client named nothing but the stream. */
+  readonly #streamOnly: boolean;
+
+  constructor(response: ServerResponse, watch: WriteWatch, streamOnly: boolean) {
+    this.#response = response;
+    this.#watch = watch;
+    this.#streamOnly = streamOnly;
+  }
+
+  get backlogBytes(): number {
+    return this.#response.writableLength;
+  }
+
+  onDrained(tell: () => void): void {
+    if (!this.#response.writableNeedDrain || this.#response.destroyed) {
+      tell();
+      return;
+    }
+    const once = (): void => {
+      this.#response.off('drain', once).off('close', once);
+      tell();
+    };
+    this.#response.on('drain', once).on('close', once);
+  }
+
+  notify(message: Chunks): void {
+    this.#begin(200);
+    this.#write(eventFrame(message));
+  }
+
+  heartbeat(): void {
+    this.#begin(200);
+    // A client that takes nothing needs no more comments.
+    if (!this.#response.writableNeedDrain) this.#write([HEARTBEAT]);
+  }
+
+  finish(reply: Reply): void {
+    // A refusal keeps its status: only an answer is worth a stream to a client that takes nothing else.
+    if (!this.#response.headersSent && (!this.#streamOnly || reply.status !== 200)) {
+      writeJson(this.#response, reply);
+      this.#watch.wrote();
+      return;
+    }
+    this.#begin(reply.status, reply.headers);
+    this.#write(eventFrame(reply.body));
+    this.#response.end();
+  }
+
+  end(): void {
+    if (!this.#response.headersSent) this.#response.writeHead(202, { 'content-length': 0 });
+    this.#response.end();
+  }
+
+  #begin(status: number, headers?: Readonly<Record<string, string>>): void {
+    if (this.#response.headersSent) return;
+    this.#response.writeHead(status, {
+      ...headers,
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-cache',
+      // nginx would hold the events back in its buffer.
+      'x-accel-buffering': 'no',
+    });
+    this.#response.flushHeaders();
+  }
+
+  #write(chunks: readonly Uint8Array[]): void {
+    writeChunks(this.#response, chunks);
+    this.#watch.wrote();
+  }
+}
