@@ -1,0 +1,70 @@
+// The composition root: the only place that constructs the parts. Reads top to bottom like a request goes.
+
+import type { AddressInfo } from 'node:net';
+import type { Config } from './config/schema.ts';
+import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
+import { createServer } from './downstream/server.ts';
+import { drain } from './drain.ts';
+import { systemClock, systemRandom, systemTimers } from './real-time.ts';
+import { Mount } from './traffic/mount.ts';
+import { SessionRegistry } from './traffic/session-registry.ts';
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly journal: Journal;
+  /** Of package.json; said to upstreams as clientInfo. */
+  readonly version: string;
+  readonly clock?: Clock;
+  readonly timers?: Timers;
+  readonly random?: Random;
+}
+
+export interface App {
+  readonly mounts: readonly Mount[];
+  readonly registry: SessionRegistry;
+  /** Binds the listener and opens the warm links. Rejects when the address cannot be had. */
+  listen(): Promise<AddressInfo>;
+  /** Finishes what runs, within drain.timeout, and closes everything. Idempotent. */
+  close(): Promise<void>;
+}
+
+export function createApp(options: AppOptions): App {
+  const { config, journal, version, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
+
+  const mounts = config.upstreams.map(
+    (upstream) =>
+      new Mount({ upstream, config, clock, timers, random, journal, clientInfo: { name: 'mcp-causeway', version } }),
+  );
+  const registry = new SessionRegistry({
+    config,
+    clock,
+    timers,
+    random,
+    wallSeconds: () => Math.floor(Date.now() / 1000),
+    owner: Buffer.from(random.bytes(8)).toString('base64url'),
+  });
+  const inFlight = { count: 0 };
+  let closing: Promise<void> | null = null;
+  const server = createServer(config, mounts, {
+    registry,
+    journal,
+    random,
+    inFlight,
+    isDraining: () => closing !== null,
+  });
+
+  return {
+    mounts,
+    registry,
+    async listen() {
+      await server.listen({ host: config.listen.host, port: config.listen.port });
+      for (const mount of mounts) mount.start();
+      // A TCP listener's address is an object; only pipes have strings.
+      return server.server.address() as AddressInfo;
+    },
+    close() {
+      closing ??= drain({ server, mounts, registry, inFlight, timers, timeoutMs: config.drain.timeout });
+      return closing;
+    },
+  };
+}

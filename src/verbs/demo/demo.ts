@@ -1,0 +1,47 @@
+// `mcp-causeway demo`: a built-in legacy server, the gateway before it, and one tool call through both.
+
+import { ConfigError } from '../../config/load.ts';
+import { configFromUrl, curlLine, start, type ServeFlags } from '../serve.ts';
+import { startLegacyServer } from './legacy-server.ts';
+
+const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":3}}}';
+
+export interface Demo {
+  readonly endpoint: string;
+  close(): Promise<void>;
+}
+
+/** Starts both, makes the call, prints it. Where the usual port is taken and none was asked for, any free one does. */
+export async function runDemo(flags: ServeFlags, print: (text: string) => void): Promise<Demo> {
+  const legacy = await startLegacyServer({ host: '127.0.0.1', port: 0 });
+  const quiet = { logLevel: 'warn', ...flags };
+  const running = await start(configFromUrl(legacy.url.href, quiet)).catch((error: unknown) => {
+    if (flags.listen !== undefined || !(error instanceof ConfigError)) throw error;
+    return start(configFromUrl(legacy.url.href, { ...quiet, listen: '127.0.0.1:0' }));
+  });
+  const close = async (): Promise<void> => {
+    await running.close();
+    await legacy.close();
+  };
+  try {
+    print(`A legacy server speaks HTTP+SSE at        ${legacy.url.href}\n`);
+    print(`The gateway serves Streamable HTTP at      ${running.endpoint}\n\n`);
+    print(`POST ${running.endpoint}\n  ${CALL}\n`);
+    const response = await fetch(running.endpoint, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: CALL,
+      signal: AbortSignal.timeout(20_000),
+    });
+    print(`HTTP ${response.status}\n  ${await response.text()}\n\n`);
+    if (!response.ok) throw new Error(`the call through the gateway came back with HTTP ${response.status}`);
+    return { endpoint: running.endpoint, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export function invitation(endpoint: string): string {
+  return `Your turn, in another terminal:\n\n  ${curlLine(endpoint, CALL)}\n\nCtrl-C ends it.\n`;
+}

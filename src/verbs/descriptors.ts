@@ -1,0 +1,42 @@
+// File descriptors: every session with a link holds one socket upstream, its client one or two downstream, and every
+// call in flight one POST.
+
+import { readFileSync } from 'node:fs';
+import type { Config } from '../config/schema.ts';
+
+/** Log, event loop, listener, DNS and the like. */
+const OWN = 64;
+
+export interface DescriptorShortage {
+  readonly needed: number;
+  readonly limit: number;
+}
+
+/** What the configuration can come to hold open at once. */
+export function descriptorsNeeded(config: Config): number {
+  const { links, limits } = config;
+  const perUpstream = links.maxTotal + links.maxDedicated;
+  const sessions = Math.min(limits.sessions, links.maxDedicated * config.upstreams.length);
+  // A client's socket and the POST of its call, for each session; pooled callers likewise, as many as links can carry.
+  const pooled = links.maxTotal * links.maxInFlight * config.upstreams.length;
+  return OWN + perUpstream * config.upstreams.length + 2 * sessions + 2 * Math.min(pooled, limits.inFlight);
+}
+
+/** Null where the limit suffices or is not known. */
+export function descriptorShortage(
+  config: Config,
+  limit: number | null = descriptorLimit(),
+): DescriptorShortage | null {
+  const needed = descriptorsNeeded(config);
+  return limit !== null && limit < needed ? { needed, limit } : null;
+}
+
+/** The soft limit, which Node has raised to the hard one at its start. Linux only. */
+function descriptorLimit(): number | null {
+  try {
+    const soft = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return soft === undefined ? null : soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,120 @@
+// `mcp-causeway URL` and `mcp-causeway serve -c FILE`: run the gateway until a signal ends it.
+
+import { createApp } from '../app.ts';
+import { ConfigError, loadConfig, parseConfig } from '../config/load.ts';
+import type { Config, ConfigInput } from '../config/schema.ts';
+import { isLoopback } from '../edge/host-guard.ts';
+import { LogJournal } from '../observe/journal.ts';
+import { createLog } from '../observe/log.ts';
+import { descriptorShortage } from './descriptors.ts';
+import { VERSION } from './version.ts';
+
+export interface ServeFlags {
+  readonly listen?: string;
+  readonly single?: boolean;
+  readonly logFormat?: string;
+  readonly logLevel?: string;
+}
+
+/** The configuration that a URL alone stands for. Throws a ConfigError. */
+export function configFromUrl(url: string, flags: ServeFlags): Config {
+  return parseConfig(withFlags({ upstreams: [{ url }] }, flags));
+}
+
+export function configFromFile(file: string, flags: ServeFlags): Config {
+  const config = loadConfig(file);
+  const changed = parseConfig(withFlags({ upstreams: [{ url: 'http://localhost/' }] }, flags));
+  return {
+    ...config,
+    ...(flags.listen !== undefined && { listen: changed.listen }),
+    ...(flags.single === true && { links: { ...config.links, single: true as const } }),
+    log: {
+      level: flags.logLevel === undefined ? config.log.level : changed.log.level,
+      format: flags.logFormat === undefined ? config.log.format : changed.log.format,
+    },
+  };
+}
+
+function withFlags(input: ConfigInput, flags: ServeFlags): unknown {
+  return {
+    ...input,
+    ...(flags.listen !== undefined && { listen: parseListen(flags.listen) }),
+    ...(flags.single === true && { links: { single: true } }),
+    log: {
+      ...(flags.logLevel !== undefined && { level: flags.logLevel }),
+      ...(flags.logFormat !== undefined && { format: flags.logFormat }),
+    },
+  };
+}
+
+function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:(\[[0-9a-f:]+\]|[^:[\]]+):)?(\d{1,5})$/i.exec(text);
+  if (match === null) throw new ConfigError(`--listen: ${text} is not HOST:PORT, such as 127.0.0.1:8080`);
+  return { host: (match[1] ?? '127.0.0.1').replaceAll(/[[\]]/g, ''), port: Number(match[2]) };
+}
+
+export interface Running {
+  /** The first mount's endpoint, as a client on this machine would dial it. */
+  readonly endpoint: string;
+  close(): Promise<void>;
+}
+
+/** Starts the gateway. Rejects with a ConfigError when the address cannot be had. */
+export async function start(config: Config): Promise<Running> {
+  const log = createLog(config.log);
+  const app = createApp({ config, journal: new LogJournal(log), version: VERSION });
+  const { host, port } = config.listen;
+  const address = await app.listen().catch((cause: unknown) => {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const why =
+      code === 'EADDRINUSE' ? 'is in use: choose another with --listen HOST:PORT' : `cannot be bound (${code})`;
+    throw new ConfigError(`the address ${host}:${port} ${why}`, { cause });
+  });
+  const name = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host;
+  const origin = `http://${name}:${address.port}`;
+  const [first] = app.mounts;
+
+  for (const mount of app.mounts) log.info({ upstream: mount.name, endpoint: origin + mount.path }, 'listening');
+  const shortage = descriptorShortage(config);
+  if (shortage !== null)
+    log.warn(
+      shortage,
+      'too few file descriptors for the sessions allowed: raise the limit (ulimit -n) or lower links.maxDedicated',
+    );
+  if (!isLoopback(host) && config.allowedHosts === undefined) {
+    log.warn(
+      { host },
+      'bound to a public address without authentication or allowedHosts: anybody who reaches it can use the server behind it',
+    );
+  }
+  return { endpoint: origin + (first?.path ?? '/mcp'), close: () => app.close() };
+}
+
+/** Says on stderr how to use what runs; stdout stays free. */
+export function greet(endpoint: string, upstream: string): void {
+  process.stderr.write(
+    `\nmcp-causeway ${VERSION}\n` +
+      `  clients connect to  ${endpoint}\n` +
+      `  server behind it    ${upstream}\n\n` +
+      `Try it:\n\n  ${curlLine(endpoint, '{"jsonrpc":"2.0","id":1,"method":"tools/list"}')}\n\n`,
+  );
+}
+
+export function curlLine(endpoint: string, body: string): string {
+  return `curl -s ${endpoint} -H 'content-type: application/json' -d '${body}'`;
+}
+
+/** Resolves when a signal asks to stop; a second one ends the process at once with 128 + its number. */
+export function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const on = (exitCode: number) => (): void => {
+      if (asked) process.exitCode = exitCode;
+      if (asked) process.kill(process.pid, 'SIGKILL');
+      asked = true;
+      resolve();
+    };
+    process.on('SIGINT', on(130));
+    process.on('SIGTERM', on(143));
+  });
+}
