@@ -2,7 +2,8 @@
 // Progress tokens are the same integers, so one table serves both.
 
 import { CALL_ID_LIMIT, type CallId, type LinkId, callId } from '../domain/ids.ts';
-import { type Member, bytesOf } from '../protocol/json-rpc.ts';
+import { bytesOf } from '../protocol/json-rpc.ts';
+import type { Member } from '../protocol/json-scanner.ts';
 
 /** How many ids the memory of issued ids reaches back. */
 const REMEMBERED = 1 << 14;

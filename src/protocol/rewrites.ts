@@ -1,7 +1,8 @@
 // The table of every field we change, and the only door through which a message is changed. What has no row here
 // crosses byte for byte. docs/rewrites.md is printed from this table, and a test holds it to that.
 
-import { type Member, type Message, type Span, membersOf } from './json-rpc.ts';
+import { type Message, membersOf } from './json-rpc.ts';
+import type { Member, Span } from './json-scanner.ts';
 import { type Edit, splice } from './splice.ts';
 
 export type Direction = 'to the upstream' | 'to the client';

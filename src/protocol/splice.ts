@@ -1,6 +1,6 @@
 // Replaces single fields in the original bytes; everything else stays as it was, down to the white space.
 
-import type { Span } from './json-rpc.ts';
+import type { Span } from './json-scanner.ts';
 
 export interface Edit extends Span {
   readonly text: Uint8Array;

@@ -6,27 +6,20 @@ import { ProxyError, asProxyError } from '../domain/errors.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
-
-/** The part of a conversation that the pool looks at. */
-export interface Poolable {
-  readonly isOpen: boolean;
-  isDoubtful(pingIntervalMs: number): boolean;
-  ping(timeoutMs: number): Promise<boolean>;
-  close(reason: LinkCloseReason): void;
-}
-
-export interface Lease<C extends Poolable> {
-  readonly conversation: C;
-  /** Idempotent. `retire`: something of this caller may be left on it, so nobody gets it again. */
-  release(how: 'reuse' | 'retire'): void;
-}
-
-export interface LeaseRequest {
-  readonly key: LinkKey;
-  /** One call at a time: for calls that the upstream may answer with a question. */
-  readonly exclusive: boolean;
-  readonly principal: string;
-}
+import {
+  type Bucket,
+  type Entry,
+  type Lease,
+  type LeaseRequest,
+  type LeaseRules,
+  type Poolable,
+  type Taker,
+  type Waiter,
+  choose,
+  comingCapacity,
+  linksMissing,
+  longestIdle,
+} from './lease-rules.ts';
 
 export interface PoolOptions<C extends Poolable> {
   /** Opens a conversation; `onClosed` is told once when it is over for a reason that is not the pool's. */
@@ -40,41 +33,6 @@ export interface PoolOptions<C extends Poolable> {
 
 /** A link that ends sooner than this after it opened counts as one that failed to open. */
 const SHORT_LIFE_MS = 5000;
-
-type Taker<C extends Poolable> = (result: Lease<C> | ProxyError) => void;
-
-interface Entry<C extends Poolable> {
-  readonly conversation: C;
-  /** Changes once at most: when the mount becomes single. */
-  bucket: Bucket<C>;
-  readonly openedAt: number;
-  inFlight: number;
-  exclusive: boolean;
-  /** A ping is under way; nobody gets it before that is answered. */
-  checking: boolean;
-  used: boolean;
-  idleSince: number;
-  /** The principal of its exclusive leases: it goes to no other, whose prompts a stray question could reach. */
-  boundTo: string | null;
-}
-
-interface Waiter<C extends Poolable> {
-  readonly request: LeaseRequest;
-  readonly take: Taker<C>;
-  bucket: Bucket<C>;
-  timer: Timer | null;
-}
-
-interface Bucket<C extends Poolable> {
-  readonly key: LinkKey;
-  /** Most recently used first. */
-  readonly entries: Entry<C>[];
-  readonly waiters: Waiter<C>[];
-  opening: number;
-  /** Set after a failed attempt while other links of the bucket live: when the next may be made. */
-  retry: Timer | null;
-  failures: number;
-}
 
 export class ConversationPool<C extends Poolable> {
   readonly #options: PoolOptions<C>;
@@ -115,7 +73,7 @@ export class ConversationPool<C extends Poolable> {
   becomeSingle(key: LinkKey, keep: C | null): void {
     if (this.#singleKey !== null) return;
     this.#singleKey = key;
-    this.#warmKey = key;
+    if (this.#warmKey !== null) this.#warmKey = key;
     const single = this.#bucket(key);
     for (const bucket of this.#buckets.values()) {
       bucket.retry?.cancel();
@@ -129,9 +87,9 @@ export class ConversationPool<C extends Poolable> {
         if (single.entries.length === 0 && (keep === null || entry.conversation === keep)) this.#move(entry, single);
         else if (entry.inFlight === 0) this.#discard(entry, 'single');
       }
-      this.#forgetIfEmpty(bucket);
+      if (bucket !== single) this.#forgetIfEmpty(bucket);
     }
-    this.#serve(this.#bucket(key));
+    this.#serve(single);
     this.#warm();
   }
 
@@ -151,7 +109,8 @@ export class ConversationPool<C extends Poolable> {
       return () => {};
     }
     const { maxQueue, queueTimeout } = this.#options.config;
-    if (this.#waiting - this.#comingCapacity(bucket, request) >= maxQueue) {
+    const coming = comingCapacity(bucket, request, this.#rules, this.#options.config.maxTotal - this.#total);
+    if (this.#waiting - coming >= maxQueue) {
       take(
         new ProxyError('queue_full', 'too many callers wait for a link (links.maxQueue)', { outcome: 'not_executed' }),
       );
@@ -189,27 +148,15 @@ export class ConversationPool<C extends Poolable> {
 
   // Choosing and granting
 
+  get #rules(): LeaseRules {
+    return { config: this.#options.config, isSingle: this.isSingle };
+  }
+
   #find(bucket: Bucket<C>, request: LeaseRequest): Entry<C> | null {
-    const { config } = this.#options;
-    let isChecking = false;
-    for (const entry of bucket.entries) {
-      isChecking ||= entry.checking;
-      if (!entry.conversation.isOpen || entry.checking || entry.exclusive) continue;
-      if (config.isolation === 'request' && entry.used && !this.isSingle) continue;
-      if (request.exclusive && !this.isSingle) {
-        if (entry.inFlight > 0 || (entry.boundTo !== null && entry.boundTo !== request.principal)) continue;
-      } else if (entry.inFlight >= config.maxInFlight) {
-        continue;
-      }
-      if (entry.inFlight === 0 && entry.conversation.isDoubtful(config.pingInterval)) {
-        // One at a time: when the first is well, the others are not needed.
-        if (!isChecking) this.#check(entry);
-        isChecking = true;
-        continue;
-      }
-      return entry;
-    }
-    return null;
+    const { entry, doubtful } = choose(bucket, request, this.#rules);
+    // One at a time: when the first is well, the others are not needed.
+    if (doubtful !== null) this.#check(doubtful);
+    return entry;
   }
 
   #grant(entry: Entry<C>, request: LeaseRequest): Lease<C> {
@@ -269,35 +216,15 @@ export class ConversationPool<C extends Poolable> {
 
   #openMissing(bucket: Bucket<C>): void {
     if (this.#closed || bucket.retry !== null) return;
-    const { config } = this.#options;
-    let exclusive = 0;
-    let shared = 0;
-    for (const { request } of bucket.waiters) {
-      if ((request.exclusive || config.isolation === 'request') && !this.isSingle) exclusive++;
-      else shared++;
-    }
-    const coming = bucket.opening + bucket.entries.filter((entry) => entry.checking).length;
-    let missing = exclusive + Math.ceil(shared / config.maxInFlight) - coming;
-    const max = this.isSingle ? 1 : config.max;
-    while (missing > 0 && bucket.entries.length + bucket.opening < max && this.#hasRoom()) {
-      missing--;
-      this.#open(bucket);
-    }
+    for (let missing = linksMissing(bucket, this.#rules); missing > 0 && this.#hasRoom(); missing--) this.#open(bucket);
   }
 
   /** Room for one more link in all, made by closing the longest idle one of any key if need be. */
   #hasRoom(): boolean {
     if (this.#total < this.#options.config.maxTotal) return true;
-    let oldest: Entry<C> | null = null;
-    for (const bucket of this.#buckets.values()) {
-      for (const entry of bucket.entries) {
-        if (entry.inFlight > 0 || entry.checking) continue;
-        if (oldest === null || entry.idleSince < oldest.idleSince) oldest = entry;
-      }
-    }
-    if (oldest === null) return false;
-    this.#discard(oldest, 'evicted');
-    return true;
+    const oldest = longestIdle(this.#buckets.values());
+    if (oldest !== null) this.#discard(oldest, 'evicted');
+    return oldest !== null;
   }
 
   // Opening, checking, closing
@@ -473,15 +400,6 @@ export class ConversationPool<C extends Poolable> {
       this.#forgetIfEmpty(bucket);
     }
     if (next < Number.POSITIVE_INFINITY && this.#sweep === null) this.#sweepAfter(next - now);
-  }
-
-  /** How many of those who wait will be served by links that are being opened for this bucket, or can be. */
-  #comingCapacity(bucket: Bucket<C>, request: LeaseRequest): number {
-    const { config } = this.#options;
-    const max = this.isSingle ? 1 : config.max;
-    const room = Math.max(0, Math.min(max - bucket.entries.length - bucket.opening, config.maxTotal - this.#total));
-    const one = (request.exclusive || config.isolation === 'request') && !this.isSingle;
-    return (bucket.opening + room) * (one ? 1 : config.maxInFlight);
   }
 
   #leave(waiter: Waiter<C>): boolean {

@@ -15,8 +15,9 @@ import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.t
 import { backoffMs } from '../upstream/backoff.ts';
 import { type LinkKey, linkKey } from '../upstream/link-key.ts';
 import { SseLink } from '../upstream/link.ts';
-import { ConversationPool, type Lease } from './conversation-pool.ts';
+import { ConversationPool } from './conversation-pool.ts';
 import { Conversation, type ConversationContext } from './conversation.ts';
+import type { Lease } from './lease-rules.ts';
 
 export interface MountOptions {
   readonly upstream: UpstreamConfig;

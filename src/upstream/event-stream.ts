@@ -22,7 +22,7 @@ export interface EventStreamOptions {
   readonly onOpen: () => void;
   readonly onEndpoint: (announced: string) => void;
   /** The data of one message event; its bytes are not used again by anyone else. */
-  readonly onMessage: (data: Uint8Array) => void;
+  readonly onMessage: (data: Buffer) => void;
   /** Any byte at all arrived. */
   readonly onAlive: () => void;
   /** Called once, for every way a stream can end but `close`. */
@@ -68,7 +68,7 @@ export class EventStream {
     });
     this.#cutter = new SseFrameCutter(
       {
-        message: (data) => this.#guarded(() => this.#options.onMessage(data)),
+        message: (data) => this.#guarded(() => this.#options.onMessage(asBuffer(data))),
         rest: (frame) => this.#rest.push(frame),
         comment: () => {},
       },
@@ -270,4 +270,9 @@ class FrameQueue {
   cancel(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** The same bytes; a Buffer's indexOf is memchr, a plain array's is thirty times slower. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

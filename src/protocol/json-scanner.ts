@@ -1,0 +1,220 @@
+// One strict pass over one JSON text: the whole grammar is checked, the members that are asked for are recorded, and
+// nothing is turned into objects.
+
+export interface Span {
+  readonly start: number;
+  /** One past the last byte. */
+  readonly end: number;
+}
+
+export type JsonKind = 'string' | 'integer' | 'number' | 'object' | 'array' | 'boolean' | 'null';
+
+export interface Member extends Span {
+  readonly kind: JsonKind;
+}
+
+/** The members we know of one JSON object; the others are checked and passed over. */
+export interface ObjectView extends Span {
+  readonly kind: 'object';
+  readonly members: ReadonlyMap<string, Member>;
+}
+
+export class JsonFault extends Error {}
+export class TooDeep extends Error {}
+export class Duplicate extends Error {}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** One pass over one JSON text. Methods advance `at`; they throw JsonFault where the grammar is broken. */
+export class Scanner {
+  at = 0;
+  readonly bytes: Uint8Array;
+  readonly #maxDepth: number;
+
+  constructor(bytes: Uint8Array, maxDepth: number) {
+    this.bytes = bytes;
+    this.#maxDepth = maxDepth;
+  }
+
+  skipSpace(): void {
+    const { bytes } = this;
+    let c = bytes[this.at];
+    while (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09) c = bytes[++this.at];
+  }
+
+  /** The value at `at`, checked to its end. */
+  value(depth: number): Member {
+    const start = this.at;
+    const c = this.bytes[start];
+    let kind: JsonKind;
+    if (c === QUOTE) {
+      this.string();
+      kind = 'string';
+    } else if (c === 0x7b) {
+      this.object(depth + 1, null, null);
+      kind = 'object';
+    } else if (c === 0x5b) {
+      this.#array(depth + 1);
+      kind = 'array';
+    } else if (c === 0x74) {
+      this.#literal('true');
+      kind = 'boolean';
+    } else if (c === 0x66) {
+      this.#literal('false');
+      kind = 'boolean';
+    } else if (c === 0x6e) {
+      this.#literal('null');
+      kind = 'null';
+    } else {
+      kind = this.#number();
+    }
+    return { start, end: this.at, kind };
+  }
+
+  /** Reads the object at `at`. Members whose key is known are recorded; `open` may read one of them deeper. */
+  object(
+    depth: number,
+    isKnown: ((key: string) => boolean) | null,
+    open: ((key: string, depth: number) => Member | null) | null,
+  ): ObjectView {
+    if (depth > this.#maxDepth) throw new TooDeep();
+    const start = this.at++;
+    const members = isKnown === null ? NO_MEMBERS : new Map<string, Member>();
+    this.skipSpace();
+    if (this.bytes[this.at] === 0x7d) {
+      this.at++;
+      return { start, end: this.at, kind: 'object', members };
+    }
+    for (;;) {
+      if (this.bytes[this.at] !== QUOTE) throw new JsonFault();
+      const keyStart = this.at;
+      const escaped = this.string();
+      const key = isKnown === null ? '' : this.#keyText(keyStart, escaped);
+      this.skipSpace();
+      if (this.bytes[this.at++] !== 0x3a) throw new JsonFault();
+      this.skipSpace();
+      if (isKnown !== null && isKnown(key)) {
+        // Two parsers that disagree about which of two members counts are a hole: refused where we read them.
+        if (members.has(key)) throw new Duplicate(key);
+        (members as Map<string, Member>).set(key, open?.(key, depth) ?? this.value(depth));
+      } else {
+        this.value(depth);
+      }
+      this.skipSpace();
+      const c = this.bytes[this.at++];
+      if (c === 0x7d) break;
+      if (c !== 0x2c) throw new JsonFault();
+      this.skipSpace();
+    }
+    return { start, end: this.at, kind: 'object', members };
+  }
+
+  #array(depth: number): void {
+    if (depth > this.#maxDepth) throw new TooDeep();
+    this.at++;
+    this.skipSpace();
+    if (this.bytes[this.at] === 0x5d) {
+      this.at++;
+      return;
+    }
+    for (;;) {
+      this.value(depth);
+      this.skipSpace();
+      const c = this.bytes[this.at++];
+      if (c === 0x5d) return;
+      if (c !== 0x2c) throw new JsonFault();
+      this.skipSpace();
+    }
+  }
+
+  /** Passes over the string at `at`; says whether it holds an escape. */
+  string(): boolean {
+    const { bytes } = this;
+    let escaped = false;
+    let i = this.at + 1;
+    for (;;) {
+      const c = bytes[i];
+      if (c === QUOTE) break;
+      if (c === undefined || c < 0x20) throw new JsonFault();
+      if (c === BACKSLASH) {
+        escaped = true;
+        i = this.#escape(i);
+      } else {
+        i++;
+      }
+    }
+    this.at = i + 1;
+    return escaped;
+  }
+
+  #escape(i: number): number {
+    const c = this.bytes[i + 1];
+    switch (c) {
+      case 0x22: // "
+      case 0x5c: // \
+      case 0x2f: // /
+      case 0x62: // b
+      case 0x66: // f
+      case 0x6e: // n
+      case 0x72: // r
+      case 0x74: // t
+        return i + 2;
+      case 0x75: // u
+        for (let k = i + 2; k < i + 6; k++) if (!isHexDigit(this.bytes[k])) throw new JsonFault();
+        return i + 6;
+      default:
+        throw new JsonFault();
+    }
+  }
+
+  #literal(text: string): void {
+    for (let k = 0; k < text.length; k++) {
+      if (this.bytes[this.at + k] !== text.charCodeAt(k)) throw new JsonFault();
+    }
+    this.at += text.length;
+  }
+
+  #number(): 'integer' | 'number' {
+    const { bytes } = this;
+    let kind: 'integer' | 'number' = 'integer';
+    if (bytes[this.at] === 0x2d) this.at++;
+    if (bytes[this.at] === 0x30) this.at++;
+    else this.#digits();
+    if (bytes[this.at] === 0x2e) {
+      kind = 'number';
+      this.at++;
+      this.#digits();
+    }
+    const e = bytes[this.at];
+    if (e === 0x65 || e === 0x45) {
+      kind = 'number';
+      this.at++;
+      const sign = bytes[this.at];
+      if (sign === 0x2b || sign === 0x2d) this.at++;
+      this.#digits();
+    }
+    return kind;
+  }
+
+  #digits(): void {
+    const first = this.at;
+    let c = this.bytes[this.at];
+    while (c !== undefined && c >= 0x30 && c <= 0x39) c = this.bytes[++this.at];
+    if (this.at === first) throw new JsonFault();
+  }
+
+  /** A key as every parser reads it: `"\u0069d"` is `id`. */
+  #keyText(start: number, escaped: boolean): string {
+    const text = utf8.decode(this.bytes.subarray(start, this.at));
+    return escaped ? (JSON.parse(text) as string) : text.slice(1, -1);
+  }
+}
+
+const NO_MEMBERS: ReadonlyMap<string, Member> = new Map();
+
+function isHexDigit(c: number | undefined): boolean {
+  return c !== undefined && ((c >= 0x30 && c <= 0x39) || (c >= 0x41 && c <= 0x46) || (c >= 0x61 && c <= 0x66));
+}

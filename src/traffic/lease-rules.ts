@@ -1,0 +1,139 @@
+// Who may have which pooled conversation, and how many links are missing: the decisions of the pool, as functions of
+// what it holds. Nothing here opens, closes or waits.
+
+import type { LinkConfig } from '../config/schema.ts';
+import type { ProxyError } from '../domain/errors.ts';
+import type { Timer } from '../domain/ports.ts';
+import type { LinkCloseReason } from '../domain/states.ts';
+import type { LinkKey } from '../upstream/link-key.ts';
+
+/** The part of a conversation that the pool looks at. */
+export interface Poolable {
+  readonly isOpen: boolean;
+  isDoubtful(pingIntervalMs: number): boolean;
+  ping(timeoutMs: number): Promise<boolean>;
+  close(reason: LinkCloseReason): void;
+}
+
+export interface Lease<C extends Poolable> {
+  readonly conversation: C;
+  /** Idempotent. `retire`: something of this caller may be left on it, so nobody gets it again. */
+  release(how: 'reuse' | 'retire'): void;
+}
+
+export interface LeaseRequest {
+  readonly key: LinkKey;
+  /** One call at a time: for calls that the upstream may answer with a question. */
+  readonly exclusive: boolean;
+  readonly principal: string;
+}
+
+export type Taker<C extends Poolable> = (result: Lease<C> | ProxyError) => void;
+
+export interface Entry<C extends Poolable> {
+  readonly conversation: C;
+  /** Changes once at most: when the mount becomes single. */
+  bucket: Bucket<C>;
+  readonly openedAt: number;
+  inFlight: number;
+  exclusive: boolean;
+  /** A ping is under way; nobody gets it before that is answered. */
+  checking: boolean;
+  used: boolean;
+  idleSince: number;
+  /** The principal of its exclusive leases: it goes to no other, whose prompts a stray question could reach. */
+  boundTo: string | null;
+}
+
+export interface Waiter<C extends Poolable> {
+  readonly request: LeaseRequest;
+  readonly take: Taker<C>;
+  bucket: Bucket<C>;
+  timer: Timer | null;
+}
+
+export interface Bucket<C extends Poolable> {
+  readonly key: LinkKey;
+  /** Most recently used first. */
+  readonly entries: Entry<C>[];
+  readonly waiters: Waiter<C>[];
+  opening: number;
+  /** Set after a failed attempt while other links of the bucket live: when the next may be made. */
+  retry: Timer | null;
+  failures: number;
+}
+
+export interface LeaseRules {
+  readonly config: LinkConfig;
+  /** One link for everything: then no lease is exclusive, and nothing is retired. */
+  readonly isSingle: boolean;
+}
+
+export interface Choice<C extends Poolable> {
+  readonly entry: Entry<C> | null;
+  /** Passed over because nobody knows whether it lives: worth a ping. Only where no ping is under way yet. */
+  readonly doubtful: Entry<C> | null;
+}
+
+/** The most recently used conversation that this caller may have: one who works in sequence stays on one session. */
+export function choose<C extends Poolable>(bucket: Bucket<C>, request: LeaseRequest, rules: LeaseRules): Choice<C> {
+  const { config, isSingle } = rules;
+  let doubtful: Entry<C> | null = null;
+  for (const entry of bucket.entries) {
+    if (!entry.conversation.isOpen || entry.checking || entry.exclusive) continue;
+    if (config.isolation === 'request' && entry.used && !isSingle) continue;
+    if (request.exclusive && !isSingle) {
+      if (entry.inFlight > 0 || (entry.boundTo !== null && entry.boundTo !== request.principal)) continue;
+    } else if (entry.inFlight >= config.maxInFlight) {
+      continue;
+    }
+    if (entry.inFlight > 0 || !entry.conversation.isDoubtful(config.pingInterval)) return { entry, doubtful: null };
+    doubtful ??= entry;
+  }
+  const isChecking = bucket.entries.some(({ checking }) => checking);
+  return { entry: null, doubtful: isChecking ? null : doubtful };
+}
+
+/** How many more links those who wait need, beyond what is being opened or pinged for them, within `links.max`. */
+export function linksMissing<C extends Poolable>(bucket: Bucket<C>, rules: LeaseRules): number {
+  let alone = 0;
+  let together = 0;
+  for (const { request } of bucket.waiters) {
+    if (needsOwnLink(request, rules)) alone++;
+    else together++;
+  }
+  const coming = bucket.opening + bucket.entries.filter(({ checking }) => checking).length;
+  const missing = alone + Math.ceil(together / rules.config.maxInFlight) - coming;
+  return Math.max(0, Math.min(missing, roomFor(bucket, rules)));
+}
+
+/** How many of those who wait will be served by links that are being opened for this bucket, or still can be. */
+export function comingCapacity<C extends Poolable>(
+  bucket: Bucket<C>,
+  request: LeaseRequest,
+  rules: LeaseRules,
+  roomInAll: number,
+): number {
+  const room = Math.max(0, Math.min(roomFor(bucket, rules), roomInAll));
+  return (bucket.opening + room) * (needsOwnLink(request, rules) ? 1 : rules.config.maxInFlight);
+}
+
+/** The idle conversation that nobody has used for longest, to make room for another. */
+export function longestIdle<C extends Poolable>(buckets: Iterable<Bucket<C>>): Entry<C> | null {
+  let oldest: Entry<C> | null = null;
+  for (const { entries } of buckets) {
+    for (const entry of entries) {
+      if (entry.inFlight > 0 || entry.checking) continue;
+      if (oldest === null || entry.idleSince < oldest.idleSince) oldest = entry;
+    }
+  }
+  return oldest;
+}
+
+function needsOwnLink(request: LeaseRequest, { config, isSingle }: LeaseRules): boolean {
+  return (request.exclusive || config.isolation === 'request') && !isSingle;
+}
+
+function roomFor<C extends Poolable>(bucket: Bucket<C>, { config, isSingle }: LeaseRules): number {
+  return (isSingle ? 1 : config.max) - bucket.entries.length - bucket.opening;
+}
