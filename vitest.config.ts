@@ -6,5 +6,6 @@ export default defineConfig({
     exclude: ['test/peers/**', '**/node_modules/**', 'test/**/*.long.test.ts'],
     testTimeout: 15_000,
     hookTimeout: 15_000,
+    ...(process.env['CI'] && { reporters: ['default', 'json'], outputFile: { json: 'test-results/short.json' } }),
   },
 });

@@ -7,5 +7,6 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 180_000,
     hookTimeout: 60_000,
+    ...(process.env['CI'] && { reporters: ['default', 'json'], outputFile: { json: 'test-results/long.json' } }),
   },
 });

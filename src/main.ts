@@ -51,7 +51,7 @@ withServeFlags(program.command('demo'))
     const demo = await runDemo(flags, (text) => process.stdout.write(text));
     if (flags.once !== true) {
       process.stdout.write(invitation(demo.endpoint));
-      await stopSignal();
+      await stopSignal((code) => process.exit(code));
     }
     await demo.close();
   });
@@ -66,7 +66,7 @@ program
 async function serve(config: ReturnType<typeof configFromUrl>, upstream: string): Promise<void> {
   const running = await start(config);
   greet(running.endpoint, redacted(upstream));
-  await stopSignal();
+  await stopSignal((code) => process.exit(code));
   await running.close();
 }
 

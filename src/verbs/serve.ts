@@ -104,14 +104,13 @@ export function curlLine(endpoint: string, body: string): string {
   return `curl -s ${endpoint} -H 'content-type: application/json' -d '${body}'`;
 }
 
-/** Resolves when a signal asks to stop; a second one ends the process at once with 128 + its number. */
-export function stopSignal(): Promise<void> {
+/** Resolves when a signal asks to stop; a second one ends the process at once, with 128 and its number. */
+export function stopSignal(exit: (code: number) => void): Promise<void> {
   return new Promise((resolve) => {
-    let asked = false;
-    const on = (exitCode: number) => (): void => {
-      if (asked) process.exitCode = exitCode;
-      if (asked) process.kill(process.pid, 'SIGKILL');
-      asked = true;
+    let isAsked = false;
+    const on = (code: number) => (): void => {
+      if (isAsked) exit(code);
+      isAsked = true;
       resolve();
     };
     process.on('SIGINT', on(130));
