@@ -79,7 +79,7 @@ export interface Link {
    * its outcome is then of no interest any more.
    */
   send(message: Chunks, deadlineMs: number, done: (outcome: PostOutcome) => void): () => void;
-  /** Takes a message that came as the body of a POST instead of on the stream. */
+  /** Takes an answer that came as the body of a POST instead of on the stream; other bodies mean nothing. */
   take(body: Uint8Array): void;
   /** Stops and restarts reading from the upstream; pauses nest. */
   pause(): void;

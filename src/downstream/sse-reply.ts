@@ -72,7 +72,6 @@ export class SseReply implements ReplySink {
       // nginx would hold the events back in its buffer.
       'x-accel-buffering': 'no',
     });
-    this.#response.flushHeaders();
   }
 
   #write(chunks: readonly Uint8Array[]): void {

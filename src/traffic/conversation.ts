@@ -7,7 +7,7 @@ import { refuseQuestion, routeNotification } from '../bridge/reply-router.ts';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { type CallId, linkId } from '../domain/ids.ts';
-import type { Chunks, Clock, Dropped, Journal, Link, Timers } from '../domain/ports.ts';
+import type { Chunks, Clock, Dropped, Journal, Link, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import {
   type Answer,
@@ -45,6 +45,8 @@ interface Registered {
   /** The POST while it is under way. */
   giveUp: (() => void) | null;
   postedAt: number;
+  /** Gives a POST up that its call has outlived. */
+  bound: Timer | null;
   /** A cancel that waits for the POST it must not overtake. */
   cancelOnceAccepted: (() => void) | null;
 }
@@ -103,6 +105,7 @@ export class Conversation {
       token: token === undefined ? null : bytesOf(request.bytes, token),
       giveUp: null,
       postedAt: 0,
+      bound: null,
       cancelOnceAccepted: null,
     };
     this.#calls.begin(id, registered);
@@ -268,6 +271,7 @@ export class Conversation {
     // Some servers answer the POST only when the tool has finished, so it may take as long as the call itself.
     registered.giveUp = link.send(message, timeouts.requestMax, (outcome) => {
       registered.giveUp = null;
+      registered.bound?.cancel();
       registered.cancelOnceAccepted?.();
       if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') {
         // Not open any more before the call is told, so that it is not sent here once more.
@@ -318,7 +322,7 @@ export class Conversation {
   /** The call is over; a POST that is still not answered gets as long as any other message. */
   #boundPost(registered: Registered): void {
     if (registered.giveUp === null) return;
-    this.#context.timers.after(this.#context.timeouts.post, () => registered.giveUp?.());
+    registered.bound = this.#context.timers.after(this.#context.timeouts.post, () => registered.giveUp?.());
   }
 
   #closeWhenQuiet(): void {

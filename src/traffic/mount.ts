@@ -55,6 +55,7 @@ export class Mount {
   readonly #sseUrl: URL;
   readonly #handshakes = new WeakMap<Conversation, Handshake>();
   readonly #dedicated = new Set<Conversation>();
+  #dedicatedOpening = 0;
   readonly #onSingle = new Set<() => void>();
   #health: 'unknown' | 'up' | 'down' = 'unknown';
   #downReason = '';
@@ -111,17 +112,18 @@ export class Mount {
     this.#pool.keepWarm(this.#key(ANYONE, EMPTY_PROFILE));
   }
 
-  /** The upstream was reached at the last attempt. */
+  /** The upstream was reached at the last attempt; without warm links none is made before the first call. */
   get isReady(): boolean {
-    return this.#health === 'up';
+    return this.#health === 'up' || (this.#health === 'unknown' && this.config.links.min === 0);
   }
 
   get isSingle(): boolean {
     return this.#pool.isSingle;
   }
 
+  /** Links of sessions, those that are being opened included. */
   get dedicatedCount(): number {
-    return this.#dedicated.size;
+    return this.#dedicated.size + this.#dedicatedOpening;
   }
 
   get pooledCount(): number {
@@ -150,12 +152,17 @@ export class Mount {
 
   /** A link of its own for one session. Rejects with a ProxyError. `onClosed` is told once when it ends. */
   async openDedicated(offer: HandshakeOffer, onClosed: () => void): Promise<OpenedConversation> {
-    const opened = await this.#open(offer, true, (conversation) => {
-      this.#dedicated.delete(conversation);
-      onClosed();
-    });
-    this.#dedicated.add(opened.conversation);
-    return opened;
+    this.#dedicatedOpening++;
+    try {
+      const opened = await this.#open(offer, true, (conversation) => {
+        this.#dedicated.delete(conversation);
+        onClosed();
+      });
+      if (opened.conversation.isOpen) this.#dedicated.add(opened.conversation);
+      return opened;
+    } finally {
+      this.#dedicatedOpening--;
+    }
   }
 
   /** Told once, when the mount goes over to one link. Returns a function that takes the wish back. */

@@ -34,7 +34,7 @@ export class Session {
   #state: SessionState = { phase: 'opening' };
   #usedAt: number;
   #conversation: Conversation | null = null;
-  /** An attempt to open the link that somebody waits for. */
+  /** An attempt to have an open link, for which somebody waits. */
   #opening: Promise<Conversation> | null = null;
   /** Open calls by the client's id, as its bytes read. */
   readonly #calls = new Map<string, Call>();
@@ -155,11 +155,12 @@ export class Session {
         if (this.mount.isSingle) this.#leaveOwnLink();
       });
     };
-    if (this.#conversation?.isOpen === true) {
-      begin(this.#conversation);
+    const { queueTimeout, pingInterval } = this.mount.config.links;
+    const current = this.#conversation?.isOpen === true ? this.#conversation : null;
+    if (current !== null && (current.inFlight > 0 || !current.isDoubtful(pingInterval))) {
+      begin(current);
       return;
     }
-    const { queueTimeout } = this.mount.config.links;
     let over = false;
     const timer = this.mount.timers.after(queueTimeout, () => {
       giveUp(
@@ -180,7 +181,7 @@ export class Session {
       timer.cancel();
       done();
     });
-    this.#reopen().then(
+    this.#ensureOpen().then(
       (conversation) => {
         if (over) return;
         over = true;
@@ -210,17 +211,25 @@ export class Session {
     });
   }
 
-  /** A new link with the session's own initialize: the upstream session behind the old one is gone. */
-  #reopen(): Promise<Conversation> {
-    this.#opening ??= this.#openOwn()
-      .then(() => {
-        if (this.#conversation === null) throw new ProxyError('session_unknown', 'the session has ended');
-        return this.#conversation;
-      })
-      .finally(() => {
-        this.#opening = null;
-      });
+  /** The session's link, pinged if it is in doubt, opened anew if it is gone: one attempt for all who wait. */
+  #ensureOpen(): Promise<Conversation> {
+    this.#opening ??= this.#revive().finally(() => {
+      this.#opening = null;
+    });
     return this.#opening;
+  }
+
+  async #revive(): Promise<Conversation> {
+    const doubtful = this.#conversation;
+    if (doubtful?.isOpen === true) {
+      const isAlive = await doubtful.ping(this.mount.config.links.pingTimeout);
+      if (isAlive && doubtful.isOpen) return doubtful;
+      doubtful.close('lost');
+    }
+    // With the session's own initialize: the upstream session behind the old link is gone.
+    await this.#openOwn();
+    if (this.#conversation === null) throw new ProxyError('upstream_session_lost', 'the session’s link closed again');
+    return this.#conversation;
   }
 
   async #openOwn(): Promise<Handshake> {

@@ -150,10 +150,16 @@ export class SseLink implements Link {
     else this.#opened.reject(new ProxyError('upstream_unavailable', 'the link was closed while it opened'));
   }
 
-  /** Takes a message that came as the body of a POST instead of on the stream. */
+  /** Takes an answer that came as the body of a POST instead of on the stream; other bodies mean nothing. */
   take(body: Uint8Array): void {
+    const { limits } = this.#options;
+    const message = isUtf8(body) ? readMessage(body, { maxDepth: limits.jsonDepth }) : null;
+    if (message?.kind !== 'result' && message?.kind !== 'error') {
+      this.#drop('post_body_ignored');
+      return;
+    }
     try {
-      this.#onData(body);
+      this.#onMessage(message);
     } catch (thrown) {
       this.#lost(asProxyError(thrown));
     }
@@ -206,6 +212,11 @@ export class SseLink implements Link {
       this.#drop('unreadable_message', message === null ? 'not UTF-8' : message.why);
       return;
     }
+    this.#onMessage(message);
+  }
+
+  #onMessage(message: Message): void {
+    if (this.#state.phase === 'closed') return;
     if (message.kind === 'request' && message.method === 'ping') {
       // Of the link itself, whoever is on it. [spec 2024-11-05 ping] "The receiver MUST respond promptly with an empty
       // response."
