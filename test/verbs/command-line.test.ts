@@ -1,0 +1,197 @@
+// The built program as a process: what it prints where, and how it ends.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { startLegacyServer } from '../support/legacy-server.ts';
+
+const MAIN = join(import.meta.dirname, '../../dist/main.js');
+
+interface Program {
+  readonly child: ChildProcess;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  /** The exit code. */
+  readonly ended: Promise<number | null>;
+  /** Resolves when stderr or stdout matches. */
+  says(pattern: RegExp): Promise<RegExpExecArray>;
+}
+
+let cleanUp: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const act of cleanUp.toReversed()) await act();
+  cleanUp = [];
+});
+
+function run(...args: readonly string[]): Program {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const text = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk) => (text.stdout += String(chunk)));
+  child.stderr.on('data', (chunk) => (text.stderr += String(chunk)));
+  const ended = once(child, 'close').then(([code]) => code as number | null);
+  cleanUp.push(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return {
+    child,
+    stdout: () => text.stdout,
+    stderr: () => text.stderr,
+    ended,
+    async says(pattern) {
+      for (;;) {
+        const found = pattern.exec(text.stdout + text.stderr);
+        if (found !== null) return found;
+        const more = await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended]);
+        if (!Array.isArray(more) && !pattern.test(text.stdout + text.stderr)) throw new Error(`ended: ${text.stderr}`);
+      }
+    },
+  };
+}
+
+function file(text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'causeway-'));
+  cleanUp.push(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'proxy.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+test('demo --once performs one call, prints it on stdout, and ends with 0', async () => {
+  const program = run('demo', '--once', '--listen', '127.0.0.1:0');
+
+  expect(await program.ended).toBe(0);
+  expect(program.stdout()).toContain('{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"5"}]}}');
+});
+
+test('the demo prints a curl line that works, and goes on until it is stopped', async () => {
+  const program = run('demo', '--listen', '127.0.0.1:0');
+  const [, line = ''] = await program.says(/^ {2}(curl .*)$/m);
+  const [, url = '', body = ''] = /curl -s (\S+) -H 'content-type: application\/json' -d '(.*)'$/.exec(line) ?? [];
+
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  expect(await response.text()).toContain('"text":"5"');
+
+  program.child.kill('SIGINT');
+  expect(await program.ended).toBe(0);
+});
+
+test('a URL alone is enough; nothing goes to stdout; SIGTERM ends it with 0', async () => {
+  const upstream = await startLegacyServer();
+  cleanUp.push(() => upstream.close());
+  const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');
+  const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+  await program.says(/upstream reached/);
+
+  const ready = await fetch(endpoint.replace('/mcp', '/readyz'));
+  expect(ready.status).toBe(200);
+
+  program.child.kill('SIGTERM');
+  expect(await program.ended).toBe(0);
+  expect(program.stdout()).toBe('');
+});
+
+test('an upstream that is down does not keep it from starting; it says what to check', async () => {
+  const program = run('http://127.0.0.1:1/sse', '--listen', '127.0.0.1:0', '--log-format', 'json');
+  const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+
+  await program.says(/check that the server runs/);
+
+  expect((await fetch(endpoint.replace('/mcp', '/healthz'))).status).toBe(200);
+  expect((await fetch(endpoint.replace('/mcp', '/readyz'))).status).toBe(503);
+});
+
+test('a second signal ends it at once, with 128 and the number of the signal', async () => {
+  const upstream = await startLegacyServer();
+  cleanUp.push(() => upstream.close());
+  const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');
+  const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'never', arguments: {} } };
+  const pending = fetch(endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(call),
+  });
+  pending.catch(() => {});
+  await upstream.nextCall('never');
+
+  program.child.kill('SIGTERM');
+  // Draining has begun once new connections are refused.
+  for (let refused = false; !refused;)
+    refused = await fetch(endpoint, { method: 'POST' }).then(
+      () => false,
+      () => true,
+    );
+  program.child.kill('SIGTERM');
+
+  expect(await program.ended).toBe(143);
+});
+
+test.each([
+  ['no URL and no verb', [], 2, /Usage/],
+  ['an unknown flag', ['http://127.0.0.1:1/sse', '--lisen', '127.0.0.1:0'], 2, /--listen/],
+  ['something that is no URL', ['localhost:9001/sse'], 3, /http or https URL/],
+  ['a port out of range', ['http://127.0.0.1:1/sse', '--listen', '127.0.0.1:99999'], 3, /port/],
+  ['a listen address of the wrong form', ['http://127.0.0.1:1/sse', '--listen', 'nowhere'], 3, /HOST:PORT/],
+  ['a file that is not there', ['serve', '-c', 'missing.yaml'], 3, /cannot be read/],
+  ['serve without a file', ['serve'], 2, /--config/],
+] as const)('%s: one clear message and the right exit code', async (_, args, code, message) => {
+  const program = run(...args);
+
+  expect(await program.ended).toBe(code);
+  expect(program.stderr()).toMatch(message);
+  expect(program.stderr()).not.toMatch(/^\s+at /m);
+});
+
+test('a port in use is said so, with the way out', async () => {
+  const upstream = await startLegacyServer();
+  cleanUp.push(() => upstream.close());
+
+  const program = run('http://127.0.0.1:1/sse', '--listen', `127.0.0.1:${upstream.url.port}`);
+
+  expect(await program.ended).toBe(3);
+  expect(program.stderr()).toMatch(/in use.*--listen/);
+});
+
+test('serve runs what a file describes', async () => {
+  const upstream = await startLegacyServer();
+  cleanUp.push(() => upstream.close());
+  const config = file(`upstreams:\n  - url: ${upstream.url.href}\n    path: /tools\nlog: { format: json }\n`);
+  const program = run('serve', '-c', config, '--listen', '127.0.0.1:0');
+  const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/tools/);
+
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":1}}}',
+  });
+
+  expect(await response.text()).toContain('"text":"2"');
+});
+
+test('a broken file is refused with the place of every fault', async () => {
+  const config = file('upstreams:\n  - url: http://127.0.0.1:1/sse\n    pth: /x\ntimeouts:\n  request: 5\n');
+
+  const program = run('serve', '-c', config);
+
+  expect(await program.ended).toBe(3);
+  expect(program.stderr()).toMatch(/proxy\.yaml:2:\d+: .*pth/);
+  expect(program.stderr()).toMatch(/proxy\.yaml:5:\d+: timeouts\.request/);
+});
+
+test('credentials in the upstream URL are not shown', async () => {
+  const program = run(
+    'http://user:s3cret@127.0.0.1:1/sse?token=t0ken',
+    '--listen',
+    '127.0.0.1:0',
+    '--log-format',
+    'json',
+  );
+  await program.says(/check that the server runs/);
+
+  expect(program.stderr()).not.toContain('s3cret');
+  expect(program.stderr()).not.toContain('t0ken');
+});
