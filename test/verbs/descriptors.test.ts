@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { descriptorShortage, descriptorsNeeded } from '../../src/verbs/descriptors.ts';
 import { JSON_HEADERS } from '../support/gateway.ts';
@@ -32,6 +32,10 @@ test.runIf(existsSync('/proc/self/fd'))('a live session holds no more descriptor
   const child = spawn(process.execPath, [main, upstream.url.href, '--listen', '127.0.0.1:0', '--log-level', 'warn'], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await upstream.close();
+  });
   const [banner] = await once(child.stderr, 'data');
   const endpoint = /http:\/\/127\.0\.0\.1:\d+\/mcp/.exec(String(banner))?.[0] ?? '';
   await upstream.whenStreams(1);
@@ -53,7 +57,4 @@ test.runIf(existsSync('/proc/self/fd'))('a live session holds no more descriptor
   expect(opened.map((response) => response.status)).toEqual(Array.from({ length: sessions }, () => 200));
   expect(count() - before).toBeLessThanOrEqual(4 * sessions);
   expect(count() - before).toBeGreaterThanOrEqual(sessions);
-  child.kill('SIGTERM');
-  await once(child, 'close');
-  await upstream.close();
 });
