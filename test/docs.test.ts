@@ -20,7 +20,7 @@ test('docs/architecture.md lists every file of src, and no other', () => {
     ([, file]) => file,
   );
 
-  expect(listed.toSorted()).toEqual(files.toSorted());
+  expect(new Set(listed)).toEqual(new Set(files));
 });
 
 test('the README gives the two commands, and the scripts they name exist', () => {

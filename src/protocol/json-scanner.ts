@@ -23,6 +23,9 @@ export class JsonFault extends Error {}
 export class TooDeep extends Error {}
 export class Duplicate extends Error {}
 
+/** Texts from this size on are read by words inside strings. */
+const WORDS_FROM_BYTES = 512;
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -33,10 +36,14 @@ export class Scanner {
   at = 0;
   readonly bytes: Uint8Array;
   readonly #maxDepth: number;
+  /** The memory under the bytes as words, for long strings; null where the text is too short to be worth it. */
+  readonly #words: Uint32Array | null;
 
   constructor(bytes: Uint8Array, maxDepth: number) {
     this.bytes = bytes;
     this.#maxDepth = maxDepth;
+    this.#words =
+      bytes.length < WORDS_FROM_BYTES ? null : new Uint32Array(bytes.buffer, 0, bytes.buffer.byteLength >> 2);
   }
 
   skipSpace(): void {
@@ -133,6 +140,8 @@ export class Scanner {
   /** Passes over the string at `at`; says whether it holds an escape. */
   string(): boolean {
     const { bytes } = this;
+    const words = this.#words;
+    const base = bytes.byteOffset;
     let escaped = false;
     let i = this.at + 1;
     for (;;) {
@@ -144,10 +153,30 @@ export class Scanner {
         i = this.#escape(i);
       } else {
         i++;
+        if (words !== null && ((base + i) & 15) === 0) i = this.#plainUntil(i, words);
       }
     }
     this.at = i + 1;
     return escaped;
+  }
+
+  /**
+   * The first index from i, which is on a word, whose byte may end or bend a string: four bytes at a time, by the well-known test for a
+   * byte below a bound. It may stop too early, never too late. Byte by byte, this loop was a quarter of a large call.
+   */
+  #plainUntil(i: number, words: Uint32Array): number {
+    const { byteOffset, length } = this.bytes;
+    const end = (byteOffset + length) >> 2;
+    let at = (byteOffset + i) >> 2;
+    for (; at < end; at++) {
+      const word = words[at] ?? 0;
+      const quote = word ^ 0x22222222;
+      const backslash = word ^ 0x5c5c5c5c;
+      const below = (word - 0x20202020) & ~word;
+      if (((below | ((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash)) & 0x80808080) !== 0)
+        break;
+    }
+    return (at << 2) - byteOffset;
   }
 
   #escape(i: number): number {
