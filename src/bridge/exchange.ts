@@ -27,6 +27,7 @@ export interface ExchangeEnd {
   readonly streamed: boolean;
   readonly status?: number;
   readonly reason?: ErrorCode;
+  readonly upstreamStatus?: number;
   readonly cause?: unknown;
 }
 
@@ -110,7 +111,11 @@ export class Exchange {
             : 'result',
       streamed,
       status: streamed ? 200 : reply.status,
-      ...(outcome.kind === 'error' && { reason: outcome.error.code, cause: outcome.error.cause }),
+      ...(outcome.kind === 'error' && {
+        reason: outcome.error.code,
+        cause: outcome.error.cause,
+        ...outcome.error.seen,
+      }),
     });
   }
 

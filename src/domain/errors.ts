@@ -297,6 +297,11 @@ export interface ErrorDetails {
   readonly reached?: boolean;
   readonly outcome?: CallOutcome;
   readonly retryAfterMs?: number;
+  /**
+   * What the upstream answered. For the log only: clients are known that look for “404” anywhere in an error's text,
+   * and then leave for another transport.
+   */
+  readonly upstreamStatus?: number;
   /** More members for `error.data`, already safe to show to a client. */
   readonly data?: Readonly<Record<string, unknown>>;
 }
@@ -311,6 +316,12 @@ export class ProxyError extends Error {
     this.name = 'ProxyError';
     this.code = code;
     this.details = details;
+  }
+
+  /** For a log line: what the upstream answered, where it did. */
+  get seen(): { upstreamStatus?: number } {
+    const { upstreamStatus } = this.details;
+    return upstreamStatus === undefined ? {} : { upstreamStatus };
   }
 
   get row(): ErrorRow {

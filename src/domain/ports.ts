@@ -105,6 +105,7 @@ export type Fact =
       readonly reason?: ErrorCode;
       readonly streamed: boolean;
       readonly durationMs: number;
+      readonly upstreamStatus?: number;
       readonly cause?: unknown;
     }
   /** Refused before it became an exchange. */
@@ -137,6 +138,7 @@ export type Fact =
       readonly reason: ErrorCode;
       readonly why: string;
       readonly remedy: string;
+      readonly upstreamStatus?: number;
     }
   | { readonly fact: 'upstream_up'; readonly upstream: string; readonly server: string; readonly revision: string }
   | {
@@ -145,6 +147,7 @@ export type Fact =
       readonly reason: ErrorCode;
       readonly why: string;
       readonly remedy: string;
+      readonly upstreamStatus?: number;
     }
   /** A link heard an answer that another of our links asked for: from now on there is one link. */
   | { readonly fact: 'single_by_proof'; readonly upstream: string }

@@ -103,7 +103,12 @@ export function readMessage(bytes: Uint8Array, limits: ReadLimits): Message | Un
       );
     }
     if (fault instanceof Duplicate) {
-      return unreadable('invalid_request', `the member ${JSON.stringify(fault.message.slice(0, 64))} is given twice`, bytes, id);
+      return unreadable(
+        'invalid_request',
+        `the member ${JSON.stringify(fault.message.slice(0, 64))} is given twice`,
+        bytes,
+        id,
+      );
     }
     if (fault instanceof JsonFault) {
       return unreadable(

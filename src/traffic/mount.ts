@@ -253,7 +253,14 @@ export class Mount {
     this.#downReason = error.code;
     if (!isNews) return;
     const { remedy } = ERRORS[error.code];
-    this.journal.record({ fact: 'upstream_down', upstream: this.name, reason: error.code, why: error.message, remedy });
+    this.journal.record({
+      fact: 'upstream_down',
+      upstream: this.name,
+      reason: error.code,
+      why: error.message,
+      remedy,
+      ...error.seen,
+    });
   }
 
   /** `openedAt`: when the link that died began to open. */

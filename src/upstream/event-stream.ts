@@ -7,7 +7,7 @@
 
 import { EventSource, type FetchLike } from 'eventsource';
 import { Client, type Dispatcher } from 'undici';
-import { ProxyError } from '../domain/errors.ts';
+import { type ErrorCode, ProxyError } from '../domain/errors.ts';
 import { SseFrameCutter } from '../protocol/sse-frame-cutter.ts';
 import { connectError } from './network-error.ts';
 
@@ -213,17 +213,15 @@ function lost(text: string, cause?: unknown): ProxyError {
 }
 
 function refusalOf(status: number, type: string, encoding: unknown): ProxyError | null {
-  const refuse = (code: ConstructorParameters<typeof ProxyError>[0], text: string): ProxyError =>
-    new ProxyError(code, text, { outcome: 'not_executed' });
-  if (status >= 300 && status < 400) return refuse('upstream_redirect', `the upstream redirects (HTTP ${status})`);
-  if (status === 401 || status === 403)
-    return refuse('upstream_unauthorized', `the upstream refuses us (HTTP ${status})`);
-  if (status === 404 || status === 410)
-    return refuse('upstream_not_found', `the upstream has nothing at this path (HTTP ${status})`);
+  const refuse = (code: ErrorCode, text: string): ProxyError =>
+    new ProxyError(code, text, { outcome: 'not_executed', upstreamStatus: status });
+  if (status >= 300 && status < 400) return refuse('upstream_redirect', 'the upstream redirects');
+  if (status === 401 || status === 403) return refuse('upstream_unauthorized', 'the upstream refuses us');
+  if (status === 404 || status === 410) return refuse('upstream_not_found', 'the upstream has nothing at this path');
   if (status === 400 || status === 405 || status === 406) {
-    return refuse('upstream_not_legacy', `the upstream does not take a GET here (HTTP ${status})`);
+    return refuse('upstream_not_legacy', 'the upstream does not take a GET here');
   }
-  if (status !== 200) return refuse('upstream_bad_status', `the upstream answered HTTP ${status}`);
+  if (status !== 200) return refuse('upstream_bad_status', 'the upstream answered with an error status');
   if (!EVENT_STREAM.test(type)) {
     return refuse(
       'upstream_not_event_stream',

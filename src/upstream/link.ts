@@ -299,6 +299,7 @@ export class SseLink implements Link {
         reason: failure.code,
         why: failure.message,
         remedy: ERRORS[failure.code].remedy,
+        ...failure.seen,
       });
       this.#opened.reject(failure);
     }

@@ -2,7 +2,7 @@
 // times the cost of dispatch. Whether a byte was written decides whether a message may be sent again.
 
 import type { Dispatcher } from 'undici';
-import { ProxyError } from '../domain/errors.ts';
+import { type ErrorCode, ProxyError } from '../domain/errors.ts';
 import type { Chunks, PostOutcome } from '../domain/ports.ts';
 import { joined } from '../protocol/json-rpc.ts';
 import { codeOf, connectError } from './network-error.ts';
@@ -116,22 +116,13 @@ class PostHandler implements Dispatcher.DispatchHandler {
     if (status === 404 || status === 410) return { kind: 'session_refused' };
     if (status === 400 && /session/i.test(Buffer.concat(this.#body).toString('latin1')))
       return { kind: 'session_refused' };
-    if (status === 503) {
-      return {
-        kind: 'session_gone',
-        error: new ProxyError('post_failed', 'the upstream answered the POST with HTTP 503'),
-      };
-    }
-    if (status >= 500) {
-      return {
-        kind: 'broken',
-        error: new ProxyError('post_failed', `the upstream answered the POST with HTTP ${status}`),
-      };
-    }
-    return {
-      kind: 'rejected',
-      error: new ProxyError('post_rejected', `the upstream answered the POST with HTTP ${status}`),
-    };
+    const failed = (code: ErrorCode, text: string): ProxyError =>
+      new ProxyError(code, text, { upstreamStatus: status });
+    if (status === 503)
+      return { kind: 'session_gone', error: failed('post_failed', 'the upstream has lost the session') };
+    if (status >= 500)
+      return { kind: 'broken', error: failed('post_failed', 'the upstream failed to take the message') };
+    return { kind: 'rejected', error: failed('post_rejected', 'the upstream refused the message') };
   }
 
   /** Only what can be a JSON-RPC message: most servers say `Accepted`, or nothing. */
