@@ -1,5 +1,7 @@
 // A refusal before there is an exchange: ProxyError → HTTP status and JSON-RPC body, through Fastify.
 
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError } from '../domain/errors.ts';
@@ -26,6 +28,29 @@ export function refuse(
     .headers(headers ?? {})
     .type('application/json')
     .send(Buffer.from(joined(...body)));
+}
+
+/** What Node could not read as a request, or not in time: there is a socket, and no more. */
+export function refuseRaw(socket: Duplex, journal: Journal, cause: Error & { code?: string }): void {
+  // Told twice of one socket, the second time while the first reply is still on its way.
+  if (cause.code === 'ECONNRESET' || !socket.writable) return;
+  const error =
+    cause.code === 'HPE_HEADER_OVERFLOW'
+      ? new ProxyError('headers_too_large', 'the request headers are larger than 16 KiB')
+      : cause.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new ProxyError(
+            'body_timeout',
+            'the request did not arrive in time (timeouts.clientHeaders, timeouts.clientBody)',
+          )
+        : new ProxyError('invalid_request', 'this is not HTTP/1.1 as it should be', { cause });
+  const { status, body } = errorReply(null, error);
+  const text = joined(...body);
+  journal.record({ fact: 'refused', reason: error.code, status, why: error.message });
+  socket.write(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\n` +
+      `content-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n`,
+  );
+  socket.end(text, () => socket.destroy());
 }
 
 /** What Fastify itself refuses → our table. */

@@ -6,7 +6,7 @@ import { ProxyError } from '../domain/errors.ts';
 import { checkHost, hostRules } from '../edge/host-guard.ts';
 import { checkOrigin, originRules } from '../edge/origin-guard.ts';
 import type { Mount } from '../traffic/mount.ts';
-import { fromFastify, refuse } from './error-reply.ts';
+import { fromFastify, refuse, refuseRaw } from './error-reply.ts';
 import { ALLOWED_METHODS, type RouteDeps, mountRoutes } from './routes.ts';
 
 /** Answered without a Host check: balancers probe by address. They say nothing that helps an attacker. */
@@ -16,6 +16,16 @@ const READY = '/readyz';
 export function createServer(config: Config, mounts: readonly Mount[], deps: RouteDeps): FastifyInstance {
   const { timeouts, limits } = config;
   const { journal } = deps;
+  const hosts = hostRules(config.listen.host, config.allowedHosts);
+  const origins = originRules(config.listen.host, config.allowedOrigins);
+  const guard = (request: FastifyRequest): ProxyError | null => {
+    const path = pathOf(request);
+    const isProbe = path === HEALTH || path === READY;
+    return (
+      (isProbe ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
+      checkOrigin(request.headers.origin, origins)
+    );
+  };
   const app = Fastify({
     logger: false,
     bodyLimit: limits.bodyBytes,
@@ -26,23 +36,19 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
-    frameworkErrors: (error, _request, reply) => {
-      void refuse(reply, journal, fromFastify(error));
+    // Before routing, so before the hooks: the guards stand here too.
+    frameworkErrors: (error, request, reply) => {
+      void refuse(reply, journal, guard(request) ?? fromFastify(error));
     },
+    clientErrorHandler: (error, socket) => refuseRaw(socket, journal, error),
   });
 
   // Bodies are bytes: any parser in between would lose what we promise to keep.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
-  const hosts = hostRules(config.listen.host, config.allowedHosts);
-  const origins = originRules(config.listen.host, config.allowedOrigins);
   app.addHook('onRequest', async (request, reply) => {
-    const path = pathOf(request);
-    const isProbe = path === HEALTH || path === READY;
-    const refusal =
-      (isProbe ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
-      checkOrigin(request.headers.origin, origins);
+    const refusal = guard(request);
     return refusal === null ? undefined : refuse(reply, journal, refusal);
   });
 

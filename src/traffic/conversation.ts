@@ -274,13 +274,13 @@ export class Conversation {
       registered.bound?.cancel();
       registered.cancelOnceAccepted?.();
       if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') {
-        // Not open any more before the call is told, so that it is not sent here once more.
+        // Gone before the call is told, so that it is not sent here once more.
         this.#closeWith ??= 'lost';
-        registered.call.posted(outcome);
-        const error = new ProxyError('upstream_session_lost', 'the upstream no longer knows this session');
         link.close('lost');
-        this.#endCalls(error);
+        const error = new ProxyError('upstream_session_lost', 'the upstream no longer knows this session');
         this.#tellClosed(error);
+        registered.call.posted(outcome);
+        this.#endCalls(error);
       } else if (outcome.kind !== 'accepted') {
         this.#isSuspect = true;
         registered.call.posted(outcome);
@@ -295,6 +295,7 @@ export class Conversation {
   #cancel(id: CallId, registered: Registered, why: string | Notification): void {
     const { timers, clock } = this.#context;
     let sent = false;
+    let timer: Timer | null = null;
     const send = (): void => {
       if (sent) return;
       sent = true;
@@ -315,7 +316,7 @@ export class Conversation {
       send();
       return;
     }
-    const timer = timers.after(wait, send);
+    timer = timers.after(wait, send);
     registered.cancelOnceAccepted = send;
   }
 

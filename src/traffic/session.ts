@@ -10,7 +10,7 @@ import type { SessionState } from '../domain/states.ts';
 import { EMPTY_PROFILE } from '../protocol/capability-profile.ts';
 import type { ServedRevision } from '../protocol/eras.ts';
 import { type Notification, type Request, bytesOf } from '../protocol/json-rpc.ts';
-import { isTaskMethod, methodRow } from '../protocol/methods.ts';
+import { isTaskMethod } from '../protocol/methods.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
 import type { Conversation } from './conversation.ts';
 import type { Mount } from './mount.ts';
@@ -118,7 +118,6 @@ export class Session {
   }
 
   #attempt(request: Request, exchange: Exchange, count: number): void {
-    const row = methodRow(request.method);
     const key = idText(bytesOf(request.bytes, request.id));
     const call = new Call({
       request,
@@ -129,8 +128,9 @@ export class Session {
       requestMaxMs: this.mount.config.timeouts.requestMax,
       clientGone: 'go on',
       again: (repeatable: Repeatable) => {
-        if (count > 1 || this.#state.phase !== 'live') return false;
-        if (repeatable === 'lost' && row.safeToRetry !== true) return false;
+        // Only what certainly never ran: the new link is a new upstream session, which the client must hear of before
+        // it reads from it.
+        if (repeatable !== 'refused' || count > 1 || this.#state.phase !== 'live') return false;
         this.#attempt(request, exchange, count + 1);
         return true;
       },
@@ -169,26 +169,30 @@ export class Session {
         }),
       );
     });
-    const giveUp = (error: ProxyError): void => {
-      if (over) return;
+    /** True for the first who asks: the link is there, it failed, it took too long, or nobody waits any more. */
+    const isFirst = (): boolean => {
+      if (over) return false;
       over = true;
       timer.cancel();
+      return true;
+    };
+    const giveUp = (error: ProxyError): void => {
+      if (!isFirst()) return;
       done();
       call.leaseFailed(error);
     };
     call.waits(() => {
-      over = true;
-      timer.cancel();
-      done();
+      if (isFirst()) done();
     });
     this.#ensureOpen().then(
       (conversation) => {
-        if (over) return;
-        over = true;
-        timer.cancel();
-        begin(conversation);
+        if (isFirst()) begin(conversation);
       },
-      (thrown: unknown) => giveUp(asProxyError(thrown)),
+      (thrown: unknown) => {
+        // It went over to one link while ours opened.
+        if (this.mount.isSingle && isFirst()) this.#onSingleLink(call, done);
+        else giveUp(asProxyError(thrown));
+      },
     );
   }
 
@@ -232,6 +236,7 @@ export class Session {
     return this.#conversation;
   }
 
+  /** Opens the session's own link; if the mount went over to one link meanwhile, it is closed again at once. */
   async #openOwn(): Promise<Handshake> {
     const { maxDedicated } = this.mount.config.links;
     if (this.mount.dedicatedCount >= maxDedicated) {
@@ -243,6 +248,7 @@ export class Session {
       if (this.#conversation === conversation) this.#conversation = null;
     });
     if (this.#state.phase === 'ended') conversation.close('session_ended');
+    else if (this.mount.isSingle) conversation.close('single');
     else if (conversation.isOpen) this.#conversation = conversation;
     return handshake;
   }
