@@ -42,7 +42,7 @@ export function refuseRaw(socket: Duplex, journal: Journal, cause: Error & { cod
             'body_timeout',
             'the request did not arrive in time (timeouts.clientHeaders, timeouts.clientBody)',
           )
-        : new ProxyError('invalid_request', 'this is not HTTP/1.1 as it should be', { cause });
+        : new ProxyError('invalid_request', 'the request is not well-formed HTTP', { cause });
   const { status, body } = errorReply(null, error);
   const text = joined(...body);
   journal.record({ fact: 'refused', reason: error.code, status, why: error.message });
