@@ -44,7 +44,7 @@ export interface CallOptions {
   readonly changes?: (answer: Answer) => Partial<Pick<ExchangeOutcome & { kind: 'answer' }, 'changes' | 'headers'>>;
   /** Asked before a failure ends the exchange. True: another call was started for it, so this one ends silently. */
   readonly again: (repeatable: Repeatable, error: ProxyError) => boolean;
-  /** The answer came, but the client had left. */
+  /** The call ended, in whatever way, and the client had left. */
   readonly onUnread: () => void;
 }
 
@@ -204,7 +204,12 @@ export class Call {
       return;
     }
     const limit = now >= this.#startedAt + requestMaxMs ? 'timeouts.requestMax' : 'timeouts.request';
+    const left = this.#state.phase === 'left';
     this.#abandon('the request timed out');
+    if (left) {
+      this.#options.onUnread();
+      return;
+    }
     this.#finish({
       kind: 'error',
       error: new ProxyError('request_timeout', `the upstream did not answer in time (${limit})`, {
@@ -226,7 +231,10 @@ export class Call {
     // An exclusive conversation whose POST failed may still run the call: the next caller must not meet its questions.
     const mayRun = repeatable !== 'refused';
     this.#end(mayRun && this.#lease?.exclusive === true ? 'retire' : 'reuse');
-    if (left) return;
+    if (left) {
+      this.#options.onUnread();
+      return;
+    }
     if (repeatable !== 'no' && this.#options.exchange.isOpen && this.#options.again(repeatable, error)) return;
     this.#finish({ kind: 'error', error });
   }

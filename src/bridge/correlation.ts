@@ -45,6 +45,8 @@ export function ownId(bytes: Uint8Array, member: Member | null | undefined): num
   const to = raw.length - from;
   if (member.kind !== 'string' && member.kind !== 'integer') return null;
   if (to <= from || to - from > 13) return null;
+  // We never wrote zeros in front: not ours, and never routed by guess.
+  if (raw[from] === 0x30 && to - from > 1) return null;
   let value = 0;
   for (let i = from; i < to; i++) {
     const digit = (raw[i] ?? 0) - 0x30;

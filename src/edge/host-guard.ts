@@ -10,8 +10,11 @@ export interface HostRules {
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
+/** An address to listen on, in whichever of its spellings. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
+  const authority = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  const name = URL.parse(`http://${authority}/`)?.hostname ?? host;
+  return name === 'localhost' || name === '[::1]' || /^127(?:\.\d{1,3}){3}$|^\[::ffff:7f[\da-f]{2}:/.test(name);
 }
 
 /** Without configuration: the loopback names on a loopback bind, any name on another. */

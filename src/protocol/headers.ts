@@ -13,16 +13,18 @@ export interface Accepted {
  */
 export function accepted(header: string | undefined): Accepted {
   if (header === undefined || header.trim() === '') return { json: true, stream: false };
-  let json = false;
-  let stream = false;
+  const ranges = new Map<string, boolean>();
   for (const range of header.toLowerCase().split(',')) {
     const [type = '', ...parameters] = range.split(';');
-    if (parameters.some((parameter) => /^\s*q\s*=\s*0(?:\.0*)?\s*$/.test(parameter))) continue;
-    const name = type.trim();
-    if (name === 'application/json' || name === 'application/*' || name === '*/*') json = true;
-    else if (name === 'text/event-stream' || name === 'text/*') stream = true;
+    const isRefused = parameters.some((parameter) => /^\s*q\s*=\s*0(?:\.0*)?\s*$/.test(parameter));
+    ranges.set(type.trim(), !isRefused);
   }
-  return { json, stream };
+  // The most specific range decides.
+  const take = (...names: readonly string[]): boolean => {
+    const named = names.find((name) => ranges.has(name));
+    return named !== undefined && ranges.get(named) === true;
+  };
+  return { json: take('application/json', 'application/*', '*/*'), stream: take('text/event-stream', 'text/*') };
 }
 
 /** `application/json`, with any parameters but a charset other than UTF-8. */

@@ -23,7 +23,8 @@ export function eventFrame(message: Chunks): Uint8Array[] {
  */
 function onOneLine(bytes: Uint8Array): Uint8Array {
   if (bytes.indexOf(LF) === -1 && bytes.indexOf(CR) === -1) return bytes;
-  const line = bytes.slice();
+  // A copy: the slice of a Buffer would be the same memory, which others may still read.
+  const line = new Uint8Array(bytes);
   for (let i = 0; i < line.length; i++) if (line[i] === LF || line[i] === CR) line[i] = SPACE;
   return line;
 }

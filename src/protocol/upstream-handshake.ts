@@ -3,7 +3,7 @@
 import { ProxyError } from '../domain/errors.ts';
 import { type CapabilityProfile, declaredCapabilities } from './capability-profile.ts';
 import { type UpstreamRevision, isUpstreamRevision } from './eras.ts';
-import { type Answer, encode, joined, ownMessage, parsed } from './json-rpc.ts';
+import { type Answer, encode, joined, membersOf, ownMessage, parsed } from './json-rpc.ts';
 
 export interface HandshakeOffer {
   readonly revision: UpstreamRevision;
@@ -41,13 +41,16 @@ export const INITIALIZED = ownMessage({ method: 'notifications/initialized' });
  */
 export function readInitializeAnswer(answer: Answer): Handshake {
   if (answer.kind === 'error') {
-    const error = parsed(answer.bytes, answer.error) as { code?: unknown };
-    throw new ProxyError('initialize_failed', `the upstream refused initialize with code ${String(error.code)}`);
+    const code = answer.error.members.get('code');
+    const said = code?.kind === 'integer' ? String(parsed(answer.bytes, code)) : 'none';
+    throw new ProxyError('initialize_failed', `the upstream refused initialize (error code ${said})`);
+  }
+  // What the client of a session is told is put into these bytes, so the member must be there once.
+  if (membersOf(answer, answer.result, new Set(['protocolVersion'])) === null) {
+    throw new ProxyError('initialize_failed', 'the upstream’s answer to initialize is not what it should be');
   }
   const result = parsed(answer.bytes, answer.result);
-  if (typeof result !== 'object' || result === null) {
-    throw new ProxyError('initialize_failed', 'the upstream answered initialize with something that is no object');
-  }
+  // An object: its members were just looked up.
   const { protocolVersion, serverInfo } = result as { protocolVersion?: unknown; serverInfo?: unknown };
   if (!isUpstreamRevision(protocolVersion)) {
     throw new ProxyError('upstream_version', `the upstream insists on an unknown protocol revision`);

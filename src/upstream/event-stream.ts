@@ -125,6 +125,8 @@ export class EventStream {
             this.#controller = controller;
           },
           onResponseStart: (_controller, status, responseHeaders) => {
+            // Informational: the response is still to come.
+            if (status < 200) return;
             const type = String(responseHeaders['content-type'] ?? '');
             const refusal = refusalOf(status, type, responseHeaders['content-encoding']);
             if (refusal !== null) {

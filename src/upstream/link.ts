@@ -9,7 +9,15 @@ import type { CallId, LinkId } from '../domain/ids.ts';
 import type { Chunks, Clock, Dropped, Journal, Link, PostOutcome, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason, LinkState } from '../domain/states.ts';
 import { wantsVersionHeader } from '../protocol/eras.ts';
-import { type Answer, type Message, bytesOf, encode, ownResult, readMessage } from '../protocol/json-rpc.ts';
+import {
+  type Answer,
+  type Message,
+  type Request,
+  bytesOf,
+  encode,
+  ownResult,
+  readMessage,
+} from '../protocol/json-rpc.ts';
 import {
   type Handshake,
   type HandshakeOffer,
@@ -58,6 +66,8 @@ export class SseLink implements Link {
   /** Set once the upstream has answered initialize. */
   #handshake: Handshake | null = null;
   #early: Message[] = [];
+  /** Pings that came before there was anywhere to answer them. */
+  #earlyPings: Request[] = [];
   #phaseTimer: Timer | null = null;
   readonly #posts = new Set<() => void>();
   readonly #startedAt: number;
@@ -191,6 +201,7 @@ export class SseLink implements Link {
     this.send([initializeRequest(initializeId, offer)], timeouts.initialize, (outcome) =>
       this.#initializePosted(outcome),
     );
+    for (const ping of this.#earlyPings.splice(0)) this.#onPing(ping);
   }
 
   #initializePosted(outcome: PostOutcome): void {
@@ -217,14 +228,21 @@ export class SseLink implements Link {
 
   #onMessage(message: Message): void {
     if (this.#state.phase === 'closed') return;
-    if (message.kind === 'request' && message.method === 'ping') {
-      // Of the link itself, whoever is on it. [spec 2024-11-05 ping] "The receiver MUST respond promptly with an empty
-      // response."
-      this.send([ownResult(bytesOf(message.bytes, message.id), {})], this.#options.timeouts.post, () => {});
-      return;
-    }
-    if (this.#state.phase === 'open') this.#options.receiver.message(message);
+    if (message.kind === 'request' && message.method === 'ping') this.#onPing(message);
+    else if (this.#state.phase === 'open') this.#options.receiver.message(message);
     else this.#beforeOpen(message);
+  }
+
+  /**
+   * Of the link itself, whoever is on it.
+   * [spec 2024-11-05 ping] "The receiver MUST respond promptly with an empty response."
+   */
+  #onPing(ping: Request): void {
+    if (this.#state.phase === 'open' || this.#state.phase === 'initializing') {
+      this.send([ownResult(bytesOf(ping.bytes, ping.id), {})], this.#options.timeouts.post, () => {});
+    } else if (this.#earlyPings.length < MAX_EARLY_MESSAGES) {
+      this.#earlyPings.push(ping);
+    }
   }
 
   #beforeOpen(message: Message): void {

@@ -61,6 +61,7 @@ class PostHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+    // Informational ones come before the one that counts, which overwrites them.
     this.#status = status;
   }
 
