@@ -1,13 +1,23 @@
 // The gateway in this process before an upstream, and a client that sees and sends bytes.
 
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Readable } from 'node:stream';
 import { type Dispatcher, Agent, request } from 'undici';
+import { onTestFinished } from 'vitest';
 import { type App, createApp } from '../../src/app.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { ConfigInput } from '../../src/config/schema.ts';
-import type { Fact, Journal } from '../../src/domain/ports.ts';
+import type { Clock, Fact, Journal, Timers } from '../../src/domain/ports.ts';
+import type { Behaviour } from './legacy-behaviour.ts';
+import { type LegacyServer, startLegacyServer } from './legacy-server.ts';
 
 export type GatewayConfig = Omit<ConfigInput, 'upstreams' | 'listen'> & {
   readonly upstream?: Partial<ConfigInput['upstreams'][number]>;
+  /** Beside the one that is tested, at paths of their own. */
+  readonly others?: ConfigInput['upstreams'];
+  /** Where it listens; loopback if not given. */
+  readonly host?: string;
 };
 
 /** Facts in their order, and a way to wait for one. */
@@ -49,6 +59,29 @@ export interface Answer {
   readonly events: readonly string[];
 }
 
+/** A reply that is read while it comes. */
+export interface OpenReply {
+  readonly status: number;
+  readonly headers: Answer['headers'];
+  /** All that has come, as soon as it holds this part, or once it has ended. */
+  until(part: string): Promise<string>;
+  /** The client closes its socket. */
+  leave(): void;
+}
+
+/** A connection on which bytes go out as they are. */
+export interface RawClient {
+  write(bytes: string | Buffer): void;
+  /** All that has come, as soon as it holds this part, or once the gateway has closed the connection. */
+  until(part: string): Promise<string>;
+  /** All that came, once the gateway has closed the connection. */
+  readonly closed: Promise<string>;
+  /** Reads nothing any more, until `resume`. */
+  pause(): void;
+  resume(): void;
+  leave(): void;
+}
+
 export interface Gateway {
   readonly app: App;
   readonly journal: RecordingJournal;
@@ -61,6 +94,9 @@ export interface Gateway {
     headers?: Record<string, string>,
     body?: string | Buffer,
   ): Promise<Answer>;
+  /** Resolves with the headers; the body is read as it comes. */
+  open(body: unknown, headers?: Record<string, string>): Promise<OpenReply>;
+  connect(): Promise<RawClient>;
   /** A tools/call without a session. */
   call(name: string, args?: object, id?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** initialize and notifications/initialized; the id of the session. */
@@ -70,50 +106,76 @@ export interface Gateway {
 
 export const JSON_HEADERS = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 
-export async function startGateway(upstream: URL | string, config: GatewayConfig = {}): Promise<Gateway> {
-  const { upstream: more, ...rest } = config;
+/** `time`: for tests in which much time passes; without it, the real one. */
+export async function startGateway(
+  upstream: URL | string,
+  config: GatewayConfig = {},
+  time?: Clock & Timers,
+): Promise<Gateway> {
+  const { upstream: more, others = [], host = '127.0.0.1', ...rest } = config;
   const journal = new RecordingJournal();
   const app = createApp({
     config: parseConfig({
       ...rest,
-      listen: { port: 0 },
+      listen: { host, port: 0 },
       drain: { timeout: '100ms', ...rest.drain },
-      upstreams: [{ url: String(upstream), ...more }],
+      upstreams: [{ url: String(upstream), ...more }, ...others],
     }),
     journal,
     version: '0.0.0-test',
+    ...(time && { clock: time, timers: time }),
   });
   const { port } = await app.listen();
   const origin = `http://127.0.0.1:${port}`;
   const dispatcher = new Agent({ connections: 600 });
+  const answerTo = async (...[method, path, headers = {}, body]: Parameters<Gateway['send']>): Promise<Answer> => {
+    const options = { method, headers, dispatcher, ...(body !== undefined && { body }) };
+    const response = await request(origin + path, options);
+    const text = await response.body.text();
+    const isStream = String(response.headers['content-type']).startsWith('text/event-stream');
+    const events = isStream ? eventsOf(text) : [];
+    const last = isStream ? events.at(-1) : text;
+    const json = last ? parseOrUndefined(last) : undefined;
+    return { status: response.statusCode, headers: response.headers, text, events, json };
+  };
 
   const gateway: Gateway = {
     app,
     journal,
     origin,
     endpoint: `${origin}/mcp`,
-    async send(method, path, headers = {}, body) {
-      const response = await request(origin + path, {
-        method,
-        headers,
-        dispatcher,
-        ...(body !== undefined && { body }),
-      });
-      const text = await response.body.text();
-      const isStream = String(response.headers['content-type']).startsWith('text/event-stream');
-      const events = isStream ? eventsOf(text) : [];
-      const last = isStream ? events.at(-1) : text;
-      return {
-        status: response.statusCode,
-        headers: response.headers,
-        text,
-        events,
-        json: last ? parseOrUndefined(last) : undefined,
-      };
-    },
+    send: (...given) => mayBeLeft(answerTo(...given)),
     post(body, headers = {}) {
       const bytes = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
       return gateway.send('POST', '/mcp', { ...JSON_HEADERS, ...headers }, bytes);
+    },
+    async open(body, headers = {}) {
+      const { statusCode, ...response } = await request(gateway.endpoint, {
+        method: 'POST',
+        headers: { ...JSON_HEADERS, ...headers },
+        body: JSON.stringify(body),
+        dispatcher,
+      });
+      const incoming = new Incoming(response.body);
+      return {
+        status: statusCode,
+        headers: response.headers,
+        until: (part) => incoming.until(part),
+        leave: () => response.body.destroy(),
+      };
+    },
+    async connect() {
+      const socket = connect(port, '127.0.0.1');
+      const incoming = new Incoming(socket);
+      await once(socket, 'connect');
+      return {
+        write: (bytes) => socket.write(bytes),
+        until: (part) => incoming.until(part),
+        closed: incoming.ended,
+        pause: () => socket.pause(),
+        resume: () => socket.resume(),
+        leave: () => socket.destroy(),
+      };
     },
     call(name, args = {}, id = 1, headers = {}) {
       return gateway.post({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } }, headers);
@@ -141,6 +203,85 @@ export async function startGateway(upstream: URL | string, config: GatewayConfig
     },
   };
   return gateway;
+}
+
+/** A legacy server with the gateway in front of it, for the length of one test. */
+export async function gatewayBefore(
+  behaviour: Partial<Behaviour> = {},
+  config: GatewayConfig = {},
+  time?: Clock & Timers,
+): Promise<{ upstream: LegacyServer; gateway: Gateway }> {
+  const upstream = await startLegacyServer(behaviour);
+  onTestFinished(() => upstream.close());
+  const gateway = await startGateway(upstream.url, config, time);
+  onTestFinished(() => gateway.close());
+  return { upstream, gateway };
+}
+
+/** What a socket or a body has said so far. */
+class Incoming {
+  readonly ended: Promise<string>;
+  readonly #pieces: string[] = [];
+  #isOver = false;
+  #news = Promise.withResolvers<void>();
+
+  constructor(stream: Readable) {
+    stream.setEncoding('utf8');
+    stream.on('data', (piece: string) => {
+      this.#pieces.push(piece);
+      this.#tell();
+    });
+    // A connection that is reset has ended too.
+    stream.on('error', () => {});
+    this.ended = new Promise((resolve) =>
+      stream.on('close', () => {
+        this.#isOver = true;
+        this.#tell();
+        resolve(this.#pieces.join(''));
+      }),
+    );
+  }
+
+  async until(part: string): Promise<string> {
+    let seen = 0;
+    let tail = '';
+    for (;;) {
+      const fresh = tail + this.#pieces.slice(seen).join('');
+      if (this.#isOver || fresh.includes(part)) return this.#pieces.join('');
+      seen = this.#pieces.length;
+      tail = fresh.slice(-part.length);
+      await this.#news.promise;
+    }
+  }
+
+  #tell(): void {
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
+  }
+}
+
+/** What a test does not wait for ends when the gateway closes, and that is no failure. */
+function mayBeLeft<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** One request as it goes over the wire; a header may be given twice. */
+export function requestBytes(
+  method: string,
+  target: string,
+  headers: readonly (readonly [name: string, value: string])[] = [],
+  body = '',
+): string {
+  const given = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  return `${method} ${target} HTTP/1.1\r\n${given}\r\n${body}`;
+}
+
+/** The last reply in what a connection has said, where its length is known. */
+export function replyIn(text: string): Pick<Answer, 'status' | 'text' | 'json'> & { readonly head: string } {
+  const at = text.lastIndexOf('HTTP/1.1 ');
+  const [head = '', body = ''] = text.slice(at).split('\r\n\r\n', 2);
+  return { status: Number(head.split(' ')[1]), head, text: body, json: parseOrUndefined(body) };
 }
 
 /** Data of message events; comments are passed over. */

@@ -1,0 +1,271 @@
+// What a client can get wrong in HTTP: paths, methods, Origin and Host, headers and bodies that never end.
+
+import { expect, test } from 'vitest';
+import { type Gateway, JSON_HEADERS, gatewayBefore, replyIn, requestBytes } from '../support/gateway.ts';
+
+const CALL = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2}}}';
+const LENGTH = ['content-length', String(CALL.length)] as const;
+const JSON_PAIRS = Object.entries(JSON_HEADERS);
+const HOST = ['host', 'localhost'] as const;
+
+/** What the gateway answers to these bytes, when nothing more is sent. */
+async function answerTo(gateway: Gateway, bytes: string): Promise<ReturnType<typeof replyIn>> {
+  const client = await gateway.connect();
+  client.write(bytes);
+  const reply = replyIn(await client.until('}}'));
+  client.leave();
+  return reply;
+}
+
+const refusal = (reason: string, code = -32600): object => ({ jsonrpc: '2.0', error: { code, data: { reason } } });
+
+test.each(['/', '/mcp/x', '/MCP', '/mcp/../mcp', '/mcp%2f', '//mcp', '/sse', '/mcp;x', '/%6dcp/..'])(
+  'nothing is served at %s',
+  async (path) => {
+    const { gateway, upstream } = await gatewayBefore();
+
+    const answer = await answerTo(gateway, requestBytes('POST', path, [HOST, LENGTH, ...JSON_PAIRS], CALL));
+
+    expect([answer.status, answer.json]).toMatchObject([404, refusal('path_unknown')]);
+    expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toEqual([]);
+  },
+);
+
+test('a path that is no URL is refused', async () => {
+  const { gateway } = await gatewayBefore();
+
+  const answer = await answerTo(gateway, requestBytes('POST', '/%zz', [HOST, LENGTH, ...JSON_PAIRS], CALL));
+
+  expect([answer.status, answer.json]).toMatchObject([400, refusal('invalid_request')]);
+});
+
+test('/mcp/ is /mcp, and a query does not matter', async () => {
+  const { gateway } = await gatewayBefore();
+
+  for (const path of ['/mcp/', '/mcp?x=1', '/mcp/?access_token=x']) {
+    expect((await gateway.send('POST', path, JSON_HEADERS, CALL)).json.result.content[0].text).toBe('3');
+  }
+});
+
+test.each([
+  ['GET', '/mcp', 'POST, DELETE'],
+  ['HEAD', '/mcp', 'POST, DELETE'],
+  ['PUT', '/mcp', 'POST, DELETE'],
+  ['PATCH', '/mcp/', 'POST, DELETE'],
+  ['OPTIONS', '/mcp', 'POST, DELETE'],
+  ['TRACE', '/mcp', 'POST, DELETE'],
+  ['POST', '/healthz', 'GET'],
+  ['DELETE', '/readyz', 'GET'],
+] as const)('%s %s is 405 and the answer names what is allowed: %s', async (method, path, allow) => {
+  const { gateway } = await gatewayBefore();
+
+  const answer = await gateway.send(method, path);
+
+  expect([answer.status, answer.headers['allow']]).toEqual([405, allow]);
+  if (method !== 'HEAD') expect(answer.json).toMatchObject(refusal('method_not_allowed'));
+});
+
+test.each(['PUT', 'PROPFIND', 'QUERY'])('%s with a body is 405 too', async (method) => {
+  const { gateway } = await gatewayBefore();
+
+  const answer = await answerTo(gateway, requestBytes(method, '/mcp', [HOST, LENGTH, ...JSON_PAIRS], CALL));
+
+  expect([answer.status, answer.json]).toMatchObject([405, refusal('method_not_allowed')]);
+});
+
+test('GET with a live session is 405: there is no stream to be had yet', async () => {
+  const { gateway } = await gatewayBefore();
+  const session = await gateway.openSession();
+
+  const answer = await gateway.send('GET', '/mcp', { 'mcp-session-id': session, accept: 'text/event-stream' });
+
+  expect(answer.status).toBe(405);
+});
+
+test('CONNECT is 405, and no tunnel', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const client = await gateway.connect();
+
+  client.write(requestBytes('CONNECT', upstream.url.host, [['host', upstream.url.host]]));
+
+  expect(await client.closed).toMatch(/^HTTP\/1\.1 405 /);
+});
+
+test('DELETE without a session id is 400 and says what it needs', async () => {
+  const { gateway } = await gatewayBefore();
+
+  const answer = await gateway.send('DELETE', '/mcp');
+
+  expect([answer.status, answer.json]).toMatchObject([400, refusal('session_required')]);
+  expect(answer.json.error.message).toContain('Mcp-Session-Id');
+});
+
+test('/healthz and /readyz say that it lives and whether the upstream can be used, and nothing more', async () => {
+  const { gateway } = await gatewayBefore();
+  await gateway.journal.until(({ fact }) => fact === 'upstream_up');
+
+  const answers = await Promise.all([gateway.send('GET', '/healthz'), gateway.send('GET', '/readyz/')]);
+
+  expect(answers.map(({ status, text }) => [status, text])).toEqual([
+    [200, '{"status":"ok"}'],
+    [200, '{"status":"ok"}'],
+  ]);
+});
+
+const FOREIGN_ORIGINS = ['http://evil.example', 'null', '', 'http://localhost.evil.example', 'http://127.0.0.1@evil'];
+const ROUTES = [
+  ['POST', '/mcp'],
+  ['DELETE', '/mcp'],
+  ['GET', '/mcp'],
+  ['GET', '/healthz'],
+  ['GET', '/readyz'],
+  ['GET', '/nowhere'],
+  ['POST', '/%zz'],
+] as const;
+
+test.each(ROUTES)('a page from elsewhere gets 403 on %s %s', async (method, path) => {
+  const { gateway } = await gatewayBefore();
+
+  for (const origin of FOREIGN_ORIGINS) {
+    const headers = [HOST, ['origin', origin] as const, ...(method === 'POST' ? [LENGTH, ...JSON_PAIRS] : [])];
+    const answer = await answerTo(gateway, requestBytes(method, path, headers, method === 'POST' ? CALL : ''));
+
+    expect([origin, answer.status, answer.json]).toMatchObject([origin, 403, refusal('origin_refused')]);
+    expect(answer.json.error.message).toContain('allowedOrigins');
+  }
+});
+
+test('pages of loopback names may call, and others that are configured', async () => {
+  const { gateway } = await gatewayBefore();
+  const { gateway: configured } = await gatewayBefore({}, { allowedOrigins: ['https://app.example'] });
+
+  for (const origin of ['http://localhost:5173', 'https://127.0.0.1', 'http://[::1]:80']) {
+    expect((await gateway.post(CALL, { origin })).status).toBe(200);
+    expect((await configured.post(CALL, { origin })).status).toBe(403);
+  }
+  expect((await configured.post(CALL, { origin: 'https://APP.example' })).status).toBe(200);
+});
+
+test('on a public address a page whose Host and Origin agree is refused: its name may be rebound', async () => {
+  const { gateway } = await gatewayBefore({}, { host: '0.0.0.0' });
+  const host = ['host', 'evil.example:8080'] as const;
+  const page = ['origin', 'http://evil.example:8080'] as const;
+
+  const asPage = await answerTo(gateway, requestBytes('POST', '/mcp', [host, page, LENGTH, ...JSON_PAIRS], CALL));
+  const asProgram = await answerTo(gateway, requestBytes('POST', '/mcp', [host, LENGTH, ...JSON_PAIRS], CALL));
+
+  expect([asPage.status, asPage.json]).toMatchObject([403, refusal('origin_refused')]);
+  expect(asProgram.status).toBe(200);
+});
+
+test.each([
+  'evil.example',
+  'localhost.evil.example',
+  'localhost.',
+  '127.0.0.1.evil',
+  '127.0.0.2',
+  '0.0.0.0',
+  '[::2]',
+  '[::ffff:127.0.0.1]',
+  'localhost@evil',
+])('Host “%s” is refused on /mcp and unknown paths, not on health checks', async (host) => {
+  const { gateway } = await gatewayBefore();
+  const headers = [['host', host] as const, LENGTH, ...JSON_PAIRS];
+
+  const answers = [
+    await answerTo(gateway, requestBytes('POST', '/mcp', headers, CALL)),
+    await answerTo(gateway, requestBytes('GET', '/nowhere', [['host', host]])),
+    await answerTo(gateway, requestBytes('GET', '/mcp', [['host', host]])),
+  ];
+
+  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403]);
+  expect(answers[0]?.json).toMatchObject(refusal('host_refused'));
+  expect(answers[0]?.json.error.message).toContain('allowedHosts');
+  const client = await gateway.connect();
+  client.write(requestBytes('GET', '/healthz', [['host', host]]));
+  expect(replyIn(await client.until('"ok"'))).toMatchObject({ status: 200 });
+  client.leave();
+});
+
+test.each([
+  ['two Host headers', 'POST', '/mcp', [HOST, HOST]],
+  ['two different Host headers', 'POST', '/mcp', [HOST, ['host', 'evil.example']]],
+  ['an empty Host', 'POST', '/mcp', [['host', '']]],
+  ['an absolute target with another authority', 'POST', 'http://evil.example/mcp', [HOST]],
+  ['an absolute target with a user', 'POST', 'http://x@localhost/mcp', [HOST]],
+] as const)('%s: 400', async (_, method, target, hosts) => {
+  const { gateway, upstream } = await gatewayBefore();
+
+  const answer = await answerTo(gateway, requestBytes(method, target, [...hosts, LENGTH, ...JSON_PAIRS], CALL));
+
+  expect([answer.status, answer.json]).toMatchObject([400, refusal('host_invalid')]);
+  expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toEqual([]);
+});
+
+test('two session ids are refused, not joined or chosen from', async () => {
+  const { gateway } = await gatewayBefore();
+  const session = ['mcp-session-id', await gateway.openSession()] as const;
+
+  const answer = await answerTo(
+    gateway,
+    requestBytes('POST', '/mcp', [HOST, LENGTH, session, session, ...JSON_PAIRS], CALL),
+  );
+
+  expect([answer.status, answer.json]).toMatchObject([400, refusal('invalid_request')]);
+});
+
+test('headers over 16 KiB are 431, as JSON-RPC', async () => {
+  const { gateway } = await gatewayBefore();
+  const client = await gateway.connect();
+
+  client.write(requestBytes('POST', '/mcp', [HOST, LENGTH, ['x-big', 'x'.repeat(17_000)], ...JSON_PAIRS], CALL));
+
+  const { status, json } = replyIn(await client.closed);
+  expect([status, json]).toMatchObject([431, refusal('headers_too_large')]);
+});
+
+test.each([
+  ['declared', [['content-length', '1000000']], ''],
+  ['sent in chunks', [['transfer-encoding', 'chunked']], `${(4096).toString(16)}\r\n${' '.repeat(4096)}\r\n`],
+] as const)('a body over limits.bodyBytes is 413 as soon as it is known: %s', async (_, framing, body) => {
+  const { gateway } = await gatewayBefore({}, { limits: { bodyBytes: '1KiB' } });
+
+  const answer = await answerTo(gateway, requestBytes('POST', '/mcp', [HOST, ...framing, ...JSON_PAIRS], body));
+
+  expect([answer.status, answer.json]).toMatchObject([413, refusal('body_too_large')]);
+  expect(answer.json.error.message).toContain('limits.bodyBytes');
+});
+
+test.each([
+  ['a body', requestBytes('POST', '/mcp', [HOST, LENGTH, ...JSON_PAIRS], CALL.slice(0, 10))],
+  ['headers', 'POST /mcp HTTP/1.1\r\nHost: localh'],
+])('a client that never ends %s gets 408 as JSON-RPC and is closed', async (_, bytes) => {
+  const { gateway } = await gatewayBefore({}, { timeouts: { clientBody: '500ms', clientHeaders: '400ms' } });
+  const client = await gateway.connect();
+
+  const startedAt = performance.now();
+  client.write(bytes);
+  const { status, json } = replyIn(await client.closed);
+
+  expect(performance.now() - startedAt).toBeLessThan(2500);
+  expect([status, json]).toMatchObject([408, { error: { code: -32600, data: { reason: expect.any(String) } } }]);
+  expect(json.error.message).toContain('timeouts.client');
+});
+
+test.each([
+  ['no HTTP at all', 'hello\r\n\r\n'],
+  [
+    'Content-Length and Transfer-Encoding',
+    requestBytes('POST', '/mcp', [HOST, LENGTH, ['transfer-encoding', 'chunked']], '0\r\n\r\n'),
+  ],
+  ['two Content-Lengths', requestBytes('POST', '/mcp', [HOST, LENGTH, ['content-length', '1']], CALL)],
+  ['no Host', requestBytes('POST', '/mcp', [LENGTH, ...JSON_PAIRS], CALL)],
+])('%s: 400 and the connection is closed', async (_, bytes) => {
+  const { gateway, upstream } = await gatewayBefore();
+  const client = await gateway.connect();
+
+  client.write(bytes);
+
+  expect(replyIn(await client.closed).status).toBe(400);
+  expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toEqual([]);
+});

@@ -1,0 +1,284 @@
+// A session: opened, kept apart from others, ended. Its calls are in session-calls.test.ts, the loss of its link in
+// session-losses.test.ts.
+
+import { expect, onTestFinished, test } from 'vitest';
+import { type Answer, type Gateway, JSON_HEADERS, gatewayBefore, requestBytes } from '../support/gateway.ts';
+import { spanOf } from '../support/json-span.ts';
+import { startLegacyServer } from '../support/legacy-server.ts';
+
+const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
+
+function initialize(gateway: Gateway, params: object = {}): Promise<Answer> {
+  return gateway.post({
+    jsonrpc: '2.0',
+    id: 'open',
+    method: 'initialize',
+    params: {
+      protocolVersion: '2025-06-18',
+      capabilities: {},
+      clientInfo: { name: 'test', version: '1' },
+      ...params,
+    },
+  });
+}
+
+async function countIn(gateway: Gateway, session: string): Promise<string> {
+  return (await gateway.call('count', {}, 1, IN(session))).json.result.content[0].text;
+}
+
+test('a session from initialize to DELETE, and its id means nothing afterwards', async () => {
+  const { gateway } = await gatewayBefore();
+
+  const opened = await initialize(gateway);
+  const session = String(opened.headers['mcp-session-id']);
+  const initialized = await gateway.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, IN(session));
+  const called = await gateway.call('add', { a: 1, b: 2 }, 1, IN(session));
+  const deleted = await gateway.send('DELETE', '/mcp', IN(session));
+  const after = await gateway.call('add', {}, 1, IN(session));
+  const again = await gateway.send('DELETE', '/mcp', IN(session));
+
+  expect(opened.json).toMatchObject({ id: 'open', result: { serverInfo: { name: 'scripted-legacy-server' } } });
+  expect(session).toMatch(/^[\x21-\x7e]{32,}$/);
+  expect([initialized.status, initialized.text]).toEqual([202, '']);
+  expect(called.json.result.content[0].text).toBe('3');
+  expect([deleted.status, deleted.text]).toEqual([204, '']);
+  expect([after.status, again.status]).toEqual([404, 404]);
+  expect(after.json).toMatchObject({ id: 1, error: { code: -32600, data: { reason: 'session_unknown' } } });
+  expect(gateway.journal.of('session_ended')).toMatchObject([{ why: 'deleted' }]);
+});
+
+test.each([
+  ['2025-11-25', '2025-11-25'],
+  ['2025-06-18', '2025-06-18'],
+  ['2025-03-26', '2025-03-26'],
+  ['2024-11-05', '2025-11-25'],
+  ['2026-07-28', '2025-11-25'],
+  ['1900-01-01', '2025-11-25'],
+])('a client that asks for revision %s is answered %s, whatever the upstream speaks', async (asked, answered) => {
+  const { gateway } = await gatewayBefore({ protocolVersion: '2024-11-05' });
+
+  const { status, json } = await initialize(gateway, { protocolVersion: asked });
+
+  expect(status).toBe(200);
+  expect(json.result.protocolVersion).toBe(answered);
+});
+
+test('the answer to initialize is the upstream’s own but for the revision', async () => {
+  const result =
+    '{"capabilities":{"x":1.0}, "protocolVersion" : "2024-11-05","serverInfo":{"name":"\\u0061","__proto__":1},"instructions":"é"}';
+  const { gateway } = await gatewayBefore({ methods: { initialize: () => Buffer.from(result) } });
+
+  const answer = await initialize(gateway);
+
+  expect(answer.text).toBe(`{"jsonrpc":"2.0","id":"open","result":${result.replace('2024-11-05', '2025-06-18')}}`);
+});
+
+test('the upstream sees the client’s own clientInfo and revision, and initialize before anything else', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const clientInfo = '{"name":"m\\u0079 client", "version":"1.0", "title":null,"extra":1.0}';
+  const body = `{"jsonrpc":"2.0","id":"mine","method":"initialize","params":{"protocolVersion":"2025-03-26","capabilities":{},"clientInfo":${clientInfo}}}`;
+  await upstream.nextRequest('notifications/initialized');
+
+  const opened = await gateway.post(body);
+  await gateway.call('add', {}, 'mine', IN(String(opened.headers['mcp-session-id'])));
+
+  const [, dedicated] = upstream.streams;
+  const said = upstream.received.filter(({ url }) => url.includes(dedicated?.sessionId ?? '-'));
+  expect(said.map(({ message }) => message.method)).toEqual(['initialize', 'notifications/initialized', 'tools/call']);
+  expect(said[0]?.message.params).toMatchObject({ protocolVersion: '2025-03-26', capabilities: {} });
+  expect(spanOf(said[0]?.raw ?? Buffer.of(), ['params', 'clientInfo']).toString()).toBe(clientInfo);
+  expect(said.map(({ message }) => message.id)).toEqual([expect.any(Number), undefined, expect.any(Number)]);
+});
+
+test.each([
+  ['2025-06-18', '2025-06-18'],
+  ['2024-11-05', undefined],
+])('a link that negotiated %s says so in the header of its messages: %s', async (protocolVersion, header) => {
+  const { gateway, upstream } = await gatewayBefore({ protocolVersion });
+
+  await gateway.call('add', {}, 1, IN(await gateway.openSession()));
+
+  const said = upstream.received.filter(({ message }) => message.method === 'tools/call');
+  expect(said[0]?.headers['mcp-protocol-version']).toBe(header);
+});
+
+test('a foreign, a forged and an ended id are the same unknown id', async () => {
+  const { gateway } = await gatewayBefore();
+  const other = await gatewayBefore();
+  const live = await gateway.openSession();
+  const ended = await gateway.openSession();
+  await gateway.send('DELETE', '/mcp', IN(ended));
+  const flipped = live.slice(0, 20) + (live[20] === 'A' ? 'B' : 'A') + live.slice(21);
+  const strangers = [await other.gateway.openSession(), flipped, live.slice(0, -1), `${live}A`, 'x', ended];
+
+  const answers = await Promise.all(strangers.map((id) => gateway.call('add', {}, 1, IN(id))));
+  const deletes = await Promise.all(strangers.map((id) => gateway.send('DELETE', '/mcp', IN(id))));
+  const notices = await Promise.all(
+    strangers.map((id) => gateway.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, IN(id))),
+  );
+
+  expect(new Set(answers.map(({ status, text: body }) => `${status} ${body}`)).size).toBe(1);
+  expect(new Set(deletes.map(({ status, text: body }) => `${status} ${body}`)).size).toBe(1);
+  expect([answers, deletes, notices].flat().map(({ status }) => status)).toEqual(Array(18).fill(404));
+  expect((await gateway.call('count', {}, 1, IN(live))).status).toBe(200);
+});
+
+test('two sessions and the sessionless callers have an upstream session each', async () => {
+  const { gateway } = await gatewayBefore();
+  const [a, b] = [await gateway.openSession(), await gateway.openSession()];
+
+  const counted = [await countIn(gateway, a), await countIn(gateway, a), await countIn(gateway, b)];
+
+  expect(counted).toEqual(['1', '2', '1']);
+  expect((await gateway.call('count')).json.result.content[0].text).toBe('1');
+  expect(await countIn(gateway, a)).toBe('3');
+});
+
+test('25 sessions opened and deleted leave no dedicated link', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const sessions = await Promise.all(Array.from({ length: 25 }, () => gateway.openSession()));
+  await upstream.whenStreams(26);
+
+  await Promise.all(sessions.map((session) => gateway.send('DELETE', '/mcp', IN(session))));
+
+  await upstream.whenStreams(1);
+  expect(gateway.app.registry.size).toBe(0);
+  expect(gateway.app.mounts[0]?.dedicatedCount).toBe(0);
+});
+
+test('a client that leaves before its initialize is answered leaves no link behind', async () => {
+  const release = Promise.withResolvers<void>();
+  const { gateway, upstream } = await gatewayBefore();
+  await upstream.whenStreams(1);
+  await upstream.nextRequest('initialize');
+  upstream.behaviour.methods = { initialize: () => release.promise };
+  const body = JSON.stringify({
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'initialize',
+    params: { protocolVersion: '2025-06-18' },
+  });
+  const client = await gateway.connect();
+  const headers = Object.entries({ ...JSON_HEADERS, host: 'localhost', 'content-length': String(body.length) });
+  client.write(requestBytes('POST', '/mcp', headers, body));
+  await upstream.nextRequest('initialize');
+
+  client.leave();
+  await gateway.journal.until((fact) => fact.fact === 'exchange' && fact.outcome === 'client_gone');
+  upstream.behaviour.methods = {};
+  release.resolve();
+
+  await upstream.whenStreams(1);
+  expect(gateway.app.registry.size).toBe(0);
+});
+
+test('initialized is said upstream once, and other notifications cross as they are', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const session = await gateway.openSession();
+  const notice = '{"jsonrpc":"2.0", "method":"notifications/x","params":{"a":1.0}}';
+
+  const answer = await gateway.post(notice, IN(session));
+
+  expect(answer.status).toBe(202);
+  expect((await upstream.nextRequest('notifications/x')).raw.toString()).toBe(notice);
+  const [, dedicated] = upstream.streams;
+  const said = upstream.received.filter(({ url }) => url.includes(dedicated?.sessionId ?? '-'));
+  expect(said.map(({ message }) => message.method)).toEqual([
+    'initialize',
+    'notifications/initialized',
+    'notifications/x',
+  ]);
+});
+
+test('a session speaks the revision it agreed on, even if the header names another that is served', async () => {
+  const { gateway } = await gatewayBefore();
+  const session = await gateway.openSession({ protocolVersion: '2025-06-18' });
+
+  const statuses = [];
+  for (const version of ['2025-06-18', '2025-11-25', '2024-11-05']) {
+    const answer = await gateway.call('count', {}, 1, { ...IN(session), 'mcp-protocol-version': version });
+    statuses.push([answer.status, answer.json.result?.content[0].text]);
+  }
+
+  expect(statuses).toEqual([
+    [200, '1'],
+    [200, '2'],
+    [400, undefined],
+  ]);
+});
+
+test('a session of one upstream is unknown at the path of another', async () => {
+  const other = await startLegacyServer();
+  onTestFinished(() => other.close());
+  const others = [{ name: 'other', path: '/other', url: other.url.href }];
+  const { gateway } = await gatewayBefore({}, { others });
+  const session = await gateway.openSession();
+  const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
+
+  const there = await gateway.send('POST', '/other', { ...JSON_HEADERS, ...IN(session) }, ping);
+  const deleted = await gateway.send('DELETE', '/other', IN(session));
+  const here = await gateway.send('POST', '/mcp', { ...JSON_HEADERS, ...IN(session) }, ping);
+
+  expect([there.status, deleted.status, here.status]).toEqual([404, 404, 200]);
+  expect(here.text).toBe('{"jsonrpc":"2.0","id":1,"result":{}}');
+});
+
+test('DELETE may name a content type without having a body', async () => {
+  const { gateway } = await gatewayBefore();
+  const session = await gateway.openSession();
+
+  expect((await gateway.send('DELETE', '/mcp', { ...JSON_HEADERS, ...IN(session) })).status).toBe(204);
+});
+
+test('a call in flight when its session is deleted is answered with an error, once', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const session = await gateway.openSession();
+  const answer = gateway.call('never', {}, 'mine', IN(session));
+  await upstream.nextCall('never');
+
+  const deleted = await gateway.send('DELETE', '/mcp', IN(session));
+
+  expect(deleted.status).toBe(204);
+  expect([(await answer).status, (await answer).json]).toMatchObject([
+    200,
+    { id: 'mine', error: { code: -32603, data: { outcome: 'unknown' } } },
+  ]);
+  await upstream.whenStreams(1);
+});
+
+test('limits.sessions bounds the sessions, and one that ends makes room', async () => {
+  const { gateway } = await gatewayBefore({}, { limits: { sessions: 1 } });
+  const session = await gateway.openSession();
+
+  const refused = await initialize(gateway);
+  await gateway.send('DELETE', '/mcp', IN(session));
+
+  expect([refused.status, refused.headers['retry-after'], refused.json]).toMatchObject([
+    503,
+    '1',
+    { id: 'open', error: { data: { reason: 'sessions_limit', outcome: 'not_executed' } } },
+  ]);
+  expect(refused.json.error.message).toContain('limits.sessions');
+  expect((await initialize(gateway)).status).toBe(200);
+});
+
+test('what asks for a session’s own upstream session reaches it: log level and subscriptions', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const session = await gateway.openSession();
+
+  const level = await gateway.post(
+    { jsonrpc: '2.0', id: 1, method: 'logging/setLevel', params: { level: 'debug' } },
+    IN(session),
+  );
+  const subscribed = await gateway.post(
+    { jsonrpc: '2.0', id: 2, method: 'resources/subscribe', params: { uri: 'a:b' } },
+    IN(session),
+  );
+
+  expect(level.json).toEqual({ jsonrpc: '2.0', id: 1, result: {} });
+  expect(subscribed.json).toMatchObject({ id: 2, error: { code: -32601, message: 'Method not found' } });
+  expect(upstream.received.slice(-2).map(({ message }) => message.method)).toEqual([
+    'logging/setLevel',
+    'resources/subscribe',
+  ]);
+});
