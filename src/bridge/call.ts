@@ -168,6 +168,15 @@ export class Call {
     }
   }
 
+  /** We end it: the session is over, or the gateway stops. */
+  stopped(error: ProxyError): void {
+    if (!this.#lease) return;
+    const left = this.#state.phase === 'left';
+    this.#abandon(error.message);
+    if (left) this.#options.onUnread();
+    else this.#finish({ kind: 'error', error: error.afterSending('unknown') });
+  }
+
   /** The link is gone, and no answer can come any more. */
   linkLost(error: ProxyError): void {
     if (this.#lease) this.#fail('lost', error.afterSending('unknown'));

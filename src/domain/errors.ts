@@ -50,6 +50,13 @@ export const ERRORS = {
     rpc: INVALID,
     remedy: 'send initialize again, without a session id',
   },
+  session_ended: {
+    side: 'downstream',
+    before: 404,
+    after: 200,
+    rpc: INVALID,
+    remedy: 'the session was deleted, or expired: send initialize again, without a session id',
+  },
   origin_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the page’s origin to allowedOrigins' },
   host_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the name to allowedHosts' },
   host_invalid: {

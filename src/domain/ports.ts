@@ -168,7 +168,7 @@ export type Dropped =
   | 'late_answer' // asked for once, but nobody waits any more
   | 'late_progress'
   | 'unroutable_notification' // nobody to give it to
-  | 'notification_for_json_client' // the client takes no stream
+  | 'undeliverable_notification' // the client takes no stream, or has left
   | 'refused_question' // an upstream request that nobody may answer; it got an error back
   | 'second_endpoint' // an endpoint event in mid-session
   | 'sessionless_notification' // from a client without a session: there is nothing it could refer to

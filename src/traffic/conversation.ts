@@ -157,10 +157,12 @@ export class Conversation {
     });
   }
 
-  /** Closes the link as soon as the cancels that are on their way have been sent. Idempotent. */
+  /** Ends what is open here, and closes the link as soon as the upstream has been told. Idempotent. */
   close(reason: LinkCloseReason): void {
     if (this.#closeWith !== null) return;
     this.#closeWith = reason;
+    const error = closingError(reason);
+    for (const { call } of [...this.#calls.owners()]) call.stopped(error);
     this.#closeWhenQuiet();
   }
 
@@ -251,7 +253,7 @@ export class Conversation {
   /** A slow client stops its own link, or, where others share the link, loses its own call. */
   #delivered(call: Call, wasDelivered: boolean): void {
     if (!wasDelivered) {
-      this.#drop('notification_for_json_client');
+      this.#drop('undeliverable_notification');
       return;
     }
     if (call.backlogBytes <= this.#context.limits.streamBacklogBytes) return;
@@ -329,7 +331,7 @@ export class Conversation {
   #closeWhenQuiet(): void {
     if (this.#closeWith === null || this.#pendingCancels > 0) return;
     this.#link?.close(this.#closeWith);
-    this.#endCalls(new ProxyError('upstream_session_lost', 'the link was closed'));
+    this.#ping?.answered();
     this.#tellClosed(null);
   }
 
@@ -354,4 +356,11 @@ export class Conversation {
     const { journal, upstream } = this.#context;
     journal.record({ fact: 'dropped', upstream, what, ...(detail !== undefined && { detail }) });
   }
+}
+
+/** What a call hears that is still open when we close its link. */
+function closingError(reason: LinkCloseReason): ProxyError {
+  if (reason === 'shutdown') return new ProxyError('draining', 'the gateway is shutting down');
+  if (reason === 'session_ended') return new ProxyError('session_ended', 'the session has ended');
+  return new ProxyError('upstream_session_lost', 'the link was closed');
 }

@@ -9,7 +9,8 @@ import type { Principal } from '../domain/principal.ts';
 import type { SessionState } from '../domain/states.ts';
 import { EMPTY_PROFILE } from '../protocol/capability-profile.ts';
 import type { ServedRevision } from '../protocol/eras.ts';
-import { type Notification, type Request, bytesOf } from '../protocol/json-rpc.ts';
+import { type Notification, type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
+import type { Member } from '../protocol/json-scanner.ts';
 import { isTaskMethod } from '../protocol/methods.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
 import type { Conversation } from './conversation.ts';
@@ -118,7 +119,7 @@ export class Session {
   }
 
   #attempt(request: Request, exchange: Exchange, count: number): void {
-    const key = idText(bytesOf(request.bytes, request.id));
+    const key = idText(request.bytes, request.id);
     const call = new Call({
       request,
       exchange,
@@ -276,14 +277,14 @@ export class Session {
 
   #cancelled(message: Notification): boolean {
     const named = message.params?.members.get('requestId');
-    const call = named === undefined ? undefined : this.#calls.get(idText(bytesOf(message.bytes, named)));
+    const call = named === undefined ? undefined : this.#calls.get(idText(message.bytes, named));
     if (call === undefined || call.request.method === 'initialize') return false;
     call.cancelledByClient(message);
     return true;
   }
 }
 
-/** `1` and `"1"` are two ids, so the bytes are the key. */
-function idText(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+/** `1` and `"1"` are two ids, `"a"` and `"\u0061"` are one. */
+function idText(bytes: Uint8Array, id: Member): string {
+  return id.kind === 'string' ? JSON.stringify(textOf(bytes, id)) : Buffer.from(bytesOf(bytes, id)).toString('latin1');
 }

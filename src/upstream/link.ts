@@ -305,11 +305,13 @@ export class SseLink implements Link {
       journal.record({ fact: 'link_closed', upstream, link: this.id, reason: 'lost', why: error.message });
       receiver.lost(error);
     } else {
-      // What is lost while it opens is a failure to open, whatever broke.
-      const failure =
-        error.code === 'upstream_session_lost'
-          ? new ProxyError('initialize_failed', error.message, { cause: error.cause })
-          : error;
+      // What is lost while it opens is a failure to open, whatever broke, and no request has been sent on it.
+      const code = error.code === 'upstream_session_lost' ? 'initialize_failed' : error.code;
+      const failure = new ProxyError(code, error.message, {
+        ...error.details,
+        cause: error.cause,
+        outcome: 'not_executed',
+      });
       journal.record({
         fact: 'link_failed',
         upstream,

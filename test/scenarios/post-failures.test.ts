@@ -178,7 +178,7 @@ test('progress starts timeouts.request anew, until timeouts.requestMax', async (
   for (let minutes = 4; minutes < 60; minutes += 4) {
     await time.advance(4 * 60_000);
     call.progress(minutes);
-    await gateway.journal.until(() => gateway.journal.dropped('notification_for_json_client') === minutes / 4);
+    await gateway.journal.until(() => gateway.journal.dropped('undeliverable_notification') === minutes / 4);
   }
   expect(gateway.journal.of('exchange')).toEqual([]);
   await time.advance(4 * 60_000);

@@ -189,12 +189,12 @@ test.each([['application/json'], ['*/*'], ['']])(
     const call = await upstream.nextCall('slow');
 
     call.progress(1);
-    await gateway.journal.until((fact) => fact.fact === 'dropped' && fact.what === 'notification_for_json_client');
+    await gateway.journal.until((fact) => fact.fact === 'dropped' && fact.what === 'undeliverable_notification');
     call.release();
 
     expect((await answer).headers['content-type']).toBe('application/json');
     expect((await answer).json.result.content[0].text).toBe('done');
-    expect(gateway.journal.dropped('notification_for_json_client')).toBe(1);
+    expect(gateway.journal.dropped('undeliverable_notification')).toBe(1);
   },
 );
 
