@@ -162,7 +162,7 @@ export class Conversation {
     if (this.#closeWith !== null) return;
     this.#closeWith = reason;
     const error = closingError(reason);
-    for (const { call } of [...this.#calls.owners()]) call.stopped(error);
+    for (const { call } of this.#calls.owners()) call.stopped(error);
     this.#closeWhenQuiet();
   }
 

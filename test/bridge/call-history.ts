@@ -1,0 +1,294 @@
+// One exchange and its calls, with a small model beside them that says what has to become of each.
+
+import { expect } from 'vitest';
+import { Call } from '../../src/bridge/call.ts';
+import { Exchange, type ExchangeEnd } from '../../src/bridge/exchange.ts';
+import { ProxyError } from '../../src/domain/errors.ts';
+import type { PostOutcome } from '../../src/domain/ports.ts';
+import { encode } from '../../src/protocol/json-rpc.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
+import { RecordedLease, RecordedSink, answerOf, notificationOf, requestOf } from './recorded.ts';
+
+/** What becomes of a call that could be repeated: it is not; it stands in line; it has a lease or a refusal at once. */
+export type Again = 'no' | 'in line' | 'granted' | 'refused';
+
+export type Event =
+  | { readonly kind: 'grant' | 'lease fails' | 'answer' | 'error' | 'progress' | 'log' | 'lost' | 'cancel' | 'slow' }
+  | { readonly kind: 'post'; readonly outcome: PostOutcome['kind'] }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'pass'; readonly ms: number };
+
+/** An event concerns the call it names, counted from the latest; one that is over may still hear something. */
+export type Step = Event & { readonly back: number };
+
+export interface Setting {
+  readonly canStream: boolean;
+  readonly exclusive: boolean;
+  readonly clientGone: 'cancel' | 'go on';
+  readonly heartbeats: boolean;
+  readonly again: readonly Again[];
+}
+
+const REQUEST_MS = 100;
+const REQUEST_MAX_MS = 350;
+/** No sum of whole milliseconds ever falls on one of these. */
+const HEARTBEAT_MS = 15 + Math.SQRT2 / 10;
+
+interface Attempt {
+  readonly call: Call;
+  readonly lease: RecordedLease;
+  left: number;
+  // What the model knows of it.
+  phase: 'leasing' | 'run' | 'left' | 'done';
+  startedAt: number;
+  dueAt: number;
+  release: 'reuse' | 'retire' | null;
+  cancels: number;
+}
+
+export class History {
+  readonly time = new VirtualTime();
+  readonly sink: RecordedSink;
+  readonly exchange: Exchange;
+  readonly ends: ExchangeEnd[] = [];
+  readonly attempts: Attempt[] = [];
+  unread = 0;
+  // What the model expects.
+  outcome: string | null = null;
+  expectedUnread = 0;
+  readonly #setting: Setting;
+
+  constructor(setting: Setting) {
+    this.#setting = setting;
+    this.sink = new RecordedSink(setting.canStream);
+    this.exchange = new Exchange({
+      id: encode('"own"'),
+      sink: this.sink,
+      timers: this.time,
+      heartbeatMs: setting.heartbeats ? HEARTBEAT_MS : null,
+      upstream: 'up',
+      onEnd: (end) => this.ends.push(end),
+    });
+    this.#attempt();
+  }
+
+  step(step: Step): void {
+    if (step.kind === 'pass') {
+      this.#pass(step.ms);
+      return;
+    }
+    if (step.kind === 'gone') {
+      this.#gone();
+      return;
+    }
+    const attempt = this.attempts.at(-1 - (step.back % this.attempts.length));
+    if (attempt === undefined) throw new Error('there is always one');
+    const { call } = attempt;
+    const runs = attempt.phase === 'run';
+    const holds = runs || attempt.phase === 'left';
+    const dirty = this.#setting.exclusive ? 'retire' : 'reuse';
+    switch (step.kind) {
+      case 'grant':
+        if (attempt.lease.posted.length + attempt.lease.released.length === 0) this.#grant(attempt);
+        return;
+      case 'lease fails':
+        if (attempt.phase === 'leasing') {
+          attempt.phase = 'done';
+          this.#end('queue_timeout');
+        }
+        call.leaseFailed(new ProxyError('queue_timeout', 'x'));
+        return;
+      case 'answer':
+      case 'error':
+        if (holds) {
+          if (runs) this.#end(step.kind === 'answer' ? 'result' : 'error');
+          else this.expectedUnread++;
+          this.#done(attempt, 'reuse');
+        }
+        call.answered(step.kind === 'answer' ? answerOf(41) : answerOf('41', { error: { code: 1, message: '' } }));
+        return;
+      case 'progress':
+      case 'log': {
+        if (holds && step.kind === 'progress') {
+          attempt.dueAt = Math.min(this.time.now() + REQUEST_MS, attempt.startedAt + REQUEST_MAX_MS);
+        }
+        const message = [encode('{}')];
+        const delivered = step.kind === 'progress' ? call.progress(message) : call.notification(message);
+        expect(delivered).toBe(runs && this.#setting.canStream);
+        return;
+      }
+      case 'post':
+        this.#posted(attempt, step.outcome, dirty);
+        return;
+      case 'lost':
+        this.#failing(attempt, dirty, 'upstream_session_lost', true, () =>
+          call.linkLost(new ProxyError('upstream_session_lost', 'x')),
+        );
+        return;
+      case 'cancel':
+        if (attempt.phase !== 'done') {
+          if (attempt.phase === 'leasing') attempt.phase = 'done';
+          else this.#abandon(attempt);
+          this.#end('cancelled');
+        }
+        call.cancelledByClient(notificationOf('notifications/cancelled'));
+        return;
+      case 'slow':
+        if (runs) {
+          this.#abandon(attempt);
+          this.#end('slow_reader');
+        }
+        call.readerTooSlow();
+        return;
+    }
+  }
+
+  /** Nothing more comes, and time runs out. */
+  exhaust(): void {
+    for (const attempt of this.attempts) {
+      if (attempt.phase === 'leasing') {
+        attempt.phase = 'done';
+        this.#end('queue_timeout');
+        attempt.call.leaseFailed(new ProxyError('queue_timeout', 'x'));
+      }
+    }
+    this.#pass(10 * REQUEST_MAX_MS);
+  }
+
+  /** Holds after every step. */
+  check(): void {
+    const last = this.ends.map(({ outcome, reason }) => reason ?? outcome);
+    expect(last).toEqual(this.outcome === null ? [] : [this.outcome]);
+    for (const { streamed } of this.ends) expect(streamed).toBe(this.sink.isStreaming);
+    const how =
+      this.outcome === null || this.outcome === 'client_gone' ? [] : [this.outcome === 'cancelled' ? 'end' : 'finish'];
+    expect(this.sink.ends).toEqual(how);
+    expect(this.sink.broken).toEqual([]);
+    expect(this.unread).toBe(this.expectedUnread);
+    for (const { call, lease, phase, release, cancels } of this.attempts) {
+      expect(call.state.phase).toBe(phase);
+      expect(lease.broken).toEqual([]);
+      expect(lease.released).toEqual(release === null ? [] : [release]);
+      expect(lease.cancelled).toHaveLength(cancels);
+      expect(lease.posted.length).toBeLessThanOrEqual(1);
+    }
+    expect(this.attempts.filter(({ phase }) => phase === 'run' || phase === 'leasing').length).toBe(
+      this.outcome === null ? 1 : 0,
+    );
+  }
+
+  #attempt(): void {
+    const again = this.#setting.again[this.attempts.length] ?? 'no';
+    const call = new Call({
+      request: requestOf({ params: { _meta: { progressToken: 1 } } }),
+      exchange: this.exchange,
+      clock: this.time,
+      timers: this.time,
+      requestMs: REQUEST_MS,
+      requestMaxMs: REQUEST_MAX_MS,
+      clientGone: this.#setting.clientGone,
+      again: () => {
+        if (again === 'no') return false;
+        this.#attempt();
+        const next = this.attempts.at(-1);
+        if (next !== undefined && again === 'granted') this.#grant(next);
+        if (next !== undefined && again === 'refused') this.step({ kind: 'lease fails', back: 0 });
+        return true;
+      },
+      onUnread: () => {
+        this.unread++;
+      },
+    });
+    const attempt: Attempt = {
+      call,
+      lease: new RecordedLease(this.#setting.exclusive),
+      left: 0,
+      phase: 'leasing',
+      startedAt: 0,
+      dueAt: Number.POSITIVE_INFINITY,
+      release: null,
+      cancels: 0,
+    };
+    this.attempts.push(attempt);
+    call.waits(() => attempt.left++);
+  }
+
+  #grant(attempt: Attempt): void {
+    if (attempt.phase === 'leasing') {
+      attempt.phase = 'run';
+      attempt.startedAt = this.time.now();
+      attempt.dueAt = attempt.startedAt + REQUEST_MS;
+    } else {
+      attempt.release = 'reuse';
+    }
+    attempt.call.granted(attempt.lease);
+  }
+
+  #posted(attempt: Attempt, kind: PostOutcome['kind'], dirty: 'reuse' | 'retire'): void {
+    const error = new ProxyError('post_failed', 'x');
+    const { call } = attempt;
+    switch (kind) {
+      case 'accepted':
+        call.posted({ kind, body: null });
+        return;
+      case 'unsent':
+        this.#failing(attempt, 'reuse', 'post_failed', true, () => call.posted({ kind, error }));
+        return;
+      case 'session_refused':
+        this.#failing(attempt, 'reuse', 'upstream_session_lost', true, () => call.posted({ kind }));
+        return;
+      case 'session_gone':
+      case 'broken':
+        this.#failing(attempt, dirty, 'post_failed', true, () => call.posted({ kind, error }));
+        return;
+      case 'rejected':
+        this.#failing(attempt, dirty, 'post_failed', false, () => call.posted({ kind, error }));
+        return;
+    }
+  }
+
+  #failing(attempt: Attempt, how: 'reuse' | 'retire', reason: string, repeatable: boolean, act: () => void): void {
+    if (attempt.phase === 'run') {
+      const again = this.#setting.again[this.attempts.indexOf(attempt)] ?? 'no';
+      if (!repeatable || again === 'no') this.#end(reason);
+    }
+    if (attempt.phase === 'left') this.expectedUnread++;
+    if (attempt.phase === 'run' || attempt.phase === 'left') this.#done(attempt, how);
+    act();
+  }
+
+  #gone(): void {
+    this.#end('client_gone');
+    for (const attempt of this.attempts) {
+      if (attempt.phase === 'leasing') attempt.phase = 'done';
+      else if (attempt.phase === 'run' && this.#setting.clientGone === 'cancel') this.#abandon(attempt);
+      else if (attempt.phase === 'run') attempt.phase = 'left';
+    }
+    this.exchange.clientGone();
+  }
+
+  #pass(ms: number): void {
+    for (const attempt of this.attempts) {
+      if ((attempt.phase === 'run' || attempt.phase === 'left') && attempt.dueAt <= this.time.now() + ms) {
+        if (attempt.phase === 'left') this.expectedUnread++;
+        this.#abandon(attempt);
+        this.#end('request_timeout');
+      }
+    }
+    this.time.advanceSync(ms);
+  }
+
+  #abandon(attempt: Attempt): void {
+    attempt.cancels++;
+    this.#done(attempt, this.#setting.exclusive ? 'retire' : 'reuse');
+  }
+
+  #done(attempt: Attempt, how: 'reuse' | 'retire'): void {
+    attempt.phase = 'done';
+    attempt.release = how;
+  }
+
+  #end(outcome: string): void {
+    this.outcome ??= outcome;
+  }
+}

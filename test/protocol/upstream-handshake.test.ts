@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest';
+import { ProxyError } from '../../src/domain/errors.ts';
+import { EMPTY_PROFILE, PROFILE_MEMBERS, profileOf } from '../../src/protocol/capability-profile.ts';
+import { UPSTREAM_REVISIONS } from '../../src/protocol/eras.ts';
+import { type Answer, encode } from '../../src/protocol/json-rpc.ts';
+import { INITIALIZED, initializeRequest, readInitializeAnswer } from '../../src/protocol/upstream-handshake.ts';
+import { read } from './read.ts';
+
+function answer(text: string): Answer {
+  const message = read(text);
+  if (message.kind !== 'result' && message.kind !== 'error') throw new Error(`no answer: ${text}`);
+  return message;
+}
+
+function result(members: string): Answer {
+  return answer(`{"jsonrpc":"2.0","id":1,"result":${members}}`);
+}
+
+function thrownBy(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (thrown) {
+    return thrown;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('our initialize', () => {
+  test('says what the link offers, and nothing else', () => {
+    const profile = profileOf({ sampling: {}, elicitation: { url: {} } }, new Set(PROFILE_MEMBERS));
+    const offer = { revision: '2025-11-25', profile, clientInfo: encode('{"name":"a","version":"1"}') } as const;
+
+    expect(JSON.parse(Buffer.from(initializeRequest(41, offer)).toString())).toEqual({
+      jsonrpc: '2.0',
+      id: 41,
+      method: 'initialize',
+      params: {
+        protocolVersion: '2025-11-25',
+        capabilities: { sampling: {}, elicitation: { url: {} } },
+        clientInfo: { name: 'a', version: '1' },
+      },
+    });
+  });
+
+  test('carries the clientInfo byte for byte', () => {
+    const clientInfo = '{ "name":"\\ud800é","version":1.0,"x":{"__proto__":1},"big":9007199254740993 }';
+    const offer = { revision: '2024-11-05', profile: EMPTY_PROFILE, clientInfo: encode(clientInfo) } as const;
+    const text = Buffer.from(initializeRequest(1, offer)).toString();
+
+    expect(text).toContain(`"clientInfo":${clientInfo}}}`);
+    expect(text).toContain('"protocolVersion":"2024-11-05","capabilities":{},');
+    expect(read(text).kind).toBe('request');
+  });
+
+  test('is followed by a notification without params', () => {
+    expect(Buffer.from(INITIALIZED).toString()).toBe('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  });
+});
+
+describe('the answer to it', () => {
+  test.each(UPSTREAM_REVISIONS)('sets the revision of the link: %s', (revision) => {
+    const given = result(`{"protocolVersion":"${revision}","capabilities":{},"serverInfo":{"name":"s","version":"2"}}`);
+
+    expect(readInitializeAnswer(given)).toEqual({ revision, answer: given, server: 's 2' });
+  });
+
+  test.each<[what: string, serverInfo: string, server: string]>([
+    ['a name and a version', '{"name":"a b","version":"1.2"}', 'a b 1.2'],
+    ['a name only', '{"name":"a"}', 'a'],
+    ['a version only', '{"version":"1"}', '1'],
+    ['parts that are no text', '{"name":{"toString":1},"version":[1]}', 'unknown'],
+    ['nothing', '{}', 'unknown'],
+    ['null', 'null', 'unknown'],
+    ['text', '"me"', 'unknown'],
+    ['an array', '["name"]', 'unknown'],
+    ['names from a prototype', '{"__proto__":{"name":"x"}}', 'unknown'],
+  ])('names the server by %s', (_what, serverInfo, server) => {
+    const given = result(`{"protocolVersion":"2025-06-18","serverInfo":${serverInfo}}`);
+
+    expect(readInitializeAnswer(given).server).toBe(server);
+  });
+
+  test('a name is cut where it is longer than a log line should be', () => {
+    const given = result(`{"protocolVersion":"2025-06-18","serverInfo":{"name":"${'x'.repeat(5000)}"}}`);
+
+    expect(readInitializeAnswer(given).server).toHaveLength(200);
+  });
+
+  test.each<[what: string, text: string]>([
+    ['no version', '{"capabilities":{}}'],
+    ['a version that is not known', '{"protocolVersion":"2023-01-01"}'],
+    ['a version of the modern era', '{"protocolVersion":"2026-07-28"}'],
+    ['a version that is no text', '{"protocolVersion":20250618}'],
+    ['a version in an array', '{"protocolVersion":["2025-06-18"]}'],
+    ['a version from a prototype', '{"__proto__":{"protocolVersion":"2025-06-18"}}'],
+  ])('%s ends the link as a wrong version', (_what, text) => {
+    expect(thrownBy(() => readInitializeAnswer(result(text)))).toMatchObject({ code: 'upstream_version' });
+  });
+
+  test.each(['null', '"2025-06-18"', '7', 'true', '[]'])('a result that is no object (%s) fails it', (text) => {
+    expect(thrownBy(() => readInitializeAnswer(result(text)))).toMatchObject({ code: 'initialize_failed' });
+  });
+
+  test('an error fails it, and its code is told but not its text', () => {
+    const refused = answer('{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"the secret is x"}}');
+    const thrown = thrownBy(() => readInitializeAnswer(refused));
+
+    expect(thrown).toBeInstanceOf(ProxyError);
+    expect(thrown).toMatchObject({ code: 'initialize_failed', message: expect.stringContaining('-32602') });
+    expect(String(thrown)).not.toContain('secret');
+  });
+
+  // The peer's fault is never ours, so never an `internal_error`.
+  test.each<[what: string, code: string]>([
+    ['is absent', 'null'],
+    ['is an object', '{}'],
+    ['cannot become text', '{"toString":1,"valueOf":1}'],
+  ])('an error whose code %s fails it as the upstream’s fault', (_what, code) => {
+    const refused = answer(`{"jsonrpc":"2.0","id":1,"error":{"code":${code},"message":""}}`);
+
+    expect(thrownBy(() => readInitializeAnswer(refused))).toMatchObject({ code: 'initialize_failed' });
+  });
+
+  test('an error whose code is text does not get that text into our message', () => {
+    const refused = answer(`{"jsonrpc":"2.0","id":1,"error":{"code":"the secret is ${'x'.repeat(5000)}"}}`);
+
+    expect(String(thrownBy(() => readInitializeAnswer(refused))).includes('secret')).toBe(false);
+  });
+
+  // To a first-wins reader this server speaks another revision than to us, and the version that a session’s client is
+  // told could not be put into such an answer.
+  test('a version that is given twice is refused', () => {
+    const given = result('{"protocolVersion":"2024-11-05","protocolVersion":"2025-06-18"}');
+
+    expect(thrownBy(() => readInitializeAnswer(given))).toBeInstanceOf(ProxyError);
+  });
+});

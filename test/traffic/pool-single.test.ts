@@ -1,0 +1,238 @@
+import { describe, expect, test } from 'vitest';
+import { PoolWorld } from './pool-world.ts';
+
+describe('from the moment in which a pool becomes single', () => {
+  test('one conversation serves every key, exclusive or not, and nothing is retired', async () => {
+    const world = new PoolWorld();
+    world.pool.becomeSingle(world.key(), null);
+
+    const callers = await world.served(
+      { exclusive: true },
+      { principal: 'bob', exclusive: true },
+      { declares: { roots: {} } },
+    );
+    callers[0]?.release('retire');
+
+    expect(callers.map(({ on }) => on)).toEqual([1, 1, 1]);
+    expect(world.pool.isSingle).toBe(true);
+    expect((await world.served({ exclusive: true }))[0]?.on).toBe(1);
+    expect(world.attempts).toHaveLength(1);
+  });
+
+  test('links.maxInFlight still holds, and another link is not opened for more', async () => {
+    const world = new PoolWorld({ maxInFlight: 2 });
+    world.pool.becomeSingle(world.key(), null);
+    const callers = await world.served({}, { principal: 'bob' }, { principal: 'carol' });
+
+    expect(callers.map(({ on }) => on)).toEqual([1, 1, null]);
+    callers[0]?.release();
+    expect(callers[2]?.on).toBe(1);
+    expect(world.attempts).toHaveLength(1);
+  });
+
+  test('it is isolated by request no more', async () => {
+    const world = new PoolWorld({ isolation: 'request' });
+    world.pool.becomeSingle(world.key(), null);
+    const [first, second] = await world.served({}, {});
+    first?.release();
+    second?.release();
+
+    expect(world.open).toHaveLength(1);
+    expect(second?.on).toBe(1);
+  });
+
+  test('it stays so: a second time has no effect', async () => {
+    const world = new PoolWorld();
+    world.pool.becomeSingle(world.key(), null);
+    await world.served({});
+    world.pool.becomeSingle(world.key('bob'), null);
+
+    expect((await world.served({ principal: 'bob' }))[0]?.on).toBe(1);
+  });
+});
+
+describe('the conversation that is kept', () => {
+  test('is the one named, of whatever key', async () => {
+    const world = new PoolWorld();
+    const callers = await world.served({ principal: 'bob' }, { principal: 'carol' }, { principal: 'dave' });
+    for (const caller of callers) caller.release();
+
+    world.pool.becomeSingle(world.key(), world.conversations[1] ?? null);
+
+    expect(world.open.map(({ number }) => number)).toEqual([2]);
+    expect(world.ask().on).toBe(2);
+    expect(world.closedAs('single')).toEqual([1, 3]);
+  });
+
+  test('is the one named also when it is idle and of the very key that goes on', async () => {
+    const world = new PoolWorld();
+    const [alice] = await world.served({});
+    alice?.release();
+
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+    await world.time.advance(0);
+
+    expect(world.closedAs('single')).toEqual([]);
+    expect(world.ask().on).toBe(1);
+  });
+
+  test('is the one named even if the key that goes on has others', async () => {
+    const world = new PoolWorld();
+    const callers = await world.served({ exclusive: true }, { exclusive: true }, { principal: 'bob' });
+    for (const caller of callers) caller.release();
+
+    world.pool.becomeSingle(world.key(), world.conversations[2] ?? null);
+    await world.time.advance(0);
+
+    expect(world.open.map(({ number }) => number)).toEqual([3]);
+  });
+
+  test('is any that there is where none is named', async () => {
+    const world = new PoolWorld();
+    const callers = await world.served({}, { principal: 'bob' });
+    for (const caller of callers) caller.release();
+
+    world.pool.becomeSingle(world.key(), null);
+    await world.time.advance(0);
+
+    expect(world.open).toHaveLength(1);
+    expect(world.attempts).toHaveLength(2);
+  });
+
+  test('keeps its leases, and takes others beside them', async () => {
+    const world = new PoolWorld();
+    const [bob] = await world.served({ principal: 'bob', exclusive: true });
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+
+    expect(world.ask().on).toBe(1);
+    bob?.release('retire');
+    expect(world.ask({ principal: 'carol' }).on).toBe(1);
+    expect(world.open).toHaveLength(1);
+  });
+});
+
+describe('the other conversations', () => {
+  test('end with their last call', async () => {
+    const world = new PoolWorld();
+    const [alice, bob, again] = await world.served({}, { principal: 'bob' }, { principal: 'bob' });
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+
+    bob?.release();
+    expect(world.open).toHaveLength(2);
+    again?.release('retire');
+
+    expect(world.closedAs('single')).toEqual([2]);
+    expect(alice?.on).toBe(1);
+  });
+
+  test('of the very key that goes on end with their last call too', async () => {
+    const world = new PoolWorld();
+    const [kept, other] = await world.served({ exclusive: true }, { exclusive: true });
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+    expect([kept?.on, other?.on]).toEqual([1, 2]);
+
+    other?.release();
+    kept?.release();
+    await world.time.advance(0);
+
+    expect(world.open.map(({ number }) => number)).toEqual([1]);
+  });
+
+  test('get no call any more', async () => {
+    const world = new PoolWorld();
+    await world.served({ exclusive: true }, { exclusive: true });
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+
+    expect(world.ask().on).toBe(1);
+    expect(world.ask({ principal: 'bob' }).on).toBe(1);
+  });
+
+  test('that are being opened are closed when they are', async () => {
+    const world = new PoolWorld();
+    await world.served({});
+    world.upstream = 'ask';
+    const bob = world.ask({ principal: 'bob' });
+    const carol = world.ask({ principal: 'carol', exclusive: true });
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+    for (const attempt of world.pending.slice()) attempt.succeed();
+    await world.time.advance(0);
+
+    expect([bob.on, carol.on]).toEqual([1, 1]);
+    expect(world.open.map(({ number }) => number)).toEqual([1]);
+  });
+});
+
+describe('those who wait', () => {
+  test('for any key are served by the one link', async () => {
+    const world = new PoolWorld({ max: 1 });
+    await world.served({ exclusive: true }, { exclusive: true, principal: 'bob' });
+    const waiting = [world.ask({ exclusive: true }), world.ask({ exclusive: true, principal: 'bob' })];
+
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+
+    expect(waiting.map(({ on }) => on)).toEqual([1, 1]);
+  });
+
+  test('leave the line, or run out of time, in the new one too', async () => {
+    const world = new PoolWorld({ maxInFlight: 1, queueTimeout: '1s', maxQueue: 2 });
+    await world.served({ exclusive: true, principal: 'bob' });
+    world.upstream = 'ask';
+    const [leaver, stayer] = [world.ask({ principal: 'bob' }), world.ask({ principal: 'bob' })];
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+    leaver.leave();
+    await world.time.advance(1000);
+
+    expect(leaver.error).toBeNull();
+    expect(stayer.error?.code).toBe('queue_timeout');
+    expect([world.ask().waits, world.ask().waits]).toEqual([true, true]);
+    expect(world.ask().error?.code).toBe('queue_full');
+  });
+
+  test('hear why when the one link cannot be opened', async () => {
+    const world = new PoolWorld();
+    world.upstream = 'ask';
+    const bob = world.ask({ principal: 'bob' });
+    world.pool.becomeSingle(world.key(), null);
+    for (const attempt of world.pending.slice()) attempt.fail();
+    await world.time.advance(0);
+
+    expect(bob.error?.code).toBe('upstream_unreachable');
+  });
+
+  test('are served though the only place was taken by a link of another key that fails to open', async () => {
+    const world = new PoolWorld({ maxTotal: 1 });
+    world.upstream = 'ask';
+    const bob = world.ask({ principal: 'bob' });
+    world.pool.becomeSingle(world.key(), null);
+    const [old] = world.pending;
+    world.upstream = 'opens';
+    old?.fail();
+    await world.time.advance(0);
+
+    expect(bob.on).toBe(1);
+  });
+});
+
+test('the warm link is the one link from then on', async () => {
+  const world = new PoolWorld({ min: 2 });
+  world.pool.keepWarm(world.key());
+  await world.time.advance(0);
+  world.pool.becomeSingle(world.key('single'), null);
+  await world.time.advance(10_000);
+  expect(world.open).toHaveLength(1);
+
+  world.open[0]?.die();
+  await world.time.advance(10_000);
+
+  expect(world.open).toHaveLength(1);
+});
+
+test('a lost one is opened anew for the next caller, and only one', async () => {
+  const world = new PoolWorld();
+  world.pool.becomeSingle(world.key(), null);
+  await world.served({});
+  world.conversations[0]?.die();
+  const callers = await world.served({}, { principal: 'bob' });
+
+  expect(callers.map(({ on }) => on)).toEqual([2, 2]);
+});
