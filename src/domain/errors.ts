@@ -54,7 +54,7 @@ export const ERRORS = {
     side: 'downstream',
     before: 404,
     after: 200,
-    rpc: INVALID,
+    rpc: INTERNAL,
     remedy: 'the session was deleted, or expired: send initialize again, without a session id',
   },
   origin_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the page’s origin to allowedOrigins' },

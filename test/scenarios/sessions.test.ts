@@ -241,7 +241,7 @@ test('a call in flight when its session is deleted is answered with an error, on
   expect(deleted.status).toBe(204);
   expect([(await answer).status, (await answer).json]).toMatchObject([
     200,
-    { id: 'mine', error: { code: -32603, data: { outcome: 'unknown' } } },
+    { id: 'mine', error: { code: -32603, data: { reason: 'session_ended', outcome: 'unknown' } } },
   ]);
   await upstream.whenStreams(1);
 });
