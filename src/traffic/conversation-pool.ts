@@ -2,7 +2,7 @@
 // first, with a waiting line. A lease is the only way to a pooled conversation.
 
 import type { LinkConfig } from '../config/schema.ts';
-import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { type ErrorCode, ProxyError, asProxyError } from '../domain/errors.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
@@ -19,6 +19,7 @@ import {
   comingCapacity,
   linksMissing,
   longestIdle,
+  roomFor,
 } from './lease-rules.ts';
 
 export interface PoolOptions<C extends Poolable> {
@@ -47,6 +48,8 @@ export class ConversationPool<C extends Poolable> {
   /** Set for good once the mount runs on one link: the only key from then on. */
   #singleKey: LinkKey | null = null;
   #closed = false;
+  #isSettling = false;
+  #isUnsettled = false;
 
   constructor(options: PoolOptions<C>) {
     this.#options = options;
@@ -65,32 +68,32 @@ export class ConversationPool<C extends Poolable> {
 
   /** Keeps `links.min` conversations of this key open from now on, for as long as it takes. */
   keepWarm(key: LinkKey): void {
-    this.#warmKey = key;
-    this.#warm();
+    this.#warmKey = this.#singleKey ?? key;
+    this.#settle();
   }
 
   /** From now on one conversation serves every key: `keep`, if it is one of ours. The others end when they are free. */
   becomeSingle(key: LinkKey, keep: C | null): void {
-    if (this.#singleKey !== null) return;
+    if (this.#singleKey !== null || this.#closed) return;
     this.#singleKey = key;
     if (this.#warmKey !== null) this.#warmKey = key;
     const single = this.#bucket(key);
-    for (const bucket of this.#buckets.values()) {
-      bucket.retry?.cancel();
-      bucket.retry = null;
-      if (bucket !== single) {
-        const waiters = bucket.waiters.splice(0);
-        for (const waiter of waiters) waiter.bucket = single;
-        single.waiters.push(...waiters);
-      }
-      for (const entry of bucket.entries.slice()) {
-        if (single.entries.length === 0 && (keep === null || entry.conversation === keep)) this.#move(entry, single);
-        else if (entry.inFlight === 0) this.#discard(entry, 'single');
-      }
-      if (bucket !== single) this.#forgetIfEmpty(bucket);
+    const entries = [...this.#buckets.values()].flatMap((bucket) => bucket.entries);
+    const open = entries.filter(({ conversation }) => conversation.isOpen);
+    const kept = open.find(({ conversation }) => conversation === keep) ?? open[0];
+    for (const entry of entries) {
+      if (entry === kept) this.#move(entry, single);
+      else entry.leaving = true;
+      if (entry.leaving && entry.inFlight === 0) this.#discard(entry, 'single');
     }
-    this.#serve(single);
-    this.#warm();
+    for (const bucket of this.#buckets.values()) {
+      this.#stopRetrying(bucket);
+      if (bucket === single) continue;
+      const waiters = bucket.waiters.splice(0);
+      for (const waiter of waiters) waiter.bucket = single;
+      single.waiters.push(...waiters);
+    }
+    this.#settle();
   }
 
   /**
@@ -99,64 +102,51 @@ export class ConversationPool<C extends Poolable> {
    */
   lease(request: LeaseRequest, take: Taker<C>): () => void {
     if (this.#closed) {
-      take(new ProxyError('draining', 'the gateway is shutting down'));
+      take(new ProxyError('draining', 'the gateway is shutting down', { outcome: 'not_executed' }));
       return () => {};
     }
     const bucket = this.#bucket(this.#singleKey ?? request.key);
-    const entry = bucket.waiters.length === 0 ? this.#find(bucket, request) : null;
+    const entry = bucket.waiters.length === 0 ? choose(bucket, request, this.#rules).entry : null;
     if (entry !== null) {
       take(this.#grant(entry, request));
       return () => {};
     }
-    const { maxQueue, queueTimeout } = this.#options.config;
-    const coming = comingCapacity(bucket, request, this.#rules, this.#options.config.maxTotal - this.#total);
-    if (this.#waiting - coming >= maxQueue) {
-      take(
-        new ProxyError('queue_full', 'too many callers wait for a link (links.maxQueue)', { outcome: 'not_executed' }),
-      );
+    const { maxQueue, maxTotal, queueTimeout } = this.#options.config;
+    if (this.#waiting - comingCapacity(bucket, request, this.#rules, maxTotal - this.#total) >= maxQueue) {
+      this.#forgetIfEmpty(bucket);
+      take(refused('queue_full', 'too many callers wait for a link (links.maxQueue)'));
       return () => {};
     }
     const waiter: Waiter<C> = { request, take, bucket, timer: null };
     waiter.timer = this.#options.timers.after(queueTimeout, () => {
-      if (!this.#leave(waiter)) return;
-      take(
-        new ProxyError('queue_timeout', 'no link became free in time (links.queueTimeout)', {
-          outcome: 'not_executed',
-        }),
-      );
+      if (this.#leave(waiter)) take(refused('queue_timeout', 'no link became free in time (links.queueTimeout)'));
     });
     bucket.waiters.push(waiter);
     this.#waiting++;
-    this.#serve(bucket);
-    return () => this.#leave(waiter);
+    this.#settle();
+    return () => {
+      if (this.#leave(waiter)) this.#settle();
+    };
   }
 
-  /** Ends everything: idle links at once, busy ones with their last call. */
+  /** Ends everything, what is in use included. */
   close(): void {
     this.#closed = true;
     this.#warmTimer?.cancel();
     this.#sweep?.cancel();
     for (const bucket of this.#buckets.values()) {
+      this.#stopRetrying(bucket);
       for (const waiter of bucket.waiters.slice()) {
-        this.#leave(waiter);
-        waiter.take(new ProxyError('draining', 'the gateway is shutting down'));
+        if (this.#leave(waiter)) waiter.take(refused('draining', 'the gateway is shutting down'));
       }
-      bucket.retry?.cancel();
       for (const entry of bucket.entries.slice()) this.#discard(entry, 'shutdown');
     }
   }
 
-  // Choosing and granting
+  // Granting
 
   get #rules(): LeaseRules {
     return { config: this.#options.config, isSingle: this.isSingle };
-  }
-
-  #find(bucket: Bucket<C>, request: LeaseRequest): Entry<C> | null {
-    const { entry, doubtful } = choose(bucket, request, this.#rules);
-    // One at a time: when the first is well, the others are not needed.
-    if (doubtful !== null) this.#check(doubtful);
-    return entry;
   }
 
   #grant(entry: Entry<C>, request: LeaseRequest): Lease<C> {
@@ -178,141 +168,167 @@ export class ConversationPool<C extends Poolable> {
   }
 
   #release(entry: Entry<C>, how: 'reuse' | 'retire'): void {
-    const { bucket } = entry;
     entry.inFlight--;
     entry.exclusive = false;
-    if (!bucket.entries.includes(entry)) return;
-    const spent = this.#options.config.isolation === 'request' && !this.isSingle;
-    if ((how === 'retire' && !this.isSingle) || spent) this.#discard(entry, 'retired');
-    else if (!this.#isCurrent(bucket) && entry.inFlight === 0) this.#discard(entry, 'single');
+    const isSpent = how === 'retire' || this.#options.config.isolation === 'request';
+    if (isSpent && !this.isSingle) this.#discard(entry, 'retired');
+    else if (entry.leaving && entry.inFlight === 0) this.#discard(entry, 'single');
     else if (entry.inFlight === 0) this.#becameIdle(entry);
-    this.#serve(bucket);
+    // Nobody waits, and nothing is missing, on the way that nearly every call takes.
+    if (this.#waiting > 0 || !entry.conversation.isOpen) this.#settle();
   }
 
-  #isCurrent(bucket: Bucket<C>): boolean {
-    return this.#singleKey === null || bucket.key.text === this.#singleKey.text;
+  /**
+   * The one answer to every change: who waits is served, what is missing is opened, first for those who wait, then to
+   * stay warm. A change that this brings about makes it look again.
+   */
+  #settle(): void {
+    this.#isUnsettled = true;
+    if (this.#isSettling || this.#closed) return;
+    this.#isSettling = true;
+    while (this.#isUnsettled) {
+      this.#isUnsettled = false;
+      for (const bucket of this.#buckets.values()) {
+        this.#serve(bucket);
+        this.#openMissing(bucket);
+      }
+      this.#warm();
+      for (const bucket of this.#buckets.values()) this.#forgetIfEmpty(bucket);
+    }
+    this.#isSettling = false;
   }
 
-  /** Gives what is free to those who wait, in their order, and opens what is missing. */
+  /** Gives what is free to those who wait, in their order, and pings what may be free. */
   #serve(bucket: Bucket<C>): void {
+    let checks = bucket.entries.filter(({ checking }) => checking).length;
+    let wanted = 0;
     let sharedBlocked = false;
-    let exclusiveBlocked = false;
     for (const waiter of bucket.waiters.slice()) {
       const { exclusive } = waiter.request;
-      if (exclusive ? exclusiveBlocked : sharedBlocked) continue;
-      if (exclusiveBlocked && sharedBlocked) break;
-      const entry = this.#find(bucket, waiter.request);
-      if (entry !== null && this.#leave(waiter)) {
-        waiter.take(this.#grant(entry, waiter.request));
-      } else if (!exclusive) {
-        sharedBlocked = true;
-      } else if (this.#options.config.isolation !== 'shared') {
-        exclusiveBlocked = true;
+      if (!exclusive && sharedBlocked) continue;
+      const { entry, doubtful } = choose(bucket, waiter.request, this.#rules);
+      if (entry !== null) {
+        if (this.#leave(waiter)) waiter.take(this.#grant(entry, waiter.request));
+        continue;
+      }
+      // One ping serves all who share; each who must be alone needs one of its own.
+      wanted++;
+      sharedBlocked ||= !exclusive;
+      if (doubtful !== null && checks < wanted) {
+        checks++;
+        this.#check(doubtful);
       }
     }
-    this.#openMissing(bucket);
-    this.#forgetIfEmpty(bucket);
-  }
-
-  #openMissing(bucket: Bucket<C>): void {
-    if (this.#closed || bucket.retry !== null) return;
-    for (let missing = linksMissing(bucket, this.#rules); missing > 0 && this.#hasRoom(); missing--) this.#open(bucket);
-  }
-
-  /** Room for one more link in all, made by closing the longest idle one of any key if need be. */
-  #hasRoom(): boolean {
-    if (this.#total < this.#options.config.maxTotal) return true;
-    const oldest = longestIdle(this.#buckets.values());
-    if (oldest !== null) this.#discard(oldest, 'evicted');
-    return oldest !== null;
   }
 
   // Opening, checking, closing
+
+  #openMissing(bucket: Bucket<C>): void {
+    if (bucket.waiters.length === 0) return;
+    // With nothing left that could become free, the back-off would only keep them from hearing why.
+    if (bucket.entries.length === 0 && bucket.opening === 0) this.#stopRetrying(bucket);
+    if (bucket.retry !== null) return;
+    for (let missing = linksMissing(bucket, this.#rules); missing > 0 && this.#makeRoom(bucket); missing--) {
+      this.#open(bucket);
+    }
+  }
+
+  /** Room for one more link of this key and in all, made by closing an idle one if need be. */
+  #makeRoom(bucket: Bucket<C>): boolean {
+    const isCrowded = roomFor(bucket, this.#rules) <= 0;
+    if (!isCrowded && this.#total < this.#options.config.maxTotal) return true;
+    // What is idle here none of those who wait may have: it belongs to another principal.
+    const idle = this.isSingle && isCrowded ? null : longestIdle(isCrowded ? [bucket] : this.#buckets.values());
+    if (idle !== null) this.#discard(idle, 'evicted');
+    return idle !== null;
+  }
 
   #open(bucket: Bucket<C>): void {
     bucket.opening++;
     this.#total++;
     let entry: Entry<C> | null = null;
-    let closed = false;
+    let isOver = false;
     const onClosed = (): void => {
-      closed = true;
+      isOver = true;
       if (entry !== null) this.#gone(entry);
     };
     this.#options.open(bucket.key, onClosed).then(
       (conversation) => {
         bucket.opening--;
-        bucket.failures = 0;
-        const isSurplus = this.isSingle && bucket.entries.length > 0;
-        if (this.#closed || !this.#isCurrent(bucket) || isSurplus || closed) {
-          this.#total--;
+        this.#total--;
+        if (isOver) {
+          this.#openFailed(bucket, new ProxyError('upstream_session_lost', 'the link closed as soon as it was open'));
+        } else if (this.#closed || roomFor(bucket, this.#rules) <= 0 || !this.#isCurrent(bucket)) {
           conversation.close(this.#closed ? 'shutdown' : 'single');
-          this.#serve(this.#bucket(this.#singleKey ?? bucket.key));
-          return;
+        } else {
+          entry = this.#enter(bucket, conversation);
         }
-        const now = this.#options.clock.now();
-        entry = {
-          conversation,
-          bucket,
-          inFlight: 0,
-          exclusive: false,
-          checking: false,
-          used: false,
-          idleSince: now,
-          openedAt: now,
-          boundTo: null,
-        };
-        bucket.entries.unshift(entry);
-        this.#serve(bucket);
-        if (entry.inFlight === 0) this.#becameIdle(entry);
+        this.#settle();
       },
       (thrown: unknown) => {
         bucket.opening--;
-        bucket.failures++;
         this.#total--;
         this.#openFailed(bucket, asProxyError(thrown));
+        this.#settle();
       },
     );
   }
 
+  #enter(bucket: Bucket<C>, conversation: C): Entry<C> {
+    bucket.failures = 0;
+    this.#stopRetrying(bucket);
+    const now = this.#options.clock.now();
+    const entry: Entry<C> = {
+      conversation,
+      bucket,
+      openedAt: now,
+      inFlight: 0,
+      exclusive: false,
+      checking: false,
+      proven: false,
+      leaving: false,
+      used: false,
+      idleSince: now,
+      boundTo: null,
+    };
+    bucket.entries.unshift(entry);
+    this.#total++;
+    this.#becameIdle(entry);
+    return entry;
+  }
+
   #openFailed(bucket: Bucket<C>, error: ProxyError): void {
+    bucket.failures++;
     if (this.#isWarm(bucket)) this.#warmFailed();
-    if (!this.#isCurrent(bucket)) {
-      this.#forgetIfEmpty(bucket);
-      return;
-    }
     if (bucket.entries.length === 0 && bucket.opening === 0) {
       // Nothing to wait for: everybody hears why.
       for (const waiter of bucket.waiters.slice()) if (this.#leave(waiter)) waiter.take(error);
-      this.#forgetIfEmpty(bucket);
-      return;
+    } else if (!this.#closed && bucket.waiters.length > 0) {
+      // Others of this key live and may become free; the next attempt is not made at once.
+      bucket.retry ??= this.#options.timers.after(this.#options.backoff(bucket.failures), () => {
+        bucket.retry = null;
+        this.#settle();
+      });
     }
-    // Others of this key live and may become free; the next attempt is not made at once.
-    bucket.retry ??= this.#options.timers.after(this.#options.backoff(bucket.failures), () => {
-      bucket.retry = null;
-      this.#serve(bucket);
-    });
   }
 
   #check(entry: Entry<C>): void {
     entry.checking = true;
-    entry.conversation.ping(this.#options.config.pingTimeout).then(
-      (alive) => {
-        entry.checking = false;
-        if (!alive) this.#discard(entry, 'lost');
-        this.#serve(entry.bucket);
-      },
-      () => {
-        entry.checking = false;
-        this.#discard(entry, 'lost');
-        this.#serve(entry.bucket);
-      },
-    );
+    const answered = (isAlive: boolean): void => {
+      entry.checking = false;
+      if (!isAlive) this.#discard(entry, 'lost');
+      entry.proven = isAlive;
+      this.#settle();
+      entry.proven = false;
+      if (entry.inFlight === 0) this.#sweepLater();
+    };
+    entry.conversation.ping(this.#options.config.pingTimeout).then(answered, () => answered(false));
   }
 
   #discard(entry: Entry<C>, reason: LinkCloseReason): void {
     if (!this.#take(entry)) return;
     entry.conversation.close(reason);
-    this.#warm();
+    this.#isUnsettled = true;
   }
 
   /** The conversation ended by itself. */
@@ -323,8 +339,7 @@ export class ConversationPool<C extends Poolable> {
       if (this.#options.clock.now() - entry.openedAt < SHORT_LIFE_MS) this.#warmFailed();
       else this.#warmFailures = 0;
     }
-    this.#warm();
-    this.#serve(entry.bucket);
+    this.#settle();
   }
 
   #move(entry: Entry<C>, to: Bucket<C>): void {
@@ -332,7 +347,7 @@ export class ConversationPool<C extends Poolable> {
     entry.bucket = to;
     entry.exclusive = false;
     entry.boundTo = null;
-    to.entries.push(entry);
+    to.entries.unshift(entry);
   }
 
   #take(entry: Entry<C>): boolean {
@@ -349,18 +364,17 @@ export class ConversationPool<C extends Poolable> {
     return this.#warmKey !== null && bucket.key.text === this.#warmKey.text;
   }
 
+  #isCurrent(bucket: Bucket<C>): boolean {
+    return this.#singleKey === null || bucket.key.text === this.#singleKey.text;
+  }
+
   #warm(): void {
-    if (this.#warmKey === null || this.#closed || this.#warmTimer !== null) return;
+    if (this.#warmKey === null || this.#warmTimer !== null) return;
     const bucket = this.#bucket(this.#warmKey);
-    const wanted = Math.min(this.#options.config.min, this.isSingle ? 1 : this.#options.config.max);
-    for (
-      let have = bucket.entries.length + bucket.opening;
-      have < wanted && this.#total < this.#options.config.maxTotal;
-      have++
-    ) {
+    const { min, maxTotal } = this.#options.config;
+    while (bucket.entries.length + bucket.opening < min && roomFor(bucket, this.#rules) > 0 && this.#total < maxTotal) {
       this.#open(bucket);
     }
-    this.#forgetIfEmpty(bucket);
   }
 
   #warmFailed(): void {
@@ -368,13 +382,17 @@ export class ConversationPool<C extends Poolable> {
     this.#warmFailures++;
     this.#warmTimer = this.#options.timers.after(this.#options.backoff(this.#warmFailures), () => {
       this.#warmTimer = null;
-      this.#warm();
+      this.#settle();
     });
   }
 
   #becameIdle(entry: Entry<C>): void {
     entry.idleSince = this.#options.clock.now();
-    if (this.#sweep === null) this.#sweepAfter(this.#options.config.idleTimeout);
+    this.#sweepLater();
+  }
+
+  #sweepLater(): void {
+    if (this.#sweep === null && !this.#closed) this.#sweepAfter(this.#options.config.idleTimeout);
   }
 
   #sweepAfter(ms: number): void {
@@ -397,9 +415,9 @@ export class ConversationPool<C extends Poolable> {
         if (due <= now) this.#discard(entry, 'idle');
         else next = Math.min(next, due);
       }
-      this.#forgetIfEmpty(bucket);
     }
-    if (next < Number.POSITIVE_INFINITY && this.#sweep === null) this.#sweepAfter(next - now);
+    if (next < Number.POSITIVE_INFINITY) this.#sweepAfter(next - now);
+    this.#settle();
   }
 
   #leave(waiter: Waiter<C>): boolean {
@@ -410,6 +428,11 @@ export class ConversationPool<C extends Poolable> {
     waiter.timer?.cancel();
     this.#waiting--;
     return true;
+  }
+
+  #stopRetrying(bucket: Bucket<C>): void {
+    bucket.retry?.cancel();
+    bucket.retry = null;
   }
 
   #bucket(key: LinkKey): Bucket<C> {
@@ -423,14 +446,20 @@ export class ConversationPool<C extends Poolable> {
 
   #forgetIfEmpty(bucket: Bucket<C>): void {
     if (bucket.entries.length > 0 || bucket.waiters.length > 0 || bucket.opening > 0) return;
-    bucket.retry?.cancel();
-    bucket.retry = null;
+    this.#stopRetrying(bucket);
     this.#buckets.delete(bucket.key.text);
   }
 }
 
+/** Nothing of the caller's request was sent. */
+function refused(code: ErrorCode, text: string): ProxyError {
+  return new ProxyError(code, text, { outcome: 'not_executed' });
+}
+
 function toFront<T>(items: T[], item: T): void {
   if (items[0] === item) return;
-  items.splice(items.indexOf(item), 1);
+  const at = items.indexOf(item);
+  if (at === -1) return;
+  items.splice(at, 1);
   items.unshift(item);
 }

@@ -62,7 +62,8 @@ export class Conversation {
   #link: Link | null = null;
   #ping: { readonly id: number; readonly answered: () => void } | null = null;
   #onClosed: ((error: ProxyError | null) => void) | null = null;
-  #pendingCancels = 0;
+  /** Cancels and refusals on their way: the link stays until they are out. */
+  #pendingSends = 0;
   /** A POST failed in a way that leaves the link in doubt; a ping clears it. */
   #isSuspect = false;
   /** When a ping last found nothing wrong. */
@@ -219,13 +220,14 @@ export class Conversation {
     const refusal = refuseQuestion(question, { idle: this.#calls.size === 0 });
     const id = bytesOf(question.bytes, question.id);
     this.#drop('refused_question', question.method.slice(0, 64));
-    this.#link?.send(
-      [ownError(id, { code: refusal.code, message: refusal.message })],
-      this.#context.timeouts.post,
-      () => {
-        if (refusal.retire && !this.#dedicated && !this.#context.isSingle()) this.close('retired');
-      },
-    );
+    // Closed once the refusal is out; until then nobody gets it, whose call would end with the link.
+    this.#pendingSends++;
+    if (refusal.retire && !this.#dedicated && !this.#context.isSingle()) this.close('retired');
+    const answer = ownError(id, { code: refusal.code, message: refusal.message });
+    this.#link?.send([answer], this.#context.timeouts.post, () => {
+      this.#pendingSends--;
+      this.#closeWhenQuiet();
+    });
   }
 
   #notification(message: Notification): void {
@@ -308,11 +310,11 @@ export class Conversation {
           ? [ownMessage({ method: 'notifications/cancelled', params: { requestId: id, reason: why } })]
           : rewrite(why, { cancelledRequestId: encode(String(id)) });
       this.#link?.send(message, this.#context.timeouts.post, () => {
-        this.#pendingCancels--;
+        this.#pendingSends--;
         this.#closeWhenQuiet();
       });
     };
-    this.#pendingCancels++;
+    this.#pendingSends++;
     const wait = registered.giveUp === null ? 0 : registered.postedAt + CANCEL_AFTER_MS - clock.now();
     if (wait <= 0) {
       send();
@@ -329,7 +331,7 @@ export class Conversation {
   }
 
   #closeWhenQuiet(): void {
-    if (this.#closeWith === null || this.#pendingCancels > 0) return;
+    if (this.#closeWith === null || this.#pendingSends > 0) return;
     this.#link?.close(this.#closeWith);
     this.#ping?.answered();
     this.#tellClosed(null);

@@ -39,6 +39,10 @@ export interface Entry<C extends Poolable> {
   exclusive: boolean;
   /** A ping is under way; nobody gets it before that is answered. */
   checking: boolean;
+  /** It has just answered a ping: not doubted again before those who waited for that have had their turn. */
+  proven: boolean;
+  /** The mount runs on another link now: nobody gets it any more, and it ends with its last call. */
+  leaving: boolean;
   used: boolean;
   idleSince: number;
   /** The principal of its exclusive leases: it goes to no other, whose prompts a stray question could reach. */
@@ -71,7 +75,7 @@ export interface LeaseRules {
 
 export interface Choice<C extends Poolable> {
   readonly entry: Entry<C> | null;
-  /** Passed over because nobody knows whether it lives: worth a ping. Only where no ping is under way yet. */
+  /** Passed over because nobody knows whether it lives: worth a ping. */
   readonly doubtful: Entry<C> | null;
 }
 
@@ -80,21 +84,21 @@ export function choose<C extends Poolable>(bucket: Bucket<C>, request: LeaseRequ
   const { config, isSingle } = rules;
   let doubtful: Entry<C> | null = null;
   for (const entry of bucket.entries) {
-    if (!entry.conversation.isOpen || entry.checking || entry.exclusive) continue;
+    if (!entry.conversation.isOpen || entry.checking || entry.exclusive || entry.leaving) continue;
     if (config.isolation === 'request' && entry.used && !isSingle) continue;
     if (request.exclusive && !isSingle) {
       if (entry.inFlight > 0 || (entry.boundTo !== null && entry.boundTo !== request.principal)) continue;
     } else if (entry.inFlight >= config.maxInFlight) {
       continue;
     }
-    if (entry.inFlight > 0 || !entry.conversation.isDoubtful(config.pingInterval)) return { entry, doubtful: null };
+    const isTrusted = entry.inFlight > 0 || entry.proven || !entry.conversation.isDoubtful(config.pingInterval);
+    if (isTrusted) return { entry, doubtful: null };
     doubtful ??= entry;
   }
-  const isChecking = bucket.entries.some(({ checking }) => checking);
-  return { entry: null, doubtful: isChecking ? null : doubtful };
+  return { entry: null, doubtful };
 }
 
-/** How many more links those who wait need, beyond what is being opened or pinged for them, within `links.max`. */
+/** How many more links those who wait need, beyond what is being opened or pinged for them. */
 export function linksMissing<C extends Poolable>(bucket: Bucket<C>, rules: LeaseRules): number {
   let alone = 0;
   let together = 0;
@@ -103,11 +107,15 @@ export function linksMissing<C extends Poolable>(bucket: Bucket<C>, rules: Lease
     else together++;
   }
   const coming = bucket.opening + bucket.entries.filter(({ checking }) => checking).length;
-  const missing = alone + Math.ceil(together / rules.config.maxInFlight) - coming;
-  return Math.max(0, Math.min(missing, roomFor(bucket, rules)));
+  return Math.max(0, alone + Math.ceil(together / rules.config.maxInFlight) - coming);
 }
 
-/** How many of those who wait will be served by links that are being opened for this bucket, or still can be. */
+/** How many more links of this key there may be. */
+export function roomFor<C extends Poolable>(bucket: Bucket<C>, { config, isSingle }: LeaseRules): number {
+  return (isSingle ? 1 : config.max) - bucket.opening - bucket.entries.filter(({ leaving }) => !leaving).length;
+}
+
+/** How many of those who wait are served by what is being opened or pinged for this bucket, or still can be. */
 export function comingCapacity<C extends Poolable>(
   bucket: Bucket<C>,
   request: LeaseRequest,
@@ -115,7 +123,8 @@ export function comingCapacity<C extends Poolable>(
   roomInAll: number,
 ): number {
   const room = Math.max(0, Math.min(roomFor(bucket, rules), roomInAll));
-  return (bucket.opening + room) * (needsOwnLink(request, rules) ? 1 : rules.config.maxInFlight);
+  const idle = bucket.entries.filter(isIdle).length;
+  return (bucket.opening + room + idle) * (needsOwnLink(request, rules) ? 1 : rules.config.maxInFlight);
 }
 
 /** The idle conversation that nobody has used for longest, to make room for another. */
@@ -123,17 +132,17 @@ export function longestIdle<C extends Poolable>(buckets: Iterable<Bucket<C>>): E
   let oldest: Entry<C> | null = null;
   for (const { entries } of buckets) {
     for (const entry of entries) {
-      if (entry.inFlight > 0 || entry.checking) continue;
+      if (entry.checking || !isIdle(entry)) continue;
       if (oldest === null || entry.idleSince < oldest.idleSince) oldest = entry;
     }
   }
   return oldest;
 }
 
-function needsOwnLink(request: LeaseRequest, { config, isSingle }: LeaseRules): boolean {
-  return (request.exclusive || config.isolation === 'request') && !isSingle;
+function isIdle<C extends Poolable>(entry: Entry<C>): boolean {
+  return entry.inFlight === 0 && !entry.leaving;
 }
 
-function roomFor<C extends Poolable>(bucket: Bucket<C>, { config, isSingle }: LeaseRules): number {
-  return (isSingle ? 1 : config.max) - bucket.entries.length - bucket.opening;
+function needsOwnLink(request: LeaseRequest, { config, isSingle }: LeaseRules): boolean {
+  return (request.exclusive || config.isolation === 'request') && !isSingle;
 }

@@ -80,6 +80,16 @@ describe('a call that waits for a lease', () => {
     expect(lease).toMatchObject({ posted: [], cancelled: [], released: ['reuse'] });
   });
 
+  test('gives the place back unused when its exchange has ended otherwise', () => {
+    const { call, exchange, lease } = started();
+
+    exchange.finish({ kind: 'own', result: {} });
+    call.granted(lease);
+
+    expect(call.state.phase).toBe('done');
+    expect(lease).toMatchObject({ posted: [], released: ['reuse'], broken: [] });
+  });
+
   test('does not leave the line any more once it was served', () => {
     const { call, exchange, lease } = started();
     let left = 0;

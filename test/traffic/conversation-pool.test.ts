@@ -37,6 +37,11 @@ describe('which conversation a caller gets', () => {
     });
 
     expect(new Set(sequence)).toEqual(new Set([callers.at(-1)?.on]));
+    const [last, other] = [world.ask({ exclusive: true }), world.ask({ exclusive: true })];
+    last.release();
+    other.release();
+    expect(other.on).not.toBe(last.on);
+    expect(world.ask({ exclusive: true }).on).toBe(other.on);
   });
 
   test('one shared link until it is full, then another', async () => {

@@ -173,6 +173,15 @@ describe('a link that nobody uses', () => {
     expect(world.attempts).toHaveLength(5);
   });
 
+  test('is closed though the warm key has min others, all of them in use', async () => {
+    const world = await warm({ min: 1, idleTimeout: '60s', pingInterval: '1h' });
+    const [, second] = await world.served({ exclusive: true }, { exclusive: true });
+    second?.release();
+    await world.time.advance(60_000);
+
+    expect(world.open.map(({ number }) => number)).toEqual([1]);
+  });
+
   test('is closed even if it was just being pinged when its time came', async () => {
     const world = new PoolWorld({ idleTimeout: '60s', pingInterval: '30s', pingTimeout: '5s' });
     const [first] = await world.served({});

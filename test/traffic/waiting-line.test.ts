@@ -26,23 +26,26 @@ test('those who wait are served in their order', async () => {
 });
 
 test('nobody who comes later overtakes those who wait for the same', async () => {
-  const { world, holder } = await busy();
+  const { world, holder } = await busy({ maxInFlight: 2 });
   let late: Caller | undefined;
-  const waiting = world.ask({
-    exclusive: true,
-    // In the very moment in which the link is free.
-    told: (caller) => {
-      caller.release();
-      late = world.ask({ exclusive: true });
-    },
-  });
+  // It comes in the very moment in which the link has room for two.
+  const first = world.ask({ told: () => (late = world.ask()) });
+  const second = world.ask();
+
+  holder.release();
+
+  expect([first.on, second.on]).toEqual([1, 1]);
+  expect(late?.waits).toBe(true);
+});
+
+test('who gives back in the moment of being served passes the link on', async () => {
+  const { world, holder } = await busy();
+  const first = world.ask({ exclusive: true, told: (caller) => caller.release() });
   const second = world.ask({ exclusive: true });
 
   holder.release();
 
-  expect(waiting.on).toBe(1);
-  expect(second.on).toBe(1);
-  expect(late?.waits).toBe(true);
+  expect([first.on, second.on]).toEqual([1, 1]);
 });
 
 test('one who waits to be alone does not hold up those who share', async () => {
