@@ -13,7 +13,19 @@ import { RecordedLease, RecordedSink, answerOf, notificationOf, requestOf } from
 export type Again = 'no' | 'in line' | 'granted' | 'refused';
 
 export type Event =
-  | { readonly kind: 'grant' | 'lease fails' | 'answer' | 'error' | 'progress' | 'log' | 'lost' | 'cancel' | 'slow' }
+  | {
+      readonly kind:
+        | 'grant'
+        | 'lease fails'
+        | 'answer'
+        | 'error'
+        | 'progress'
+        | 'log'
+        | 'lost'
+        | 'cancel'
+        | 'slow'
+        | 'stop';
+    }
   | { readonly kind: 'post'; readonly outcome: PostOutcome['kind'] }
   | { readonly kind: 'gone' }
   | { readonly kind: 'pass'; readonly ms: number };
@@ -139,6 +151,14 @@ export class History {
           this.#end('slow_reader');
         }
         call.readerTooSlow();
+        return;
+      case 'stop':
+        if (attempt.phase === 'left') this.expectedUnread++;
+        if (holds) {
+          this.#abandon(attempt);
+          if (runs) this.#end('draining');
+        }
+        call.stopped(new ProxyError('draining', 'x'));
         return;
     }
   }

@@ -11,7 +11,9 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom('progress', 'log').map((kind) => ({ kind }) as const) },
   {
     weight: 5,
-    arbitrary: fc.constantFrom('answer', 'error', 'lost', 'cancel', 'slow', 'gone').map((kind) => ({ kind }) as const),
+    arbitrary: fc
+      .constantFrom('answer', 'error', 'lost', 'cancel', 'slow', 'stop', 'gone')
+      .map((kind) => ({ kind }) as const),
   },
   {
     weight: 4,
@@ -57,6 +59,6 @@ test('an exchange has one outcome, a lease one release, and a client that is ser
   );
 
   // The histories reach every end there is.
-  const ends = 'cancelled client_gone error post_failed queue_timeout request_timeout result slow_reader';
+  const ends = 'cancelled client_gone draining error post_failed queue_timeout request_timeout result slow_reader';
   expect([...seen.keys()].toSorted()).toEqual([...ends.split(' '), 'upstream_session_lost']);
 });

@@ -37,18 +37,15 @@ test('the answer ends the exchange, and the place is used again', () => {
 });
 
 test('the place is given back before the client has its answer, so that its next call finds it', () => {
-  const order: string[] = [];
-  const { call, lease, exchange } = started();
-  const finish = exchange.finish.bind(exchange);
-  exchange.finish = (outcome) => {
-    order.push(`finish with ${lease.released.length} released`);
-    finish(outcome);
+  const { call, lease, sink } = granted();
+  let releasedBefore = 0;
+  sink.onEnd = () => {
+    releasedBefore = lease.released.length;
   };
-  call.granted(lease);
 
   call.answered(answerOf(41));
 
-  expect(order).toEqual(['finish with 1 released']);
+  expect(releasedBefore).toBe(1);
 });
 
 describe('a call that waits for a lease', () => {
@@ -249,6 +246,17 @@ test('a client that does not read its stream loses its call', () => {
   expect(ends).toMatchObject([{ reason: 'slow_reader', streamed: true }]);
   expect(lease).toMatchObject({ released: ['retire'], broken: [] });
   expect(lease.cancelled).toHaveLength(1);
+});
+
+test('a call that we end says so to both sides', () => {
+  const { call, lease, ends, sink } = granted();
+
+  call.stopped(new ProxyError('draining', 'the gateway is shutting down'));
+  call.stopped(new ProxyError('draining', 'the gateway is shutting down'));
+
+  expect(ends).toMatchObject([{ outcome: 'failed', reason: 'draining', status: 200 }]);
+  expect(sink.json.error.data.outcome).toBe('unknown');
+  expect(lease).toMatchObject({ cancelled: ['the gateway is shutting down'], released: ['retire'], broken: [] });
 });
 
 test('the answer takes its rewrites with it', () => {

@@ -18,6 +18,8 @@ export class RecordedSink implements ReplySink {
   readonly ends: ('finish' | 'end')[] = [];
   reply: Reply | null = null;
   readonly broken: string[] = [];
+  /** Called when the end is written. */
+  onEnd: () => void = () => {};
   /** What waits for the client to take everything. */
   readonly waiting: (() => void)[] = [];
 
@@ -66,6 +68,7 @@ export class RecordedSink implements ReplySink {
   #end(how: 'finish' | 'end'): void {
     if (this.ends.length > 0) this.broken.push(`${how} after the end`);
     this.ends.push(how);
+    this.onEnd();
   }
 }
 

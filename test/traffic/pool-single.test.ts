@@ -199,6 +199,17 @@ describe('those who wait', () => {
     expect(bob.error?.code).toBe('upstream_unreachable');
   });
 
+  test('hear why also while one of the old links still has a call', async () => {
+    const world = new PoolWorld({ queueTimeout: '60s' });
+    await world.served({ exclusive: true }, { exclusive: true });
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+    world.conversations[0]?.die();
+    world.upstream = 'refuses';
+    const [waiting] = await world.served({});
+
+    expect(waiting?.error?.code).toBe('upstream_unreachable');
+  });
+
   test('are served though the only place was taken by a link of another key that fails to open', async () => {
     const world = new PoolWorld({ maxTotal: 1 });
     world.upstream = 'ask';

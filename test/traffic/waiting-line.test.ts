@@ -189,6 +189,26 @@ describe('the line is no longer than maxQueue', () => {
   });
 });
 
+test('a fault of one caller in the moment of being served does not stop the line', async () => {
+  const { world, holder } = await busy();
+  const faulty = world.ask({
+    exclusive: true,
+    told: () => {
+      throw new Error('a fault of ours');
+    },
+  });
+  const next = world.ask({ exclusive: true });
+
+  try {
+    holder.release();
+  } catch {
+    // Whoever hears of it.
+  }
+  faulty.release();
+
+  expect(next.on).toBe(1);
+});
+
 describe('a caller who leaves', () => {
   test('is not served, and the next one is', async () => {
     const { world, holder } = await busy();
