@@ -2,11 +2,13 @@
 
 import type { AddressInfo } from 'node:net';
 import type { Config } from './config/schema.ts';
+import { linkId } from './domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
 import { createServer } from './downstream/server.ts';
 import { drain } from './drain.ts';
 import { systemClock, systemRandom, systemTimers } from './real-time.ts';
 import { Mount } from './traffic/mount.ts';
+import { Tally } from './traffic/tally.ts';
 import { SessionRegistry } from './traffic/session-registry.ts';
 
 export interface AppOptions {
@@ -22,6 +24,8 @@ export interface AppOptions {
 export interface App {
   readonly mounts: readonly Mount[];
   readonly registry: SessionRegistry;
+  /** Replies that have not been taken to their end. */
+  inFlight(): number;
   /** Binds the listener and opens the warm links. Rejects when the address cannot be had. */
   listen(): Promise<AddressInfo>;
   /** Finishes what runs, within drain.timeout, and closes everything. Idempotent. */
@@ -31,9 +35,19 @@ export interface App {
 export function createApp(options: AppOptions): App {
   const { config, journal, version, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
 
+  let links = 0;
   const mounts = config.upstreams.map(
     (upstream) =>
-      new Mount({ upstream, config, clock, timers, random, journal, clientInfo: { name: 'mcp-causeway', version } }),
+      new Mount({
+        upstream,
+        config,
+        clock,
+        timers,
+        random,
+        journal,
+        nextLinkId: () => linkId(++links),
+        clientInfo: { name: 'mcp-causeway', version },
+      }),
   );
   const registry = new SessionRegistry({
     config,
@@ -43,19 +57,21 @@ export function createApp(options: AppOptions): App {
     wallSeconds: () => Math.floor(Date.now() / 1000),
     owner: Buffer.from(random.bytes(8)).toString('base64url'),
   });
-  const inFlight = { count: 0 };
+  const inFlight = new Tally();
   let closing: Promise<void> | null = null;
   const server = createServer(config, mounts, {
     registry,
     journal,
     random,
     inFlight,
+    calls: () => mounts.reduce((total, mount) => total + mount.inFlight, 0),
     isDraining: () => closing !== null,
   });
 
   return {
     mounts,
     registry,
+    inFlight: () => inFlight.count,
     async listen() {
       await server.listen({ host: config.listen.host, port: config.listen.port });
       for (const mount of mounts) mount.start();

@@ -1,7 +1,9 @@
 // Stop accepting, wait for what runs, close the rest.
 
+import { Server as NetServer } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Timers } from './domain/ports.ts';
+import type { Tally } from './traffic/tally.ts';
 import type { Mount } from './traffic/mount.ts';
 import type { SessionRegistry } from './traffic/session-registry.ts';
 
@@ -9,25 +11,18 @@ export interface DrainOptions {
   readonly server: FastifyInstance;
   readonly mounts: readonly Mount[];
   readonly registry: SessionRegistry;
-  readonly inFlight: { readonly count: number };
+  readonly inFlight: Tally;
   readonly timers: Timers;
   /** How long exchanges in flight may take. */
   readonly timeoutMs: number;
 }
 
-const LOOK_EVERY_MS = 20;
-
 export async function drain(options: DrainOptions): Promise<void> {
   const { server, mounts, registry, inFlight, timers, timeoutMs } = options;
-  server.server.close();
-  await new Promise<void>((resolve) => {
-    let left = Math.ceil(timeoutMs / LOOK_EVERY_MS);
-    const look = (): void => {
-      if (inFlight.count === 0 || left-- <= 0) resolve();
-      else timers.after(LOOK_EVERY_MS, look);
-    };
-    look();
-  });
+  // The listener alone. The close of http.Server would also end the connections that it takes for idle, and to it those
+  // are idle whose answer still waits in the socket to be taken.
+  NetServer.prototype.close.call(server.server);
+  await inFlight.whenNone(timers, timeoutMs);
   // What still runs is answered by this, with an error.
   registry.endAll();
   await Promise.all(mounts.map((mount) => mount.close()));

@@ -44,6 +44,8 @@ export interface CallOptions {
   readonly changes?: (answer: Answer) => Partial<Pick<ExchangeOutcome & { kind: 'answer' }, 'changes' | 'headers'>>;
   /** Asked before a failure ends the exchange. True: another call was started for it, so this one ends silently. */
   readonly again: (repeatable: Repeatable, error: ProxyError) => boolean;
+  /** An earlier attempt may have run, so a failure cannot say any more that nothing was executed. */
+  readonly mayHaveRun?: () => boolean;
   /** The call ended, in whatever way, and the client had left. */
   readonly onUnread: () => void;
 }
@@ -249,8 +251,10 @@ export class Call {
   }
 
   #finish(outcome: ExchangeOutcome): void {
-    this.#options.exchange.attend(null);
-    this.#options.exchange.finish(outcome);
+    const { exchange, mayHaveRun } = this.#options;
+    exchange.attend(null);
+    const isTainted = outcome.kind === 'error' && mayHaveRun?.() === true;
+    exchange.finish(isTainted ? { kind: 'error', error: outcome.error.afterSending('unknown') } : outcome);
   }
 
   /** The one way into done: clear the timer, free the lease once. */

@@ -164,21 +164,23 @@ export class Exchange {
   }
 }
 
+/** What a client is asked to wait where nothing better is known. */
+const RETRY_AFTER_MS = 1000;
+
 /** A failure as the client sees it. `upstream` is the name of the upstream it concerns, where it concerns one. */
 export function errorReply(id: Uint8Array | null, error: ProxyError, upstream?: string): Reply {
   const { row, details } = error;
+  const retryAfterMs = details.retryAfterMs ?? (error.status === 503 ? RETRY_AFTER_MS : undefined);
   const data = {
     reason: error.code,
     ...(upstream !== undefined && { upstream }),
     ...(details.outcome !== undefined && { outcome: details.outcome }),
-    ...(details.retryAfterMs !== undefined && { retryAfterMs: details.retryAfterMs }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...details.data,
   };
   return {
     status: error.status,
     body: [ownError(id, { code: row.rpc, message: error.message, data })],
-    ...(error.status === 503 && {
-      headers: { 'retry-after': String(Math.ceil((details.retryAfterMs ?? 1000) / 1000)) },
-    }),
+    ...(retryAfterMs !== undefined && { headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) } }),
   };
 }

@@ -9,7 +9,7 @@ import { ownId } from './correlation.ts';
 export interface RouterFacts<Call> {
   /** The open call with this id of ours. */
   find(id: number): Call | undefined;
-  /** All open calls, when every one of them belongs to the same session; else null. */
+  /** All open calls, the oldest first, when every one of them belongs to the same session; else null. */
   readonly ofOneSession: Iterable<Call> | null;
 }
 
@@ -25,9 +25,9 @@ export function routeNotification<Call>(message: Notification, facts: RouterFact
     return call === undefined ? { to: 'nobody', as: 'late_progress' } : { to: 'progress', call };
   }
   if (message.method === 'notifications/message' && facts.ofOneSession !== null) {
-    // Logs carry no token. In a session the only call in flight is the one they are about.
-    const [only, second] = facts.ofOneSession;
-    if (only !== undefined && second === undefined) return { to: 'call', call: only };
+    // Logs carry no token. In a session the newest call is the best guess, and a wrong stream harms nobody.
+    const newest = [...facts.ofOneSession].at(-1);
+    if (newest !== undefined) return { to: 'call', call: newest };
   }
   return { to: 'nobody', as: 'unroutable_notification' };
 }

@@ -35,7 +35,14 @@ export function loadConfig(file: string): Config {
   const [broken] = document.errors;
   if (broken !== undefined) throw new ConfigError(`${at(broken.pos[0])}${broken.message}`, { cause: broken });
 
-  return parseConfig(document.toJS(), (path) => {
+  let content: unknown;
+  try {
+    content = document.toJS();
+  } catch (cause) {
+    // Aliases of aliases of aliases, without end.
+    throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : 'cannot be read'}`, { cause });
+  }
+  return parseConfig(content, (path) => {
     const node: unknown = document.getIn(path, true);
     const range = typeof node === 'object' && node !== null && 'range' in node ? node.range : null;
     return Array.isArray(range) && typeof range[0] === 'number' ? at(range[0]) : `${file}: `;

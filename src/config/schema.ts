@@ -58,6 +58,12 @@ const httpUrl = z.string().transform((text, context) => {
     context.addIssue({ code: 'custom', message: 'must be an http or https URL, such as http://127.0.0.1:9001/sse' });
     return z.NEVER;
   }
+  try {
+    decodeURIComponent(url.username + url.password);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'holds a user name or password that is not percent-encoded' });
+    return z.NEVER;
+  }
   return url;
 });
 
@@ -139,7 +145,9 @@ export const configSchema = z
     allowedHosts: z.array(z.string().min(1)).optional().describe('names that a Host header may hold'),
     allowedOrigins: z.array(z.string().min(1)).optional().describe('origins of pages that may call'),
     upstreams: z.array(upstream).min(1),
-    heartbeat: duration('15s').describe('silence after which a reply becomes a stream and shows life'),
+    heartbeat: duration('15s')
+      .refine((ms) => ms >= 10, 'must be at least 10ms')
+      .describe('silence after which a reply becomes a stream and shows life'),
     links,
     timeouts,
     limits,

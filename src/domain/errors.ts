@@ -227,7 +227,7 @@ export const ERRORS = {
     side: 'upstream',
     before: 502,
     rpc: INTERNAL,
-    remedy: 'the server refused initialize: see its log',
+    remedy: 'the server did not come through initialize: see its log',
   },
   upstream_version: {
     side: 'upstream',
@@ -243,12 +243,6 @@ export const ERRORS = {
   },
 
   // One call
-  post_unsent: {
-    side: 'upstream',
-    before: 502,
-    rpc: INTERNAL,
-    remedy: 'the connection for the message could not be made; nothing was sent',
-  },
   post_failed: {
     side: 'upstream',
     before: 502,
@@ -268,7 +262,7 @@ export const ERRORS = {
     before: 504,
     after: 200,
     rpc: INTERNAL,
-    remedy: 'the message could not be written within timeouts.post',
+    remedy: 'the server did not answer the POST of a message in time: it may hang',
   },
   upstream_session_lost: {
     side: 'upstream',

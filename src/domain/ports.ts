@@ -75,10 +75,12 @@ export interface Link {
   /** When the upstream last showed a sign of life (any byte counts), by Clock. */
   readonly heardAt: number;
   /**
-   * Sends one message. `done` is called exactly once, never before send returns. What is returned gives the POST up:
-   * its outcome is then of no interest any more.
+   * Sends one message. `done` is called once, never before send returns. What is returned gives the POST up: its
+   * outcome is then of no interest, and `done` is not called any more; the link's closing gives all of them up.
    */
   send(message: Chunks, deadlineMs: number, done: (outcome: PostOutcome) => void): () => void;
+  /** Answers a request of the upstream; `done` is called when the answer is out. */
+  answer(message: Chunks, done: () => void): void;
   /** Takes an answer that came as the body of a POST instead of on the stream; other bodies mean nothing. */
   take(body: Uint8Array): void;
   /** Stops and restarts reading from the upstream; pauses nest. */
@@ -171,9 +173,11 @@ export type Dropped =
   | 'undeliverable_notification' // the client takes no stream, or has left
   | 'refused_question' // an upstream request that nobody may answer; it got an error back
   | 'second_endpoint' // an endpoint event in mid-session
+  | 'unknown_event' // an event of a type that the transport does not have
   | 'sessionless_notification' // from a client without a session: there is nothing it could refer to
   | 'client_response' // from a client, to a request it was never sent
   | 'unknown_cancel' // of a request that is not open
+  | 'undelivered_notification' // of a client, that the upstream did not take
   | 'answer_to_a_client_that_left'
   | 'post_body_ignored'; // a POST answered with a body that is no answer of ours
 

@@ -31,26 +31,44 @@ export function refuse(
 }
 
 /** What Node could not read as a request, or not in time: there is a socket, and no more. */
-export function refuseRaw(socket: Duplex, journal: Journal, cause: Error & { code?: string }): void {
+export function refuseRaw(
+  socket: Duplex,
+  journal: Journal,
+  cause: Error & { code?: string },
+  isAnswering: boolean,
+): void {
   // Told twice of one socket, the second time while the first reply is still on its way.
   if (cause.code === 'ECONNRESET' || !socket.writable) return;
-  const error =
-    cause.code === 'HPE_HEADER_OVERFLOW'
-      ? new ProxyError('headers_too_large', 'the request headers are larger than 16 KiB')
-      : cause.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? new ProxyError(
-            'body_timeout',
-            'the request did not arrive in time (timeouts.clientHeaders, timeouts.clientBody)',
-          )
-        : new ProxyError('invalid_request', 'the request is not well-formed HTTP', { cause });
+  const error = rawError(cause);
   const { status, body } = errorReply(null, error);
-  const text = joined(...body);
   journal.record({ fact: 'refused', reason: error.code, status, why: error.message });
+  if (isAnswering) {
+    // Behind a response that has begun, ours would be taken for a part of it.
+    socket.destroy();
+    return;
+  }
+  const text = joined(...body);
   socket.write(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\n` +
       `content-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n`,
   );
   socket.end(text, () => socket.destroy());
+}
+
+function rawError(cause: Error & { code?: string }): ProxyError {
+  switch (cause.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new ProxyError('headers_too_large', 'the request headers are larger than 16 KiB');
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new ProxyError(
+        'body_timeout',
+        'the request did not arrive in time (timeouts.clientHeaders, timeouts.clientBody)',
+      );
+    case 'CONNECT':
+      return new ProxyError('method_not_allowed', 'this is no tunnel: CONNECT is not served');
+    default:
+      return new ProxyError('invalid_request', 'the request is not well-formed HTTP', { cause });
+  }
 }
 
 /** What Fastify itself refuses → our table. */

@@ -2,17 +2,17 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Reply, ReplySink } from '../domain/ports.ts';
-import { type WriteWatch, writeJson } from './raw-reply.ts';
+import { watchWrites, writeJson } from './raw-reply.ts';
 
 export class JsonReply implements ReplySink {
   readonly canStream = false;
   readonly backlogBytes = 0;
   readonly #response: ServerResponse;
-  readonly #watch: WriteWatch;
+  readonly #writeIdleMs: number;
 
-  constructor(response: ServerResponse, watch: WriteWatch) {
+  constructor(response: ServerResponse, writeIdleMs: number) {
     this.#response = response;
-    this.#watch = watch;
+    this.#writeIdleMs = writeIdleMs;
   }
 
   notify(): void {}
@@ -24,8 +24,8 @@ export class JsonReply implements ReplySink {
   }
 
   finish(reply: Reply): void {
+    watchWrites(this.#response, this.#writeIdleMs);
     writeJson(this.#response, reply);
-    this.#watch.wrote();
   }
 
   end(): void {

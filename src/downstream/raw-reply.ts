@@ -1,7 +1,8 @@
 // Writes to the raw response of a hijacked Fastify reply: the little that the JSON and the stream sink share.
 
 import type { ServerResponse } from 'node:http';
-import type { Reply, Timer, Timers } from '../domain/ports.ts';
+import type { Socket } from 'node:net';
+import type { Reply } from '../domain/ports.ts';
 import { joined } from '../protocol/json-rpc.ts';
 
 /** Below this one buffer and one write are cheaper than several writes; above it copying costs more. */
@@ -34,31 +35,18 @@ function sum(chunks: readonly Uint8Array[]): number {
   return chunks.reduce((total, chunk) => total + chunk.length, 0);
 }
 
-/** Destroys a response whose client has taken nothing for `idleMs` (timeouts.clientWrite). */
-export class WriteWatch {
-  readonly #response: ServerResponse;
-  readonly #timers: Timers;
-  readonly #idleMs: number;
-  #timer: Timer | null = null;
+/** Tells when the kernel has all that was written to the socket: a response says that it is closed before that. */
+export function whenTaken(socket: Socket, tell: () => void): void {
+  if (socket.destroyed || socket.writableLength === 0) tell();
+  else socket.write('', tell);
+}
 
-  constructor(response: ServerResponse, timers: Timers, idleMs: number) {
-    this.#response = response;
-    this.#timers = timers;
-    this.#idleMs = idleMs;
-  }
-
-  /** After every write. */
-  wrote(): void {
-    if (!this.#response.writableNeedDrain || this.#timer !== null) return;
-    const stop = (): void => {
-      this.#timer?.cancel();
-      this.#timer = null;
-      this.#response.off('drain', stop).off('finish', stop).off('close', stop);
-    };
-    this.#timer = this.#timers.after(this.#idleMs, () => {
-      stop();
-      this.#response.destroy();
-    });
-    this.#response.on('drain', stop).on('finish', stop).on('close', stop);
-  }
+/**
+ * Destroys a response whose client has taken nothing for `idleMs` (timeouts.clientWrite). The socket's own timer knows
+ * of partial progress, so a slow reader that reads is left alone; a stream that is merely silent is, too.
+ */
+export function watchWrites(response: ServerResponse, idleMs: number): void {
+  response.setTimeout(idleMs, () => {
+    if ((response.socket?.writableLength ?? 0) > 0) response.destroy();
+  });
 }

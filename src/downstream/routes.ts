@@ -20,18 +20,21 @@ import {
 import { methodRow } from '../protocol/methods.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { SessionRegistry } from '../traffic/session-registry.ts';
+import type { Tally } from '../traffic/tally.ts';
 import { serveSessionless } from '../traffic/stateless-request.ts';
 import { refuse } from './error-reply.ts';
 import { JsonReply } from './json-reply.ts';
-import { WriteWatch } from './raw-reply.ts';
+import { whenTaken } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export interface RouteDeps {
   readonly registry: SessionRegistry;
   readonly journal: Journal;
   readonly random: Random;
-  /** Exchanges at once, over all mounts. */
-  readonly inFlight: { count: number };
+  /** Replies that have not been taken to their end, over all mounts. */
+  readonly inFlight: Tally;
+  /** Calls upstream at this moment, over all mounts. */
+  readonly calls: () => number;
   readonly isDraining: () => boolean;
 }
 
@@ -74,12 +77,18 @@ function refusalOf(request: FastifyRequest, mount: Mount, deps: RouteDeps): Prox
   if (!json && !stream) {
     return new ProxyError('not_acceptable', 'Accept must allow application/json or text/event-stream');
   }
-  if (deps.inFlight.count >= mount.config.limits.inFlight) {
-    return new ProxyError('in_flight_limit', 'too many requests are in flight (limits.inFlight)', {
-      outcome: 'not_executed',
-    });
-  }
-  return null;
+  return isFull(mount, deps) ? inFlightLimit() : null;
+}
+
+/** Replies that are not taken yet count, and so do calls whose client has left: both hold what they hold. */
+function isFull(mount: Mount, deps: RouteDeps): boolean {
+  return Math.max(deps.inFlight.count, deps.calls()) >= mount.config.limits.inFlight;
+}
+
+function inFlightLimit(): ProxyError {
+  return new ProxyError('in_flight_limit', 'too many requests are in flight (limits.inFlight)', {
+    outcome: 'not_executed',
+  });
 }
 
 function servePost(request: FastifyRequest, reply: FastifyReply, mount: Mount, deps: RouteDeps): void {
@@ -138,11 +147,24 @@ function serveMessage(
     case 'request':
       if (classified.mode === 'open-session') {
         openSession(message, request, reply, mount, deps);
-      } else if (session === null) {
-        serveSessionless(mount, message, openExchange(message, 'sessionless', request, reply, mount, deps), ANYONE);
-      } else {
-        session.serve(message, openExchange(message, 'session', request, reply, mount, deps));
+        return;
       }
+      begin(
+        openExchange(message, session === null ? 'sessionless' : 'session', request, reply, mount, deps),
+        (exchange) => {
+          if (session === null) serveSessionless(mount, message, exchange, ANYONE);
+          else session.serve(message, exchange);
+        },
+      );
+  }
+}
+
+/** Once there is an exchange, it is the only way to an outcome. */
+function begin(exchange: Exchange, serve: (exchange: Exchange) => void): void {
+  try {
+    serve(exchange);
+  } catch (thrown) {
+    exchange.finish({ kind: 'error', error: asProxyError(thrown) });
   }
 }
 
@@ -194,10 +216,12 @@ function openExchange(
   deps: RouteDeps,
   heartbeatMs: number | null = mount.config.heartbeat * (0.8 + 0.4 * deps.random.fraction()),
 ): Exchange {
+  // Looked at again: many requests can have sent their headers before the first of them was counted.
+  if (isFull(mount, deps)) throw inFlightLimit();
   reply.hijack();
   const response = reply.raw;
   const startedAt = mount.clock.now();
-  deps.inFlight.count++;
+  deps.inFlight.begin();
   const exchange = new Exchange({
     id: bytesOf(message.bytes, message.id),
     sink: sinkFor(accepted(request.headers.accept), reply, mount),
@@ -205,7 +229,6 @@ function openExchange(
     heartbeatMs,
     upstream: mount.name,
     onEnd: (end) => {
-      deps.inFlight.count--;
       deps.journal.record({
         fact: 'exchange',
         upstream: mount.name,
@@ -217,15 +240,18 @@ function openExchange(
       } satisfies { fact: 'exchange' } & ExchangeEnd & Record<string, unknown>);
     },
   });
-  response.on('close', () => exchange.clientGone());
+  response.on('close', () => {
+    exchange.clientGone();
+    whenTaken(request.raw.socket, () => deps.inFlight.end());
+  });
   // A socket that breaks while it is written to says so by `close`.
   response.on('error', () => {});
   return exchange;
 }
 
 function sinkFor({ json, stream }: Accepted, reply: FastifyReply, mount: Mount): ReplySink {
-  const watch = new WriteWatch(reply.raw, mount.timers, mount.config.timeouts.clientWrite);
-  return stream ? new SseReply(reply.raw, watch, !json) : new JsonReply(reply.raw, watch);
+  const { clientWrite } = mount.config.timeouts;
+  return stream ? new SseReply(reply.raw, clientWrite, !json) : new JsonReply(reply.raw, clientWrite);
 }
 
 /** The tool, prompt or resource, for the log. */

@@ -1,5 +1,7 @@
 // The Fastify instance toward MCP clients: limits, timeouts, the guards, the routes, and one error handler.
 
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
@@ -26,6 +28,13 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
       checkOrigin(request.headers.origin, origins)
     );
   };
+  /** Of each socket the exchange of request and response that is under way on it. */
+  const underWay = new WeakMap<Duplex, { readonly request: IncomingMessage; readonly response: ServerResponse }>();
+  /** What would be written now would be taken for a part of the response that is due, or that has begun. */
+  const isAnswering = (socket: Duplex): boolean => {
+    const current = underWay.get(socket);
+    return current !== undefined && (current.request.complete || current.response.headersSent);
+  };
   const app = Fastify({
     logger: false,
     bodyLimit: limits.bodyBytes,
@@ -40,7 +49,7 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
     frameworkErrors: (error, request, reply) => {
       void refuse(reply, journal, guard(request) ?? fromFastify(error));
     },
-    clientErrorHandler: (error, socket) => refuseRaw(socket, journal, error),
+    clientErrorHandler: (error, socket) => refuseRaw(socket, journal, error, isAnswering(socket)),
   });
 
   // Bodies are bytes: any parser in between would lose what we promise to keep.
@@ -70,13 +79,25 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
     const methods = allowed.get(pathOf(request));
     if (methods === undefined)
       return refuse(reply, journal, new ProxyError('path_unknown', 'nothing is served at this path'));
-    return refuse(reply.header('allow', methods), journal, new ProxyError('method_not_allowed', `only ${methods}`));
+    return refuse(
+      reply.header('allow', methods),
+      journal,
+      new ProxyError('method_not_allowed', `this path takes only ${methods.replace(', ', ' and ')}`),
+    );
   });
   app.setErrorHandler((error, _request, reply) => refuse(reply, journal, fromFastify(error)));
-  // Node closes the connection of a CONNECT that nobody listens for; say why.
-  app.server.on('connect', (_request, socket) =>
-    socket.end('HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'),
-  );
+  app.server.on('request', (request, response) => {
+    const { socket } = request;
+    underWay.set(socket, { request, response });
+    response.on('close', () => {
+      if (underWay.get(socket)?.response === response) underWay.delete(socket);
+    });
+  });
+  // Of a CONNECT the socket is handed over bare: without a listener of our own its errors would end the process.
+  app.server.on('connect', (_request, socket) => {
+    socket.on('error', () => {});
+    refuseRaw(socket, journal, Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), false);
+  });
   return app;
 }
 

@@ -4,18 +4,18 @@
 import type { ServerResponse } from 'node:http';
 import type { Chunks, Reply, ReplySink } from '../domain/ports.ts';
 import { HEARTBEAT, eventFrame } from '../protocol/sse-frames.ts';
-import { type WriteWatch, writeChunks, writeJson } from './raw-reply.ts';
+import { watchWrites, writeChunks, writeJson } from './raw-reply.ts';
 
 export class SseReply implements ReplySink {
   readonly canStream = true;
   readonly #response: ServerResponse;
-  readonly #watch: WriteWatch;
+  readonly #writeIdleMs: number;
   /** The client named nothing but the stream. */
   readonly #streamOnly: boolean;
 
-  constructor(response: ServerResponse, watch: WriteWatch, streamOnly: boolean) {
+  constructor(response: ServerResponse, writeIdleMs: number, streamOnly: boolean) {
     this.#response = response;
-    this.#watch = watch;
+    this.#writeIdleMs = writeIdleMs;
     this.#streamOnly = streamOnly;
   }
 
@@ -37,24 +37,24 @@ export class SseReply implements ReplySink {
 
   notify(message: Chunks): void {
     this.#begin(200);
-    this.#write(eventFrame(message));
+    writeChunks(this.#response, eventFrame(message));
   }
 
   heartbeat(): void {
     this.#begin(200);
     // A client that takes nothing needs no more comments.
-    if (!this.#response.writableNeedDrain) this.#write([HEARTBEAT]);
+    if (!this.#response.writableNeedDrain) writeChunks(this.#response, [HEARTBEAT]);
   }
 
   finish(reply: Reply): void {
     // A refusal keeps its status: only an answer is worth a stream to a client that takes nothing else.
     if (!this.#response.headersSent && (!this.#streamOnly || reply.status !== 200)) {
+      watchWrites(this.#response, this.#writeIdleMs);
       writeJson(this.#response, reply);
-      this.#watch.wrote();
       return;
     }
     this.#begin(reply.status, reply.headers);
-    this.#write(eventFrame(reply.body));
+    writeChunks(this.#response, eventFrame(reply.body));
     this.#response.end();
   }
 
@@ -65,6 +65,7 @@ export class SseReply implements ReplySink {
 
   #begin(status: number, headers?: Readonly<Record<string, string>>): void {
     if (this.#response.headersSent) return;
+    watchWrites(this.#response, this.#writeIdleMs);
     this.#response.writeHead(status, {
       ...headers,
       'content-type': 'text/event-stream',
@@ -72,10 +73,5 @@ export class SseReply implements ReplySink {
       // nginx would hold the events back in its buffer.
       'x-accel-buffering': 'no',
     });
-  }
-
-  #write(chunks: readonly Uint8Array[]): void {
-    writeChunks(this.#response, chunks);
-    this.#watch.wrote();
   }
 }

@@ -64,6 +64,7 @@ function lineOf(fact: Fact): Line {
 export class LogJournal implements Journal {
   readonly #log: Logger;
   readonly #counts = new Map<string, number>();
+  readonly #shownAt = new Map<string, number>();
 
   constructor(log: Logger) {
     this.#log = log;
@@ -74,12 +75,26 @@ export class LogJournal implements Journal {
     return this.#counts;
   }
 
+  /** At the end of the process: how often each thing happened. */
+  summarize(): void {
+    this.#log.info({ counts: Object.fromEntries(this.#counts) }, 'counts');
+  }
+
   record(fact: Fact): void {
-    const { level, message, count } = lineOf(fact);
+    const { message, count, ...line } = lineOf(fact);
     this.#counts.set(count, (this.#counts.get(count) ?? 0) + 1);
+    const level = fact.fact === 'dropped' && this.#isNews(count) ? 'info' : line.level;
     if (!this.#log.isLevelEnabled(level)) return;
     const { fact: _, ...fields } = fact;
     this.#log[level]('cause' in fields ? { ...fields, cause: describe(fields.cause) } : fields, message);
+  }
+
+  /** Drops can come by the thousand: the first of its kind in a minute is shown, all are counted. */
+  #isNews(count: string): boolean {
+    const now = performance.now();
+    if (now - (this.#shownAt.get(count) ?? Number.NEGATIVE_INFINITY) < 60_000) return false;
+    this.#shownAt.set(count, now);
+    return true;
   }
 }
 

@@ -41,13 +41,15 @@ export const INITIALIZED = ownMessage({ method: 'notifications/initialized' });
  */
 export function readInitializeAnswer(answer: Answer): Handshake {
   if (answer.kind === 'error') {
-    const code = answer.error.members.get('code');
-    const said = code?.kind === 'integer' ? String(parsed(answer.bytes, code)) : 'none';
-    throw new ProxyError('initialize_failed', `the upstream refused initialize (error code ${said})`);
+    // Without its code and text: clients are known that look for numbers in ours.
+    throw new ProxyError('initialize_failed', 'the upstream answered initialize with an error');
   }
   // What the client of a session is told is put into these bytes, so the member must be there once.
   if (membersOf(answer, answer.result, new Set(['protocolVersion'])) === null) {
-    throw new ProxyError('initialize_failed', 'the upstream’s answer to initialize is not what it should be');
+    throw new ProxyError(
+      'initialize_failed',
+      'the upstream’s answer to initialize is no object, or names protocolVersion twice',
+    );
   }
   const result = parsed(answer.bytes, answer.result);
   // An object: its members were just looked up.

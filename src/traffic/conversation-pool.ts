@@ -119,7 +119,13 @@ export class ConversationPool<C extends Poolable> {
     }
     const waiter: Waiter<C> = { request, take, bucket, timer: null };
     waiter.timer = this.#options.timers.after(queueTimeout, () => {
-      if (this.#leave(waiter)) take(refused('queue_timeout', 'no link became free in time (links.queueTimeout)'));
+      if (!this.#leave(waiter)) return;
+      const isOpening = waiter.bucket.opening > 0 && !hasLinks(waiter.bucket);
+      take(
+        isOpening
+          ? refused('upstream_unavailable', 'the upstream did not open a link in time (links.queueTimeout)')
+          : refused('queue_timeout', 'no link became free in time (links.queueTimeout)'),
+      );
     });
     bucket.waiters.push(waiter);
     this.#waiting++;
@@ -186,16 +192,19 @@ export class ConversationPool<C extends Poolable> {
     this.#isUnsettled = true;
     if (this.#isSettling || this.#closed) return;
     this.#isSettling = true;
-    while (this.#isUnsettled) {
-      this.#isUnsettled = false;
-      for (const bucket of this.#buckets.values()) {
-        this.#serve(bucket);
-        this.#openMissing(bucket);
+    try {
+      while (this.#isUnsettled) {
+        this.#isUnsettled = false;
+        for (const bucket of this.#buckets.values()) {
+          this.#serve(bucket);
+          this.#openMissing(bucket);
+        }
+        this.#warm();
+        for (const bucket of this.#buckets.values()) this.#forgetIfEmpty(bucket);
       }
-      this.#warm();
-      for (const bucket of this.#buckets.values()) this.#forgetIfEmpty(bucket);
+    } finally {
+      this.#isSettling = false;
     }
-    this.#isSettling = false;
   }
 
   /** Gives what is free to those who wait, in their order, and pings what may be free. */
@@ -226,7 +235,7 @@ export class ConversationPool<C extends Poolable> {
   #openMissing(bucket: Bucket<C>): void {
     if (bucket.waiters.length === 0) return;
     // With nothing left that could become free, the back-off would only keep them from hearing why.
-    if (bucket.entries.length === 0 && bucket.opening === 0) this.#stopRetrying(bucket);
+    if (!hasLinks(bucket) && bucket.opening === 0) this.#stopRetrying(bucket);
     if (bucket.retry !== null) return;
     for (let missing = linksMissing(bucket, this.#rules); missing > 0 && this.#makeRoom(bucket); missing--) {
       this.#open(bucket);
@@ -300,7 +309,7 @@ export class ConversationPool<C extends Poolable> {
   #openFailed(bucket: Bucket<C>, error: ProxyError): void {
     bucket.failures++;
     if (this.#isWarm(bucket)) this.#warmFailed();
-    if (bucket.entries.length === 0 && bucket.opening === 0) {
+    if (!hasLinks(bucket) && bucket.opening === 0) {
       // Nothing to wait for: everybody hears why.
       for (const waiter of bucket.waiters.slice()) if (this.#leave(waiter)) waiter.take(error);
     } else if (!this.#closed && bucket.waiters.length > 0) {
@@ -449,6 +458,11 @@ export class ConversationPool<C extends Poolable> {
     this.#stopRetrying(bucket);
     this.#buckets.delete(bucket.key.text);
   }
+}
+
+/** Links that could become free for somebody. */
+function hasLinks<C extends Poolable>(bucket: Bucket<C>): boolean {
+  return bucket.entries.some(({ leaving }) => !leaving);
 }
 
 /** Nothing of the caller's request was sent. */

@@ -62,6 +62,7 @@ export class Conversation {
   #link: Link | null = null;
   #ping: { readonly id: number; readonly answered: () => void } | null = null;
   #onClosed: ((error: ProxyError | null) => void) | null = null;
+  #onQuiet: (() => void) | null = null;
   /** Cancels and refusals on their way: the link stays until they are out. */
   #pendingSends = 0;
   /** A POST failed in a way that leaves the link in doubt; a ping clears it. */
@@ -75,10 +76,14 @@ export class Conversation {
     this.#dedicated = dedicated;
   }
 
-  /** The link, before it opens. `onClosed` is told once, with an error when it was not our own doing. */
-  attach(link: Link, onClosed: (error: ProxyError | null) => void): void {
+  /**
+   * The link, before it opens. `onClosed` is told once, with an error when it was not our own doing;
+   * `onQuiet` once, when nothing of it is on its way any more.
+   */
+  attach(link: Link, onClosed: (error: ProxyError | null) => void, onQuiet: () => void = () => {}): void {
     this.#link = link;
     this.#onClosed = onClosed;
+    this.#onQuiet = onQuiet;
   }
 
   get isOpen(): boolean {
@@ -127,7 +132,13 @@ export class Conversation {
 
   /** A notification of the client's, already fit for the upstream. */
   notify(message: Chunks): void {
-    this.#link?.send(message, this.#context.timeouts.post, () => {});
+    const link = this.#openLink();
+    link.send(message, this.#context.timeouts.post, (outcome) => {
+      if (outcome.kind === 'accepted') return;
+      this.#drop('undelivered_notification');
+      if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') this.#sessionGone(link, () => {});
+      else this.#isSuspect = true;
+    });
   }
 
   /** Resolves true when the upstream answers a ping in time, or when its silence proves nothing. */
@@ -164,6 +175,7 @@ export class Conversation {
     this.#closeWith = reason;
     const error = closingError(reason);
     for (const { call } of this.#calls.owners()) call.stopped(error);
+    this.#tellClosed(null);
     this.#closeWhenQuiet();
   }
 
@@ -224,7 +236,7 @@ export class Conversation {
     this.#pendingSends++;
     if (refusal.retire && !this.#dedicated && !this.#context.isSingle()) this.close('retired');
     const answer = ownError(id, { code: refusal.code, message: refusal.message });
-    this.#link?.send([answer], this.#context.timeouts.post, () => {
+    this.#link?.answer([answer], () => {
       this.#pendingSends--;
       this.#closeWhenQuiet();
     });
@@ -278,13 +290,7 @@ export class Conversation {
       registered.bound?.cancel();
       registered.cancelOnceAccepted?.();
       if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') {
-        // Gone before the call is told, so that it is not sent here once more.
-        this.#closeWith ??= 'lost';
-        link.close('lost');
-        const error = new ProxyError('upstream_session_lost', 'the upstream no longer knows this session');
-        this.#tellClosed(error);
-        registered.call.posted(outcome);
-        this.#endCalls(error);
+        this.#sessionGone(link, () => registered.call.posted(outcome));
       } else if (outcome.kind !== 'accepted') {
         this.#isSuspect = true;
         registered.call.posted(outcome);
@@ -296,8 +302,21 @@ export class Conversation {
     });
   }
 
+  /** The upstream does not know the session any more: the link is of no use, and nothing on it will be answered. */
+  #sessionGone(link: Link, tellFirst: () => void): void {
+    // Gone before anybody is told, so that nothing is sent here once more.
+    this.#closeWith ??= 'lost';
+    link.close('lost');
+    const error = new ProxyError('upstream_session_lost', 'the upstream no longer knows this session');
+    this.#tellClosed(error);
+    tellFirst();
+    this.#endCalls(error);
+  }
+
   #cancel(id: CallId, registered: Registered, why: string | Notification): void {
     const { timers, clock } = this.#context;
+    // What we give up ourselves may have hung: the link must show that it lives before it is used again.
+    if (typeof why === 'string') this.#isSuspect = true;
     let sent = false;
     let timer: Timer | null = null;
     const send = (): void => {
@@ -334,7 +353,7 @@ export class Conversation {
     if (this.#closeWith === null || this.#pendingSends > 0) return;
     this.#link?.close(this.#closeWith);
     this.#ping?.answered();
-    this.#tellClosed(null);
+    this.#tellQuiet();
   }
 
   /** Everybody who still waits here. */
@@ -343,7 +362,14 @@ export class Conversation {
     for (const { call } of this.#calls.takeAll()) call.linkLost(error);
   }
 
+  #tellQuiet(): void {
+    const tell = this.#onQuiet;
+    this.#onQuiet = null;
+    tell?.();
+  }
+
   #tellClosed(error: ProxyError | null): void {
+    if (error !== null) this.#tellQuiet();
     const tell = this.#onClosed;
     this.#onClosed = null;
     tell?.(error);

@@ -5,6 +5,8 @@ import type { LinkConfig } from '../config/schema.ts';
 import type { ProxyError } from '../domain/errors.ts';
 import type { Timer } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
+import type { CapabilityProfile } from '../protocol/capability-profile.ts';
+import type { MethodRow } from '../protocol/methods.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
 
 /** The part of a conversation that the pool looks at. */
@@ -65,6 +67,11 @@ export interface Bucket<C extends Poolable> {
   /** Set after a failed attempt while other links of the bucket live: when the next may be made. */
   retry: Timer | null;
   failures: number;
+}
+
+/** A call that the upstream may answer with a question. Where nothing is declared, nothing can be asked. */
+export function needsToBeAlone(row: MethodRow, profile: CapabilityProfile): boolean {
+  return row.mayAskBack === true && profile.members.size > 0;
 }
 
 export interface LeaseRules {

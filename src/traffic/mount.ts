@@ -5,7 +5,7 @@ import { Agent, type Dispatcher } from 'undici';
 import { CallIds } from '../bridge/correlation.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { ERRORS, type ProxyError, asProxyError } from '../domain/errors.ts';
-import { linkId } from '../domain/ids.ts';
+import type { LinkId } from '../domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from '../domain/ports.ts';
 import { ANYONE, NO_CREDENTIAL, type Principal, type UpstreamCredential } from '../domain/principal.ts';
 import { type CapabilityProfile, EMPTY_PROFILE } from '../protocol/capability-profile.ts';
@@ -18,6 +18,7 @@ import { SseLink } from '../upstream/link.ts';
 import { ConversationPool } from './conversation-pool.ts';
 import { Conversation, type ConversationContext } from './conversation.ts';
 import type { Lease } from './lease-rules.ts';
+import { Tally } from './tally.ts';
 
 export interface MountOptions {
   readonly upstream: UpstreamConfig;
@@ -26,6 +27,7 @@ export interface MountOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly journal: Journal;
+  readonly nextLinkId: () => LinkId;
   /** Who we say we are on pooled links: a JSON object. */
   readonly clientInfo: object;
 }
@@ -37,7 +39,8 @@ export interface OpenedConversation {
 
 /** A link that dies so soon after another was opened may have died of it. */
 const SUSPICIOUS_MS = 2000;
-let nextLinkId = 1;
+/** How long cancels may take to reach the upstream when the gateway stops. */
+const FAREWELL_MS = 1000;
 
 export class Mount {
   readonly name: string;
@@ -54,6 +57,9 @@ export class Mount {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #sseUrl: URL;
   readonly #handshakes = new WeakMap<Conversation, Handshake>();
+  /** Everything that has a link, opening ones included, until nothing of it is on its way any more. */
+  readonly #live = new Set<Conversation>();
+  readonly #underWay = new Tally();
   readonly #dedicated = new Set<Conversation>();
   #dedicatedOpening = 0;
   readonly #onSingle = new Set<() => void>();
@@ -151,12 +157,15 @@ export class Mount {
   }
 
   /** A link of its own for one session. Rejects with a ProxyError. `onClosed` is told once when it ends. */
-  async openDedicated(offer: HandshakeOffer, onClosed: () => void): Promise<OpenedConversation> {
+  async openDedicated(
+    offer: HandshakeOffer,
+    onClosed: (conversation: Conversation) => void,
+  ): Promise<OpenedConversation> {
     this.#dedicatedOpening++;
     try {
       const opened = await this.#open(offer, true, (conversation) => {
         this.#dedicated.delete(conversation);
-        onClosed();
+        onClosed(conversation);
       });
       if (opened.conversation.isOpen) this.#dedicated.add(opened.conversation);
       return opened;
@@ -171,10 +180,12 @@ export class Mount {
     return () => this.#onSingle.delete(tell);
   }
 
+  /** Ends every call and every link; the upstream hears of the calls first, if it takes that soon enough. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#pool.close();
-    for (const conversation of this.#dedicated) conversation.close('shutdown');
+    for (const conversation of this.#live) conversation.close('shutdown');
+    await this.#underWay.whenNone(this.timers, FAREWELL_MS);
     await this.#dispatcher.destroy();
   }
 
@@ -197,7 +208,7 @@ export class Mount {
     onClosed: (conversation: Conversation) => void,
   ): Promise<OpenedConversation> {
     const { upstream, config, clock, timers, journal } = this.#options;
-    const id = linkId(nextLinkId++);
+    const id = this.#options.nextLinkId();
     const conversation = new Conversation(this.#context, dedicated);
     const openedAt = clock.now();
     const link = new SseLink({
@@ -220,14 +231,21 @@ export class Mount {
       receiver: conversation,
       onStrayAnswer: (answer) => conversation.stray(answer),
     });
-    conversation.attach(link, (error) => {
-      if (error !== null) this.#linkDied(openedAt);
-      onClosed(conversation);
-    });
+    conversation.attach(
+      link,
+      (error) => {
+        if (error !== null) this.#linkDied(openedAt);
+        onClosed(conversation);
+      },
+      () => this.#quiet(conversation),
+    );
+    this.#live.add(conversation);
+    this.#underWay.begin();
     this.#lastOpenAt = openedAt;
     try {
       await link.open();
     } catch (thrown) {
+      this.#quiet(conversation);
       const error = asProxyError(thrown);
       if (!this.#closed) this.#failed(error);
       throw error;
@@ -235,6 +253,10 @@ export class Mount {
     this.#handshakes.set(conversation, link.handshake);
     this.#succeeded(link.handshake);
     return { conversation, handshake: link.handshake };
+  }
+
+  #quiet(conversation: Conversation): void {
+    if (this.#live.delete(conversation)) this.#underWay.end();
   }
 
   #succeeded(handshake: Handshake): void {
@@ -284,7 +306,8 @@ export class Mount {
 /** Userinfo in the URL becomes Basic authentication, and is in the URL no more. */
 function withoutUserinfo(upstream: UpstreamConfig): { url: URL; headers: Record<string, string> } {
   const url = new URL(upstream.url.href);
-  const headers = { ...upstream.headers };
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(upstream.headers)) headers[name.toLowerCase()] = value;
   if (url.username !== '' || url.password !== '') {
     const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
     headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`;

@@ -113,6 +113,7 @@ export class SessionRegistry {
   }
 }
 
+const MAX_CLIENT_INFO_BYTES = 8192;
 const UNNAMED = encode('{"name":"unnamed","version":"0"}');
 
 function readInitialize(request: Request): { requested: string; capabilities: unknown; clientInfo: Uint8Array } {
@@ -121,12 +122,19 @@ function readInitialize(request: Request): { requested: string; capabilities: un
   if (version?.kind !== 'string') {
     throw new ProxyError('invalid_request', 'params.protocolVersion of initialize must be a string');
   }
+  const info = params?.members.get('clientInfo');
+  if (info !== undefined && info.end - info.start > MAX_CLIENT_INFO_BYTES) {
+    throw new ProxyError(
+      'invalid_request',
+      `params.clientInfo of initialize is larger than ${MAX_CLIENT_INFO_BYTES} bytes`,
+    );
+  }
   const capabilities = params?.members.get('capabilities');
-  const clientInfo = params?.members.get('clientInfo');
   return {
     // It is a string: its kind was looked at.
     requested: parsed(bytes, version) as string,
     capabilities: capabilities === undefined ? {} : parsed(bytes, capabilities),
-    clientInfo: clientInfo?.kind === 'object' ? bytesOf(bytes, clientInfo) : UNNAMED,
+    // A copy: the session would otherwise keep the whole request alive.
+    clientInfo: info?.kind === 'object' ? new Uint8Array(bytesOf(bytes, info)) : UNNAMED,
   };
 }

@@ -113,7 +113,12 @@ export class Session {
     const wasLive = this.#state.phase === 'live';
     this.#state = { phase: 'ended', why };
     this.#forgetSingle();
-    this.#conversation?.close('session_ended');
+    const error =
+      why === 'shutdown'
+        ? new ProxyError('draining', 'the gateway is shutting down')
+        : new ProxyError('session_ended', 'the session has ended');
+    for (const call of this.#calls.values()) call.stopped(error);
+    this.#conversation?.close(why === 'shutdown' ? 'shutdown' : 'session_ended');
     this.#conversation = null;
     if (wasLive) this.mount.journal.record({ fact: 'session_ended', upstream: this.mount.name, why });
   }
@@ -165,7 +170,7 @@ export class Session {
     let over = false;
     const timer = this.mount.timers.after(queueTimeout, () => {
       giveUp(
-        new ProxyError('queue_timeout', 'the session’s link did not open in time (links.queueTimeout)', {
+        new ProxyError('upstream_unavailable', 'the session’s link did not open in time (links.queueTimeout)', {
           outcome: 'not_executed',
         }),
       );
@@ -245,8 +250,8 @@ export class Session {
         outcome: 'not_executed',
       });
     }
-    const { conversation, handshake } = await this.mount.openDedicated(this.#offer, () => {
-      if (this.#conversation === conversation) this.#conversation = null;
+    const { conversation, handshake } = await this.mount.openDedicated(this.#offer, (closed) => {
+      if (this.#conversation === closed) this.#conversation = null;
     });
     if (this.#state.phase === 'ended') conversation.close('session_ended');
     else if (this.mount.isSingle) conversation.close('single');
@@ -278,7 +283,7 @@ export class Session {
   #cancelled(message: Notification): boolean {
     const named = message.params?.members.get('requestId');
     const call = named === undefined ? undefined : this.#calls.get(idText(message.bytes, named));
-    if (call === undefined || call.request.method === 'initialize') return false;
+    if (call === undefined) return false;
     call.cancelledByClient(message);
     return true;
   }

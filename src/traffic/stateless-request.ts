@@ -7,6 +7,7 @@ import type { Principal } from '../domain/principal.ts';
 import { EMPTY_PROFILE } from '../protocol/capability-profile.ts';
 import type { Request } from '../protocol/json-rpc.ts';
 import { isTaskMethod, methodRow } from '../protocol/methods.ts';
+import { needsToBeAlone } from './lease-rules.ts';
 import type { Mount } from './mount.ts';
 
 export function serveSessionless(mount: Mount, request: Request, exchange: Exchange, principal: Principal): void {
@@ -15,13 +16,16 @@ export function serveSessionless(mount: Mount, request: Request, exchange: Excha
     exchange.finish({ kind: 'own', result: {} });
     return;
   }
-  if (row.withoutSession === 'nobody' || isTaskMethod(request.method)) {
+  const isTask = isTaskMethod(request.method);
+  if (row.withoutSession === 'nobody' || isTask) {
     exchange.finish({
       kind: 'error',
-      error: new ProxyError('method_not_found', 'this method needs a session, or is not served'),
+      error: new ProxyError('method_not_found', isTask ? 'tasks are not served' : 'this method needs a session'),
     });
     return;
   }
+  /** An attempt ended in a way that leaves open whether it ran: no later one can say that nothing was executed. */
+  let mayHaveRun = false;
   attempt(1);
 
   function attempt(count: number): void {
@@ -37,18 +41,19 @@ export function serveSessionless(mount: Mount, request: Request, exchange: Excha
       again: (repeatable) => {
         // Once more on another link, if it certainly never ran, or if running it twice is running it once.
         if (count > 1 || (repeatable === 'lost' && row.safeToRetry !== true)) return false;
+        mayHaveRun = repeatable === 'lost';
         attempt(count + 1);
         return true;
       },
+      mayHaveRun: () => mayHaveRun,
       onUnread: () => {
         mount.journal.record({ fact: 'dropped', upstream: mount.name, what: 'answer_to_a_client_that_left' });
       },
     });
-    // Nothing is declared for a client that declared nothing, so no question can come back: the lease is shared.
-    const want = { principal, profile: EMPTY_PROFILE, exclusive: false };
+    const want = { principal, profile: EMPTY_PROFILE, exclusive: needsToBeAlone(row, EMPTY_PROFILE) };
     const leave = mount.lease(want, (result) => {
       if (result instanceof ProxyError) call.leaseFailed(result);
-      else result.conversation.begin(call, false, (how) => result.release(how));
+      else result.conversation.begin(call, want.exclusive, (how) => result.release(how));
     });
     call.waits(leave);
   }

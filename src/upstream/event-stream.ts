@@ -23,6 +23,8 @@ export interface EventStreamOptions {
   readonly onEndpoint: (announced: string) => void;
   /** The data of one message event; its bytes are not used again by anyone else. */
   readonly onMessage: (data: Buffer) => void;
+  /** An event of a type that the transport does not have. */
+  readonly onUnknown: () => void;
   /** Any byte at all arrived. */
   readonly onAlive: () => void;
   /** Called once, for every way a stream can end but `close`. */
@@ -69,7 +71,10 @@ export class EventStream {
     this.#cutter = new SseFrameCutter(
       {
         message: (data) => this.#guarded(() => this.#options.onMessage(asBuffer(data))),
-        rest: (frame) => this.#rest.push(frame),
+        rest: (frame) => {
+          if (isEndpoint(frame)) this.#rest.push(frame);
+          else this.#guarded(() => this.#options.onUnknown());
+        },
         comment: () => {},
       },
       { maxMessageBytes: options.maxMessageBytes },
@@ -270,6 +275,13 @@ class FrameQueue {
   cancel(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+const ENDPOINT_HEAD = Buffer.from('event: endpoint\n');
+
+/** The cutter writes the type first. */
+function isEndpoint(frame: Uint8Array): boolean {
+  return ENDPOINT_HEAD.equals(frame.subarray(0, ENDPOINT_HEAD.length));
 }
 
 /** The same bytes; a Buffer's indexOf is memchr, a plain array's is thirty times slower. */

@@ -57,6 +57,9 @@ export interface LinkOptions {
 
 /** Messages kept while a link opens; a server that says more than this before it is initialized is broken. */
 const MAX_EARLY_MESSAGES = 1000;
+/** Answers of ours on their way at once: each holds a socket. */
+const MAX_ANSWERS_AT_ONCE = 16;
+const MAX_WAITING_ANSWERS = 4096;
 
 export class SseLink implements Link {
   readonly id: LinkId;
@@ -69,7 +72,11 @@ export class SseLink implements Link {
   /** Pings that came before there was anywhere to answer them. */
   #earlyPings: Request[] = [];
   #phaseTimer: Timer | null = null;
+  #earlyBytes = 0;
   readonly #posts = new Set<() => void>();
+  /** Answers to the upstream's own requests: those on their way, and those that wait for their turn. */
+  #answering = 0;
+  #answers: { readonly message: Chunks; readonly done: () => void }[] = [];
   readonly #startedAt: number;
   readonly #options: LinkOptions;
   readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -105,6 +112,7 @@ export class SseLink implements Link {
       onOpen: () => this.#awaitEndpoint(),
       onEndpoint: (announced) => this.#onEndpoint(announced),
       onMessage: (data) => this.#onData(data),
+      onUnknown: () => this.#drop('unknown_event'),
       onAlive: () => {
         this.#heardAt = clock.now();
       },
@@ -122,7 +130,7 @@ export class SseLink implements Link {
     }
     const { dispatcher, headers, limits } = this.#options;
     const revision = this.#handshake?.revision;
-    const giveUp = post(dispatcher, {
+    const stop = post(dispatcher, {
       url: state.postUrl,
       headers: {
         ...headers,
@@ -135,12 +143,36 @@ export class SseLink implements Link {
       maxBodyBytes: limits.upstreamMessageBytes,
       done: (outcome) => {
         this.#posts.delete(giveUp);
-        if (outcome.kind === 'accepted') this.#heardAt = this.#options.clock.now();
-        done(outcome);
+        this.#guarded(() => done(outcome));
       },
     });
+    const giveUp = (): void => {
+      this.#posts.delete(giveUp);
+      stop();
+    };
     this.#posts.add(giveUp);
     return giveUp;
+  }
+
+  /** Answers a request of the upstream, a few at a time. One that asks and asks but takes no answers loses the link. */
+  answer(message: Chunks, done: () => void): void {
+    if (this.#answers.length >= MAX_WAITING_ANSWERS) {
+      this.#lost(new ProxyError('upstream_session_lost', 'the upstream asks without end and takes no answers'));
+      return;
+    }
+    this.#answers.push({ message, done });
+    this.#nextAnswer();
+  }
+
+  #nextAnswer(): void {
+    const next = this.#answering < MAX_ANSWERS_AT_ONCE ? this.#answers.shift() : undefined;
+    if (next === undefined) return;
+    this.#answering++;
+    this.send(next.message, this.#options.timeouts.post, () => {
+      this.#answering--;
+      next.done();
+      this.#nextAnswer();
+    });
   }
 
   pause(): void {
@@ -168,11 +200,7 @@ export class SseLink implements Link {
       this.#drop('post_body_ignored');
       return;
     }
-    try {
-      this.#onMessage(message);
-    } catch (thrown) {
-      this.#lost(asProxyError(thrown));
-    }
+    this.#guarded(() => this.#onMessage(message));
   }
 
   #awaitEndpoint(): void {
@@ -239,8 +267,9 @@ export class SseLink implements Link {
    */
   #onPing(ping: Request): void {
     if (this.#state.phase === 'open' || this.#state.phase === 'initializing') {
-      this.send([ownResult(bytesOf(ping.bytes, ping.id), {})], this.#options.timeouts.post, () => {});
-    } else if (this.#earlyPings.length < MAX_EARLY_MESSAGES) {
+      this.answer([ownResult(bytesOf(ping.bytes, ping.id), {})], () => {});
+    } else {
+      this.#keepEarly(ping);
       this.#earlyPings.push(ping);
     }
   }
@@ -251,10 +280,26 @@ export class SseLink implements Link {
       else this.#options.onStrayAnswer(message);
       return;
     }
-    if (this.#early.length >= MAX_EARLY_MESSAGES) {
+    this.#keepEarly(message);
+    this.#early.push(message);
+  }
+
+  /** Counts what is kept while the link opens; over the bounds the link fails. */
+  #keepEarly(message: Message): void {
+    this.#earlyBytes += message.bytes.length;
+    const count = this.#early.length + this.#earlyPings.length;
+    if (count >= MAX_EARLY_MESSAGES || this.#earlyBytes > this.#options.limits.upstreamMessageBytes) {
       throw new ProxyError('initialize_failed', 'the upstream sends without end before it is initialized');
     }
-    this.#early.push(message);
+  }
+
+  /** Whatever a callback throws costs this link, never the process. */
+  #guarded(act: () => void): void {
+    try {
+      act();
+    } catch (thrown) {
+      this.#lost(asProxyError(thrown));
+    }
   }
 
   #answersInitialize(answer: Answer): boolean {
@@ -290,10 +335,8 @@ export class SseLink implements Link {
     this.#opened.resolve();
     const early = this.#early;
     this.#early = [];
-    // After whoever waits for the link has had a chance to take it.
-    queueMicrotask(() => {
-      for (const message of early) receiver.message(message);
-    });
+    // Not from within the callback of a POST; who waits for the link may have it a little later still.
+    queueMicrotask(() => this.#guarded(() => early.forEach((message) => receiver.message(message))));
   }
 
   #lost(error: ProxyError): void {
@@ -332,6 +375,7 @@ export class SseLink implements Link {
     this.#stream?.close();
     for (const giveUp of this.#posts) giveUp();
     this.#posts.clear();
+    this.#answers = [];
   }
 
   #within(ms: number, late: ProxyError): void {

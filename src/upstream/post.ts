@@ -15,7 +15,7 @@ export interface PostRequest {
   readonly deadlineMs: number;
   /** A response body longer than this is no answer. */
   readonly maxBodyBytes: number;
-  /** Called once, never before `post` returns. */
+  /** Called once, never before `post` returns, and not after the POST was given up. */
   readonly done: (outcome: PostOutcome) => void;
 }
 
@@ -37,6 +37,7 @@ export function post(dispatcher: Dispatcher, request: PostRequest): () => void {
     },
     handler,
   );
+  handler.dispatched();
   return () => handler.giveUp();
 }
 
@@ -46,18 +47,28 @@ class PostHandler implements Dispatcher.DispatchHandler {
   #status = 0;
   #body: Buffer[] = [];
   #bodyBytes = 0;
+  /** The outcome is told, or of no interest any more. */
   #done = false;
+  #isDispatching = true;
 
   constructor(request: PostRequest) {
     this.#request = request;
   }
 
+  dispatched(): void {
+    this.#isDispatching = false;
+  }
+
   giveUp(): void {
-    if (!this.#done) this.#controller?.abort(new Error('given up'));
+    if (this.#done) return;
+    this.#done = true;
+    this.#controller?.abort(new Error('given up'));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    // Given up while it still waited for a connection: it must not be sent now.
+    if (this.#done) controller.abort(new Error('given up'));
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
@@ -66,9 +77,9 @@ class PostHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const limit = this.#isAccepted() ? this.#request.maxBodyBytes : ERROR_BODY_BYTES;
+    const room = (this.#isAccepted() ? this.#request.maxBodyBytes : ERROR_BODY_BYTES) - this.#bodyBytes;
     this.#bodyBytes += chunk.length;
-    if (this.#bodyBytes <= limit) this.#body.push(chunk);
+    if (room > 0) this.#body.push(chunk.subarray(0, room));
   }
 
   onResponseEnd(): void {
@@ -77,8 +88,11 @@ class PostHandler implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#isAccepted()) {
-      // The status said it: what broke is only the body behind it.
-      this.#settle({ kind: 'accepted', body: null });
+      // The status said it: what broke is only the body behind it, which matters if it was the answer.
+      const failure = new ProxyError('post_failed', 'the answer in the response to the POST broke off', {
+        cause: error,
+      });
+      this.#settle(this.#looksLikeAnswer() ? { kind: 'broken', error: failure } : { kind: 'accepted', body: null });
     } else if (this.#controller === null) {
       const reason = connectError(error);
       this.#settle({
@@ -108,12 +122,14 @@ class PostHandler implements Dispatcher.DispatchHandler {
     if (this.#done) return;
     this.#done = true;
     this.#body = [];
-    this.#request.done(outcome);
+    // A destroyed dispatcher fails within dispatch, when the caller is not ready for an outcome yet.
+    if (this.#isDispatching) queueMicrotask(() => this.#request.done(outcome));
+    else this.#request.done(outcome);
   }
 
   #outcome(): PostOutcome {
     const status = this.#status;
-    if (this.#isAccepted()) return { kind: 'accepted', body: this.#acceptedBody() };
+    if (this.#isAccepted()) return this.#accepted();
     if (status === 404 || status === 410) return { kind: 'session_refused' };
     if (status === 400 && /session/i.test(Buffer.concat(this.#body).toString('latin1')))
       return { kind: 'session_refused' };
@@ -126,10 +142,17 @@ class PostHandler implements Dispatcher.DispatchHandler {
     return { kind: 'rejected', error: failed('post_rejected', 'the upstream refused the message') };
   }
 
+  #accepted(): PostOutcome {
+    if (!this.#looksLikeAnswer()) return { kind: 'accepted', body: null };
+    const { maxBodyBytes } = this.#request;
+    if (this.#bodyBytes <= maxBodyBytes) return { kind: 'accepted', body: Buffer.concat(this.#body) };
+    const text = `the upstream sent a message over ${maxBodyBytes} bytes (limits.upstreamMessageBytes)`;
+    return { kind: 'broken', error: new ProxyError('upstream_message_too_large', text) };
+  }
+
   /** Only what can be a JSON-RPC message: most servers say `Accepted`, or nothing. */
-  #acceptedBody(): Uint8Array | null {
-    if (this.#bodyBytes === 0 || this.#bodyBytes > this.#request.maxBodyBytes) return null;
+  #looksLikeAnswer(): boolean {
     const first = this.#body[0]?.find((byte) => byte > 0x20);
-    return first === 0x7b || first === 0x5b ? Buffer.concat(this.#body) : null;
+    return first === 0x7b || first === 0x5b;
   }
 }

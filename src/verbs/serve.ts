@@ -61,8 +61,10 @@ export interface Running {
 
 /** Starts the gateway. Rejects with a ConfigError when the address cannot be had. */
 export async function start(config: Config): Promise<Running> {
+  refuseUnsafe(config);
   const log = createLog(config.log);
-  const app = createApp({ config, journal: new LogJournal(log), version: VERSION });
+  const journal = new LogJournal(log);
+  const app = createApp({ config, journal, version: VERSION });
   const { host, port } = config.listen;
   const address = await app.listen().catch((cause: unknown) => {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
@@ -87,7 +89,18 @@ export async function start(config: Config): Promise<Running> {
       'bound to a public address without authentication or allowedHosts: anybody who reaches it can use the server behind it',
     );
   }
-  return { endpoint: origin + (first?.path ?? '/mcp'), close: () => app.close() };
+  return { endpoint: origin + (first?.path ?? '/mcp'), close: () => app.close().finally(() => journal.summarize()) };
+}
+
+/** Configured credentials on a public address without authentication would be everybody's. */
+function refuseUnsafe({ listen, upstreams }: Config): void {
+  if (isLoopback(listen.host)) return;
+  for (const { name, url, headers } of upstreams) {
+    if (Object.keys(headers).length === 0 && url.username === '' && url.password === '') continue;
+    throw new ConfigError(
+      `upstream ${name} has credentials, and ${listen.host} is a public address: everybody who reaches it could use them. Listen on a loopback address`,
+    );
+  }
 }
 
 /** Says on stderr how to use what runs; stdout stays free. */

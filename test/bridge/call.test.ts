@@ -118,9 +118,9 @@ describe('what becomes of the POST', () => {
   const error = FAILED;
   test.each<[outcome: PostOutcome, asks: Repeatable[], reason: string, effect: string, how: 'reuse' | 'retire']>([
     [
-      { kind: 'unsent', error: new ProxyError('post_unsent', 'x', { outcome: 'not_executed' }) },
+      { kind: 'unsent', error: new ProxyError('upstream_unreachable', 'x', { outcome: 'not_executed' }) },
       ['refused'],
-      'post_unsent',
+      'upstream_unreachable',
       'not_executed',
       'reuse',
     ],
@@ -139,6 +139,19 @@ describe('what becomes of the POST', () => {
     expect(lease).toMatchObject({ released: [how], cancelled: [], broken: [] });
   });
 
+  test('after an earlier attempt that may have run, no failure says that nothing was executed', () => {
+    const waiting = started({ mayHaveRun: () => true });
+    const refused = granted({ mayHaveRun: () => true });
+
+    waiting.call.leaseFailed(new ProxyError('queue_timeout', 'x', { outcome: 'not_executed' }));
+    refused.call.posted({ kind: 'session_refused' });
+
+    for (const { sink } of [waiting, refused]) {
+      expect(sink.reply?.status).toBe(200);
+      expect(sink.json.error.data.outcome).toBe('unknown');
+    }
+  });
+
   test('accepted changes nothing: the answer is still to come', () => {
     const { call, ends } = granted();
 
@@ -151,7 +164,7 @@ describe('what becomes of the POST', () => {
   test('before the upstream was reached the status says so, after that it is 200', () => {
     const [unsent, broken] = [granted(), granted()];
 
-    unsent.call.posted({ kind: 'unsent', error: new ProxyError('post_unsent', 'x') });
+    unsent.call.posted({ kind: 'unsent', error: new ProxyError('upstream_unreachable', 'x') });
     broken.call.posted({ kind: 'broken', error: FAILED });
 
     expect(unsent.sink.reply?.status).toBe(502);

@@ -38,13 +38,13 @@ describe('progress belongs to the call with its token', () => {
 describe('a log message says nothing of its cause', () => {
   const log = notificationOf('notifications/message', { level: 'info', data: 'x' });
 
-  test('so it goes to the only call in flight of a session', () => {
-    expect(routeNotification(log, facts({}, ['alice']))).toEqual({ to: 'call', call: 'alice' });
+  test('so it goes to the newest call in flight of a session, where a wrong guess harms nobody', () => {
+    expect(routeNotification(log, facts({}, ['only']))).toEqual({ to: 'call', call: 'only' });
+    expect(routeNotification(log, facts({}, ['first', 'second']))).toEqual({ to: 'call', call: 'second' });
   });
 
   test.each<[what: string, session: readonly string[] | null]>([
     ['on a pooled link', null],
-    ['in a session with two calls in flight', ['first', 'second']],
     ['in a session with none', []],
   ])('and to nobody %s', (_what, session) => {
     expect(routeNotification(log, facts({ 7: 'alice' }, session))).toEqual({

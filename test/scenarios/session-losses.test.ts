@@ -199,7 +199,7 @@ test('a call that waits longer than links.queueTimeout for its session’s link 
   expect(answer.headers['retry-after']).toBe('1');
   expect(answer.json.error).toMatchObject({
     message: expect.stringContaining('links.queueTimeout'),
-    data: { reason: 'queue_timeout', outcome: 'not_executed' },
+    data: { reason: 'upstream_unavailable', outcome: 'not_executed' },
   });
 });
 

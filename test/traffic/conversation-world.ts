@@ -30,6 +30,10 @@ export class MemoryLink implements Link {
     return () => {};
   }
 
+  answer(message: Chunks, done: () => void): void {
+    this.sent.push({ message: text(message), done: () => done() });
+  }
+
   accept(index: number, body: Uint8Array | null = null): void {
     this.sent[index]?.done({ kind: 'accepted', body });
   }

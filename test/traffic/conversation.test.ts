@@ -86,6 +86,7 @@ describe('an idle conversation that is asked a question', () => {
     const conversation = world.conversation(link);
 
     conversation.message(question);
+    expect(link.closed).toBeNull();
     link.accept(0);
 
     expect(link.sent[0]?.message).toContain('"id":"q","error":{"code":-32601');

@@ -36,6 +36,49 @@ describe('a link that was silent for pingInterval', () => {
     expect(world.closedAs('lost')).toEqual([1]);
   });
 
+  test('is pinged again after the next silence', async () => {
+    const { world, conversation } = await silent();
+    const [caller] = await world.served({});
+    caller?.release();
+    await world.time.advance(30_000);
+    await world.served({});
+
+    expect(conversation.pings).toBe(2);
+  });
+
+  test('is one of as many that are pinged as those who wait need', async () => {
+    const { world } = await silent({ maxInFlight: 2 });
+    const three = await world.served({ exclusive: true }, { exclusive: true }, { exclusive: true });
+    for (const caller of three) caller.release();
+    await world.time.advance(30_000);
+    const before = world.conversations.map(({ pings }) => pings);
+    for (const conversation of world.conversations) conversation.answersPing = 'never';
+    const pinged = (): number => world.conversations.filter(({ pings }, index) => pings > (before[index] ?? 0)).length;
+
+    world.ask();
+    world.ask();
+    expect(pinged()).toBe(1);
+    world.ask({ exclusive: true });
+    expect(pinged()).toBe(2);
+    expect(world.attempts).toHaveLength(3);
+  });
+
+  test('is a place for a caller, however short the line may be', async () => {
+    const { world } = await silent({ maxQueue: 0, max: 1 });
+    const [caller] = await world.served({});
+
+    expect(caller?.on).toBe(1);
+  });
+
+  test('is not closed to make room while it is being pinged for somebody', async () => {
+    const { world, conversation } = await silent({ maxTotal: 1 });
+    conversation.answersPing = 'never';
+    const [alice, bob] = await world.served({}, { principal: 'bob' });
+
+    expect([alice?.waits, bob?.waits]).toEqual([true, true]);
+    expect(world.closedAs('evicted')).toEqual([]);
+  });
+
   test('is lost when its ping fails in an odd way', async () => {
     const { world, conversation } = await silent();
     conversation.answersPing = 'breaks';

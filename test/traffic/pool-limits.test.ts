@@ -26,6 +26,7 @@ describe('links of all keys are never more than maxTotal', () => {
     await world.time.advance(1000);
 
     expect(world.closedAs('evicted')).toEqual([]);
+    // It is not the upstream that is to blame.
     expect(carol?.error?.code).toBe('queue_timeout');
   });
 

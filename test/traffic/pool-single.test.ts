@@ -147,17 +147,32 @@ describe('the other conversations', () => {
     expect(world.ask({ principal: 'bob' }).on).toBe(1);
   });
 
+  test('get no call any more even when the one that is kept is full, and they have room', async () => {
+    const world = new PoolWorld({ maxInFlight: 2 });
+    const [first] = await world.served({}, {}, {});
+    expect(world.conversations).toHaveLength(2);
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+    const waiting = world.ask();
+    await world.time.advance(0);
+
+    expect(waiting.waits).toBe(true);
+    first?.release();
+    expect(waiting.on).toBe(1);
+    expect(world.attempts).toHaveLength(2);
+  });
+
   test('that are being opened are closed when they are', async () => {
     const world = new PoolWorld();
     await world.served({});
     world.upstream = 'ask';
     const bob = world.ask({ principal: 'bob' });
     const carol = world.ask({ principal: 'carol', exclusive: true });
+    const alice = world.ask({ exclusive: true });
     world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
     for (const attempt of world.pending.slice()) attempt.succeed();
     await world.time.advance(0);
 
-    expect([bob.on, carol.on]).toEqual([1, 1]);
+    expect([bob.on, carol.on, alice.on]).toEqual([1, 1, 1]);
     expect(world.open.map(({ number }) => number)).toEqual([1]);
   });
 });
@@ -246,4 +261,23 @@ test('a lost one is opened anew for the next caller, and only one', async () => 
   const callers = await world.served({}, { principal: 'bob' });
 
   expect(callers.map(({ on }) => on)).toEqual([2, 2]);
+});
+
+test('a lost one is opened anew though an old link still has a call', async () => {
+  const world = new PoolWorld();
+  await world.served({ exclusive: true }, { exclusive: true });
+  world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+  world.conversations[0]?.die();
+
+  expect((await world.served({}))[0]?.on).toBe(3);
+});
+
+test('a pool that was single from the start keeps its one link warm, whatever key is to be warm', async () => {
+  const world = new PoolWorld({ min: 1 });
+  world.pool.becomeSingle(world.key(), null);
+  world.pool.keepWarm(world.key('bob'));
+  await world.time.advance(0);
+
+  expect(world.ask({ principal: 'carol' }).on).toBe(1);
+  expect(world.attempts).toHaveLength(1);
 });

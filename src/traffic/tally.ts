@@ -1,0 +1,36 @@
+// Counts what is under way, and tells when nothing is any more.
+
+import type { Timers } from '../domain/ports.ts';
+
+export class Tally {
+  #count = 0;
+  readonly #waiting = new Set<() => void>();
+
+  get count(): number {
+    return this.#count;
+  }
+
+  begin(): void {
+    this.#count++;
+  }
+
+  end(): void {
+    this.#count--;
+    if (this.#count > 0) return;
+    for (const tell of this.#waiting) tell();
+  }
+
+  /** Resolves when nothing is under way, or after `ms`. */
+  whenNone(timers: Timers, ms: number): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const timer = timers.after(ms, done);
+      this.#waiting.add(done);
+    });
+  }
+}

@@ -1,0 +1,183 @@
+// Peers that leave, flood or stop at the worst moment: what it costs is one link or one socket, never the process.
+
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type Socket, connect } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { JSON_HEADERS, gatewayBefore, startGateway } from '../support/gateway.ts';
+import { startLegacyServer } from '../support/legacy-server.ts';
+
+const CALL = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'add', arguments: { a: 1, b: 1 } } };
+
+function dial(endpoint: string): Socket {
+  const { hostname, port } = new URL(endpoint);
+  const socket = connect(Number(port), hostname).on('error', () => {});
+  onTestFinished(() => void socket.destroy());
+  return socket;
+}
+
+test('CONNECT gets 405 and its socket is let go, also when the client resets it at once', async () => {
+  const { gateway } = await gatewayBefore();
+  const polite = dial(gateway.endpoint);
+  polite.write('CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n');
+  const [head] = await once(polite, 'data');
+  expect(String(head)).toContain('405');
+  await once(polite, 'close');
+
+  for (let i = 0; i < 20; i++) {
+    const rude = dial(gateway.endpoint);
+    await once(rude, 'connect');
+    rude.write('CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n');
+    rude.resetAndDestroy();
+  }
+
+  expect((await gateway.post(CALL)).status).toBe(200);
+});
+
+test('garbage behind a call that is under way closes the socket, and is not taken for its answer', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const body = JSON.stringify({ ...CALL, params: { name: 'never', arguments: {} } });
+  const socket = dial(gateway.endpoint);
+  socket.write(
+    `POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  await upstream.nextCall('never');
+  let received = '';
+  socket.on('data', (chunk) => (received += String(chunk)));
+
+  socket.write('garbage\r\n\r\n');
+  await once(socket, 'close');
+
+  expect(received).toBe('');
+});
+
+test('an upstream that asks without end and takes no answers loses its link, and costs few sockets', async () => {
+  const { gateway, upstream } = await gatewayBefore({
+    post: (message) => (message.method === undefined ? 'silent' : 'accepted'),
+  });
+  const stream = await upstream.nextStream();
+  await gateway.journal.until(({ fact }) => fact === 'link_open');
+  const before = upstream.received.length;
+
+  for (let id = 0; id < 5000; id++) upstream.sendTo(stream, { jsonrpc: '2.0', id, method: 'ping' }, 'ping');
+  await gateway.journal.until((fact) => fact.fact === 'link_closed' && fact.reason === 'lost');
+
+  expect(upstream.received.length - before).toBeLessThan(50);
+  upstream.behaviour.post = 'accepted';
+  expect((await gateway.post(CALL)).status).toBe(200);
+});
+
+test('what an upstream says before it is initialized is bounded in bytes', async () => {
+  const big = { jsonrpc: '2.0', method: 'notifications/message', params: { data: 'x'.repeat(60_000) } };
+  const { gateway } = await gatewayBefore(
+    { greeting: Array.from({ length: 40 }, () => big) },
+    { limits: { upstreamMessageBytes: '100KiB' } },
+  );
+
+  const answer = await gateway.post(CALL);
+
+  expect([answer.status, answer.json.error.data.reason]).toEqual([502, 'initialize_failed']);
+});
+
+test('an answer in the response to its POST that breaks off fails its call at once', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  await gateway.post(CALL);
+  const cutting = createServer((request, response) => {
+    request.resume().on('end', () => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1000 });
+      response.write('{"jsonrpc":"2.0",', () => response.destroy());
+    });
+  });
+  cutting.listen(0, '127.0.0.1');
+  await once(cutting, 'listening');
+  onTestFinished(() => void cutting.close());
+  const address = cutting.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const other = await startGateway(upstream.url, {
+    upstream: { messageUrl: `http://127.0.0.1:${port}/messages` },
+    timeouts: { initialize: '5s' },
+  });
+  onTestFinished(() => other.close());
+
+  const answer = await other.post(CALL);
+
+  expect([answer.status, answer.json.error.data.reason]).toEqual([502, 'initialize_failed']);
+});
+
+test('limits.inFlight counts calls whose client has left, and requests that came together', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { limits: { inFlight: 2 } });
+  const slow = JSON.stringify({ ...CALL, params: { name: 'never', arguments: {} } });
+  for (let i = 0; i < 2; i++) {
+    const socket = dial(gateway.endpoint);
+    socket.write(
+      `POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${slow.length}\r\n\r\n${slow}`,
+    );
+    await upstream.nextCall('never');
+    socket.destroy();
+  }
+
+  const refused = await gateway.post(CALL);
+
+  expect([refused.status, refused.json.error.data.reason]).toEqual([503, 'in_flight_limit']);
+});
+
+test('a client that reads nothing of a large answer is let go after timeouts.clientWrite', async () => {
+  const { gateway } = await gatewayBefore(
+    { tools: { large: () => Buffer.from(`"${'x'.repeat(15_000_000)}"`) } },
+    { timeouts: { clientWrite: '300ms' } },
+  );
+  const body = JSON.stringify({ ...CALL, params: { name: 'large', arguments: {} } });
+  const socket = dial(gateway.endpoint);
+  socket.pause();
+  const head = Object.entries({ ...JSON_HEADERS, host: '127.0.0.1', 'content-length': body.length });
+  socket.write(`POST /mcp HTTP/1.1\r\n${head.map(([name, value]) => `${name}: ${value}`).join('\r\n')}\r\n\r\n${body}`);
+  await gateway.journal.until(({ fact }) => fact === 'exchange');
+
+  // Nothing is read until the gateway has given up; then the stream ends early.
+  await expect.poll(() => gateway.app.inFlight(), { timeout: 5000 }).toBe(0);
+  let bytes = 0;
+  socket.on('data', (chunk) => (bytes += chunk.length)).resume();
+  await once(socket, 'close');
+  expect(bytes).toBeLessThan(15_000_000);
+});
+
+test('draining waits until a large answer is taken', async () => {
+  const upstream = await startLegacyServer({ tools: { large: () => Buffer.from(`"${'x'.repeat(12_000_000)}"`) } });
+  onTestFinished(() => upstream.close());
+  const gateway = await startGateway(upstream.url, { drain: { timeout: '10s' } });
+  onTestFinished(() => gateway.close());
+  const answer = fetch(gateway.endpoint, {
+    method: 'POST',
+    headers: JSON_HEADERS,
+    body: JSON.stringify({ ...CALL, params: { name: 'large', arguments: {} } }),
+  });
+  await gateway.journal.until(({ fact }) => fact === 'exchange');
+
+  const [text] = await Promise.all([answer.then((response) => response.text()), gateway.app.close()]);
+
+  expect(text.length).toBeGreaterThan(12_000_000);
+});
+
+test('what still runs when draining ends is answered, and cancelled upstream', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { drain: { timeout: '50ms' } });
+  const answer = gateway.call('never');
+  await upstream.nextCall('never');
+
+  const closed = gateway.app.close();
+
+  expect((await answer).json.error.data).toMatchObject({ reason: 'draining', outcome: 'unknown' });
+  expect((await upstream.nextRequest('notifications/cancelled')).message.method).toBe('notifications/cancelled');
+  await closed;
+});
+
+test('stopping does not wait for a link that is still opening', async () => {
+  const upstream = await startLegacyServer({ get: { until: new Promise(() => {}) } });
+  onTestFinished(() => upstream.close());
+  const gateway = await startGateway(upstream.url);
+  await expect.poll(() => upstream.gets.length).toBe(1);
+
+  const startedAt = performance.now();
+  await gateway.close();
+
+  expect(performance.now() - startedAt).toBeLessThan(3000);
+});
