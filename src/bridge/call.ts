@@ -58,6 +58,7 @@ export class Call {
   /** Gives up the place in the waiting line. Set only while leasing. */
   #leaveLine: (() => void) | null = null;
   #startedAt = 0;
+  #hasShownLife = false;
   #progressAt = 0;
   readonly #options: CallOptions;
 
@@ -138,6 +139,7 @@ export class Call {
   progress(message: Chunks): boolean {
     if (!this.#lease) return false;
     this.#progressAt = this.#options.clock.now();
+    this.#hasShownLife = true;
     return this.#state.phase === 'run' && this.#options.exchange.notify(message);
   }
 
@@ -152,14 +154,15 @@ export class Call {
       case 'unsent':
         this.#fail('refused', outcome.error);
         return;
-      case 'session_refused':
-        this.#fail(
-          'refused',
-          new ProxyError('upstream_session_lost', 'the upstream no longer knows this session', {
-            outcome: 'not_executed',
-          }),
-        );
+      case 'session_refused': {
+        const error = new ProxyError('upstream_session_lost', 'the upstream no longer knows this session', {
+          outcome: 'not_executed',
+        });
+        // Whatever the status says: a call that has shown progress has run.
+        if (this.#hasShownLife) this.#fail('no', error.afterSending('unknown'));
+        else this.#fail('refused', error);
         return;
+      }
       case 'session_gone':
       case 'broken':
         this.#fail('lost', outcome.error.afterSending('unknown'));

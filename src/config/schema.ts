@@ -40,17 +40,23 @@ function withUnit(units: Readonly<Record<string, number>>, example: string, max:
   };
 }
 
-const duration = (fallback: string) =>
+/** `leastMs`: below it the setting would make a loop that does nothing else, or something that can never succeed. */
+const duration = (fallback: string, leastMs = 1) =>
   z
-    .string()
+    .string({ error: 'write it with a unit, such as 15s' })
     .default(fallback)
-    .transform(withUnit(DURATION_MS, '5s', MAX_TIMER_MS));
+    .transform(withUnit(DURATION_MS, '5s', MAX_TIMER_MS))
+    .refine((ms) => ms >= leastMs, `must be at least ${leastMs}ms`);
 const size = (fallback: string) =>
   z
-    .string()
+    .string({ error: 'write it with a unit, such as 4MiB' })
     .default(fallback)
     .transform(withUnit(SIZE_BYTES, '4MiB', 2 ** 31));
 const count = (fallback: number, least = 0) => z.int().min(least).default(fallback);
+
+/** What the transport sets itself; a second value would break the request or the framing. */
+const OWN_HEADER =
+  /^(?:accept|accept-encoding|connection|content-length|content-type|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade|mcp-.*)$/i;
 
 const httpUrl = z.string().transform((text, context) => {
   const url = URL.parse(text);
@@ -75,10 +81,10 @@ const links = z
     maxDedicated: count(1000, 1).describe('links owned by sessions'),
     maxInFlight: count(64, 1).describe('calls at once on a shared link'),
     maxQueue: count(256).describe('callers waiting for a link'),
-    queueTimeout: duration('10s').describe('how long a caller waits for a link'),
-    idleTimeout: duration('60s').describe('unused links beyond min are closed after this'),
-    pingInterval: duration('30s').describe('a link silent for so long is pinged before it is leased'),
-    pingTimeout: duration('5s').describe('how long that ping may take'),
+    queueTimeout: duration('10s', 0).describe('how long a caller waits for a link'),
+    idleTimeout: duration('60s', 0).describe('unused links beyond min are closed after this'),
+    pingInterval: duration('30s', 0).describe('a link silent for so long is pinged before it is leased'),
+    pingTimeout: duration('5s', 10).describe('how long that ping may take'),
     isolation: z.enum(['principal', 'shared', 'request']).default('principal').describe('who may share a link'),
     single: z
       .union([z.literal('auto'), z.literal(true)])
@@ -131,7 +137,13 @@ const upstream = z.strictObject({
   messageUrl: httpUrl.optional().describe('replaces scheme, host and path of the POST URL that the server announces'),
   allowEndpointOrigins: z.array(httpUrl).default([]).describe('origins beside its own that a POST URL may have'),
   headers: z
-    .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string())
+    .record(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9-]+$/)
+        .refine((name) => !OWN_HEADER.test(name), 'is set by the gateway itself'),
+      z.string(),
+    )
     .default({})
     .describe('sent with every request to the server'),
 });
@@ -145,14 +157,12 @@ export const configSchema = z
     allowedHosts: z.array(z.string().min(1)).optional().describe('names that a Host header may hold'),
     allowedOrigins: z.array(z.string().min(1)).optional().describe('origins of pages that may call'),
     upstreams: z.array(upstream).min(1),
-    heartbeat: duration('15s')
-      .refine((ms) => ms >= 10, 'must be at least 10ms')
-      .describe('silence after which a reply becomes a stream and shows life'),
+    heartbeat: duration('15s', 10).describe('silence after which a reply becomes a stream and shows life'),
     links,
     timeouts,
     limits,
-    reconnect: z.strictObject({ min: duration('250ms'), max: duration('30s') }).prefault({}),
-    drain: z.strictObject({ timeout: duration('8s') }).prefault({}),
+    reconnect: z.strictObject({ min: duration('250ms', 10), max: duration('30s', 10) }).prefault({}),
+    drain: z.strictObject({ timeout: duration('8s', 0) }).prefault({}),
     log: z
       .strictObject({
         level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),

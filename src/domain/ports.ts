@@ -75,10 +75,10 @@ export interface Link {
   /** When the upstream last showed a sign of life (any byte counts), by Clock. */
   readonly heardAt: number;
   /**
-   * Sends one message. `done` is called once, never before send returns. What is returned gives the POST up: its
+   * Sends one message; `deadlineMs` null: the sender gives it up in time. `done` is called once, never before send returns. What is returned gives the POST up: its
    * outcome is then of no interest, and `done` is not called any more; the link's closing gives all of them up.
    */
-  send(message: Chunks, deadlineMs: number, done: (outcome: PostOutcome) => void): () => void;
+  send(message: Chunks, deadlineMs: number | null, done: (outcome: PostOutcome) => void): () => void;
   /** Answers a request of the upstream; `done` is called when the answer is out. */
   answer(message: Chunks, done: () => void): void;
   /** Takes an answer that came as the body of a POST instead of on the stream; other bodies mean nothing. */

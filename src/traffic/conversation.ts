@@ -51,6 +51,8 @@ interface Registered {
   cancelOnceAccepted: (() => void) | null;
 }
 
+/** A client's notifications on their way at once; each holds a socket. */
+const MAX_NOTIFYING = 16;
 /** A cancel travels on a socket of its own, so it waits until its call is accepted, or for so long. */
 const CANCEL_AFTER_MS = 50;
 
@@ -65,6 +67,7 @@ export class Conversation {
   #onQuiet: (() => void) | null = null;
   /** Cancels and refusals on their way: the link stays until they are out. */
   #pendingSends = 0;
+  #notifying = 0;
   /** A POST failed in a way that leaves the link in doubt; a ping clears it. */
   #isSuspect = false;
   /** When a ping last found nothing wrong. */
@@ -132,8 +135,14 @@ export class Conversation {
 
   /** A notification of the client's, already fit for the upstream. */
   notify(message: Chunks): void {
+    if (this.#notifying >= MAX_NOTIFYING) {
+      this.#drop('undelivered_notification');
+      return;
+    }
     const link = this.#openLink();
+    this.#notifying++;
     link.send(message, this.#context.timeouts.post, (outcome) => {
+      this.#notifying--;
       if (outcome.kind === 'accepted') return;
       this.#drop('undelivered_notification');
       if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') this.#sessionGone(link, () => {});
@@ -176,6 +185,13 @@ export class Conversation {
     const error = closingError(reason);
     for (const { call } of this.#calls.owners()) call.stopped(error);
     this.#tellClosed(null);
+    this.#closeWhenQuiet();
+  }
+
+  /** Closes at once, whatever is still on its way. */
+  closeNow(reason: LinkCloseReason): void {
+    this.close(reason);
+    this.#pendingSends = 0;
     this.#closeWhenQuiet();
   }
 
@@ -281,11 +297,11 @@ export class Conversation {
   }
 
   #post(id: CallId, registered: Registered, message: Chunks): void {
-    const { clock, timeouts } = this.#context;
+    const { clock } = this.#context;
     const link = this.#openLink();
     registered.postedAt = clock.now();
     // Some servers answer the POST only when the tool has finished, so it may take as long as the call itself.
-    registered.giveUp = link.send(message, timeouts.requestMax, (outcome) => {
+    registered.giveUp = link.send(message, null, (outcome) => {
       registered.giveUp = null;
       registered.bound?.cancel();
       registered.cancelOnceAccepted?.();

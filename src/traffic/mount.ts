@@ -186,6 +186,7 @@ export class Mount {
     this.#pool.close();
     for (const conversation of this.#live) conversation.close('shutdown');
     await this.#underWay.whenNone(this.timers, FAREWELL_MS);
+    for (const conversation of this.#live) conversation.closeNow('shutdown');
     await this.#dispatcher.destroy();
   }
 

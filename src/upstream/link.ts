@@ -121,7 +121,7 @@ export class SseLink implements Link {
     return this.#opened.promise;
   }
 
-  send(message: Chunks, deadlineMs: number, done: (outcome: PostOutcome) => void): () => void {
+  send(message: Chunks, deadlineMs: number | null, done: (outcome: PostOutcome) => void): () => void {
     const { state } = this;
     if (state.phase !== 'open' && state.phase !== 'initializing') {
       const error = new ProxyError('upstream_session_lost', 'the link is closed', { outcome: 'not_executed' });
@@ -140,6 +140,7 @@ export class SseLink implements Link {
       },
       body: message,
       deadlineMs,
+      timers: this.#options.timers,
       maxBodyBytes: limits.upstreamMessageBytes,
       done: (outcome) => {
         this.#posts.delete(giveUp);

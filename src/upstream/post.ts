@@ -3,7 +3,7 @@
 
 import type { Dispatcher } from 'undici';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
-import type { Chunks, PostOutcome } from '../domain/ports.ts';
+import type { Chunks, PostOutcome, Timer, Timers } from '../domain/ports.ts';
 import { joined } from '../protocol/json-rpc.ts';
 import { codeOf, connectError } from './network-error.ts';
 
@@ -11,14 +11,17 @@ export interface PostRequest {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Chunks;
-  /** Until the response has ended; the connect timeout is the dispatcher's. */
-  readonly deadlineMs: number;
+  /** Until the response has ended, however slowly it comes. Null: whoever sends it gives it up in time. */
+  readonly deadlineMs: number | null;
+  readonly timers: Timers;
   /** A response body longer than this is no answer. */
   readonly maxBodyBytes: number;
   /** Called once, never before `post` returns, and not after the POST was given up. */
   readonly done: (outcome: PostOutcome) => void;
 }
 
+/** Of an accepted POST's body that is no answer, so much is read to keep the connection. */
+const IDLE_BODY_BYTES = 64 * 1024;
 /** Enough of an error's body to see whether it names the session. */
 const ERROR_BODY_BYTES = 4096;
 
@@ -32,8 +35,9 @@ export function post(dispatcher: Dispatcher, request: PostRequest): () => void {
       method: 'POST',
       headers: request.headers,
       body: request.body.length === 1 && request.body[0] !== undefined ? request.body[0] : joined(...request.body),
-      headersTimeout: request.deadlineMs,
-      bodyTimeout: request.deadlineMs,
+      // undici's own start anew with every byte of the body.
+      headersTimeout: 0,
+      bodyTimeout: 0,
     },
     handler,
   );
@@ -50,9 +54,12 @@ class PostHandler implements Dispatcher.DispatchHandler {
   /** The outcome is told, or of no interest any more. */
   #done = false;
   #isDispatching = true;
+  readonly #deadline: Timer | null;
 
   constructor(request: PostRequest) {
     this.#request = request;
+    const { deadlineMs, timers } = request;
+    this.#deadline = deadlineMs === null ? null : timers.after(deadlineMs, () => this.#late());
   }
 
   dispatched(): void {
@@ -62,7 +69,15 @@ class PostHandler implements Dispatcher.DispatchHandler {
   giveUp(): void {
     if (this.#done) return;
     this.#done = true;
+    this.#deadline?.cancel();
     this.#controller?.abort(new Error('given up'));
+  }
+
+  #late(): void {
+    const error = new ProxyError('post_timeout', 'the upstream did not answer the POST in time');
+    const isAccepted = this.#isAccepted() && !this.#looksLikeAnswer();
+    this.#settle(isAccepted ? { kind: 'accepted', body: null } : { kind: 'broken', error });
+    this.#controller?.abort(new Error('too late'));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -77,9 +92,19 @@ class PostHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const room = (this.#isAccepted() ? this.#request.maxBodyBytes : ERROR_BODY_BYTES) - this.#bodyBytes;
+    if (this.#done) return;
+    const limit = !this.#isAccepted()
+      ? ERROR_BODY_BYTES
+      : this.#isAnswer(chunk)
+        ? this.#request.maxBodyBytes
+        : IDLE_BODY_BYTES;
+    const room = limit - this.#bodyBytes;
     this.#bodyBytes += chunk.length;
-    if (room > 0) this.#body.push(chunk.subarray(0, room));
+    if (room > 0 && limit !== IDLE_BODY_BYTES) this.#body.push(chunk.subarray(0, room));
+    if (this.#bodyBytes <= limit) return;
+    // Enough is known: the rest is neither kept nor read.
+    this.#settle(this.#outcome());
+    this.#controller?.abort(new Error('too long'));
   }
 
   onResponseEnd(): void {
@@ -99,11 +124,6 @@ class PostHandler implements Dispatcher.DispatchHandler {
         kind: 'unsent',
         error: new ProxyError(reason.code, reason.message, { ...reason.details, cause: error }),
       });
-    } else if (codeOf(error) === 'UND_ERR_HEADERS_TIMEOUT' || codeOf(error) === 'UND_ERR_BODY_TIMEOUT') {
-      this.#settle({
-        kind: 'broken',
-        error: new ProxyError('post_timeout', 'the upstream did not answer the POST in time', { cause: error }),
-      });
     } else {
       this.#settle({
         kind: 'broken',
@@ -121,6 +141,7 @@ class PostHandler implements Dispatcher.DispatchHandler {
   #settle(outcome: PostOutcome): void {
     if (this.#done) return;
     this.#done = true;
+    this.#deadline?.cancel();
     this.#body = [];
     // A destroyed dispatcher fails within dispatch, when the caller is not ready for an outcome yet.
     if (this.#isDispatching) queueMicrotask(() => this.#request.done(outcome));
@@ -150,9 +171,18 @@ class PostHandler implements Dispatcher.DispatchHandler {
     return { kind: 'broken', error: new ProxyError('upstream_message_too_large', text) };
   }
 
-  /** Only what can be a JSON-RPC message: most servers say `Accepted`, or nothing. */
-  #looksLikeAnswer(): boolean {
-    const first = this.#body[0]?.find((byte) => byte > 0x20);
-    return first === 0x7b || first === 0x5b;
+  #isAnswer(chunk: Buffer): boolean {
+    return this.#bodyBytes === 0 ? startsLikeJson(chunk) : this.#looksLikeAnswer();
   }
+
+  #looksLikeAnswer(): boolean {
+    const [first] = this.#body;
+    return first !== undefined && startsLikeJson(first);
+  }
+}
+
+/** Only this can be a JSON-RPC message: most servers say `Accepted`, or nothing. */
+function startsLikeJson(bytes: Buffer): boolean {
+  const first = bytes.find((byte) => byte > 0x20);
+  return first === 0x7b || first === 0x5b;
 }

@@ -51,6 +51,7 @@ interface Attempt {
   readonly lease: RecordedLease;
   left: number;
   // What the model knows of it.
+  hasProgressed: boolean;
   phase: 'leasing' | 'run' | 'left' | 'done';
   startedAt: number;
   dueAt: number;
@@ -122,6 +123,7 @@ export class History {
       case 'progress':
       case 'log': {
         if (holds && step.kind === 'progress') {
+          attempt.hasProgressed = true;
           attempt.dueAt = Math.min(this.time.now() + REQUEST_MS, attempt.startedAt + REQUEST_MAX_MS);
         }
         const message = [encode('{}')];
@@ -223,6 +225,7 @@ export class History {
       call,
       lease: new RecordedLease(this.#setting.exclusive),
       left: 0,
+      hasProgressed: false,
       phase: 'leasing',
       startedAt: 0,
       dueAt: Number.POSITIVE_INFINITY,
@@ -255,7 +258,14 @@ export class History {
         this.#failing(attempt, 'reuse', 'post_failed', true, () => call.posted({ kind, error }));
         return;
       case 'session_refused':
-        this.#failing(attempt, 'reuse', 'upstream_session_lost', true, () => call.posted({ kind }));
+        // What has shown progress has run, whatever the status says.
+        this.#failing(
+          attempt,
+          attempt.hasProgressed ? dirty : 'reuse',
+          'upstream_session_lost',
+          !attempt.hasProgressed,
+          () => call.posted({ kind }),
+        );
         return;
       case 'session_gone':
       case 'broken':

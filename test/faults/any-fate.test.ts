@@ -143,7 +143,7 @@ test.each<readonly [what: string, behaviour: Partial<Behaviour>, links: NonNulla
 ])(
   'whatever happens to calls %s: one outcome each, the right one, and no tool runs twice',
   async (_, behaviour, links) => {
-    const { gateway, upstream } = await gatewayBefore(behaviour, { reconnect: { min: '1ms', max: '2ms' }, links });
+    const { gateway, upstream } = await gatewayBefore(behaviour, { reconnect: { min: '10ms', max: '10ms' }, links });
     const ran = scripted(upstream);
     const sessions = [await gateway.openSession(), await gateway.openSession()];
     const exchanges = (): number => gateway.journal.of('exchange').length;

@@ -181,3 +181,70 @@ test('stopping does not wait for a link that is still opening', async () => {
 
   expect(performance.now() - startedAt).toBeLessThan(3000);
 });
+
+test('a POST that trickles its response has a deadline: a session that ends lets its stream go', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { timeouts: { post: '300ms' } });
+  const trickle = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      const body = Buffer.concat(parts);
+      if (!body.includes('notifications/cancelled')) {
+        void fetch(new URL(request.url ?? '', upstream.url), {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body,
+        });
+        response.writeHead(202).end();
+        return;
+      }
+      response.writeHead(202);
+      const timer = setInterval(() => response.write('.'), 20);
+      response.on('close', () => clearInterval(timer));
+    });
+  });
+  trickle.listen(0, '127.0.0.1');
+  await once(trickle, 'listening');
+  onTestFinished(() => {
+    trickle.closeAllConnections();
+    trickle.close();
+  });
+  const address = trickle.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const slow = await startGateway(upstream.url, {
+    upstream: { messageUrl: `http://127.0.0.1:${port}/` },
+    timeouts: { post: '300ms' },
+  });
+  onTestFinished(() => slow.close());
+  await gateway.post(CALL);
+  await slow.post(CALL);
+  const before = upstream.streams.length;
+  const session = await slow.openSession();
+  const answer = slow.call('never', {}, 7, { 'mcp-session-id': session });
+  await upstream.nextCall('never');
+  await slow.post(
+    { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } },
+    { 'mcp-session-id': session },
+  );
+  expect((await answer).status).toBe(202);
+
+  await slow.send('DELETE', '/mcp', { 'mcp-session-id': session });
+
+  await upstream.whenStreams(before);
+});
+
+test('a session that notifies without end costs few sockets', async () => {
+  const { gateway, upstream } = await gatewayBefore({
+    post: (message) => (message.method === 'notifications/custom' ? 'silent' : 'accepted'),
+  });
+  const session = await gateway.openSession();
+  const notify = () => gateway.post({ jsonrpc: '2.0', method: 'notifications/custom' }, { 'mcp-session-id': session });
+
+  const answers = await Promise.all(Array.from({ length: 200 }, notify));
+
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+  expect(
+    upstream.received.filter(({ message }) => message.method === 'notifications/custom').length,
+  ).toBeLessThanOrEqual(16);
+  expect(gateway.journal.dropped('undelivered_notification')).toBeGreaterThanOrEqual(184);
+});
