@@ -24,7 +24,7 @@ export function accepted(header: string | undefined): Accepted {
     const named = names.find((name) => ranges.has(name));
     return named !== undefined && ranges.get(named) === true;
   };
-  return { json: take('application/json', 'application/*', '*/*'), stream: take('text/event-stream', 'text/*') };
+  return { json: take('application/json', 'application/*', '*/*'), stream: take('text/event-stream') };
 }
 
 /** `application/json`, with any parameters but a charset other than UTF-8. */

@@ -8,5 +8,5 @@ export interface BackoffRules {
 /** `attempt` counts failures in a row from 1; `fraction` is random in [0, 1). */
 export function backoffMs(attempt: number, rules: BackoffRules, fraction: number): number {
   const ceiling = Math.min(rules.maxMs, rules.minMs * 2 ** Math.min(attempt, 30));
-  return Math.max(rules.minMs, Math.round(ceiling * fraction));
+  return Math.round(rules.minMs + Math.max(0, ceiling - rules.minMs) * fraction);
 }

@@ -7,13 +7,13 @@ const RULES = { minMs: 250, maxMs: 30_000 };
 test.each<[attempt: number, fraction: number, ms: number]>([
   [1, 0, 250],
   [1, 0.999_999, 500],
-  [2, 0.5, 500],
-  [3, 0.5, 1000],
-  [4, 0.75, 3000],
+  [2, 0.5, 625],
+  [3, 0.5, 1125],
+  [4, 0.75, 3063],
   [7, 0.999_999, 30_000],
   [100, 0.999_999, 30_000],
   [100, 0, 250],
-  [1e9, 0.5, 15_000],
+  [1e9, 0.5, 15_125],
 ])('attempt %i, chance %d: %i ms', (attempt, fraction, ms) => {
   expect(backoffMs(attempt, RULES, fraction)).toBe(ms);
 });
