@@ -7,7 +7,7 @@ import { refuseQuestion, routeNotification } from '../bridge/reply-router.ts';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { type CallId, linkId } from '../domain/ids.ts';
-import type { Chunks, Clock, Dropped, Journal, Link, Timer, Timers } from '../domain/ports.ts';
+import type { Chunks, Clock, Dropped, Journal, Link, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import {
   type Answer,
@@ -20,6 +20,7 @@ import {
   ownMessage,
 } from '../protocol/json-rpc.ts';
 import { rewrite } from '../protocol/rewrites.ts';
+import { CallPost } from './call-post.ts';
 
 /** What the conversations of one mount share. */
 export interface ConversationContext {
@@ -41,20 +42,12 @@ export interface ConversationContext {
 /** A call that is registered here, with the client's own progress token. */
 interface Registered {
   readonly call: Call;
+  readonly post: CallPost;
   readonly token: Uint8Array | null;
-  /** The POST while it is under way. */
-  giveUp: (() => void) | null;
-  postedAt: number;
-  /** Gives a POST up that its call has outlived. */
-  bound: Timer | null;
-  /** A cancel that waits for the POST it must not overtake. */
-  cancelOnceAccepted: (() => void) | null;
 }
 
 /** A client's notifications on their way at once; each holds a socket. */
 const MAX_NOTIFYING = 16;
-/** A cancel travels on a socket of its own, so it waits until its call is accepted, or for so long. */
-const CANCEL_AFTER_MS = 50;
 
 export class Conversation {
   readonly #context: ConversationContext;
@@ -107,27 +100,22 @@ export class Conversation {
   begin(call: Call, exclusive: boolean, onRelease: (how: 'reuse' | 'retire') => void): void {
     const link = this.#openLink();
     const id = this.#context.ids.issue(link.id);
+    const { clock, timers, timeouts, inFlight } = this.#context;
     const { request } = call;
     const token = request.meta?.members.get('progressToken');
-    const registered: Registered = {
-      call,
-      token: token === undefined ? null : bytesOf(request.bytes, token),
-      giveUp: null,
-      postedAt: 0,
-      bound: null,
-      cancelOnceAccepted: null,
-    };
+    const post = new CallPost({ link, clock, timers, postMs: timeouts.post });
+    const registered: Registered = { call, post, token: token === undefined ? null : bytesOf(request.bytes, token) };
     this.#calls.begin(id, registered);
-    this.#context.inFlight.count++;
+    inFlight.count++;
     call.granted({
       id,
       exclusive,
       post: (message) => this.#post(id, registered, message),
       cancel: (why) => this.#cancel(id, registered, why),
       release: (how) => {
-        this.#context.inFlight.count--;
+        inFlight.count--;
         this.#calls.settle(id);
-        this.#boundPost(registered);
+        post.bound();
         onRelease(how);
       },
     } satisfies CallLease);
@@ -296,20 +284,14 @@ export class Conversation {
     call.onDrained(() => link.resume());
   }
 
-  #post(id: CallId, registered: Registered, message: Chunks): void {
-    const { clock } = this.#context;
+  #post(id: CallId, { call, post }: Registered, message: Chunks): void {
     const link = this.#openLink();
-    registered.postedAt = clock.now();
-    // Some servers answer the POST only when the tool has finished, so it may take as long as the call itself.
-    registered.giveUp = link.send(message, null, (outcome) => {
-      registered.giveUp = null;
-      registered.bound?.cancel();
-      registered.cancelOnceAccepted?.();
+    post.send(message, (outcome) => {
       if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') {
-        this.#sessionGone(link, () => registered.call.posted(outcome));
+        this.#sessionGone(link, () => call.posted(outcome));
       } else if (outcome.kind !== 'accepted') {
         this.#isSuspect = true;
-        registered.call.posted(outcome);
+        call.posted(outcome);
       } else if (outcome.body !== null) {
         // Whichever comes first, here or on the stream, is the answer.
         if (this.#calls.find(id) === undefined) this.#drop('post_body_ignored');
@@ -329,40 +311,20 @@ export class Conversation {
     this.#endCalls(error);
   }
 
-  #cancel(id: CallId, registered: Registered, why: string | Notification): void {
-    const { timers, clock } = this.#context;
+  #cancel(id: CallId, { post }: Registered, why: string | Notification): void {
     // What we give up ourselves may have hung: the link must show that it lives before it is used again.
     if (typeof why === 'string') this.#isSuspect = true;
-    let sent = false;
-    let timer: Timer | null = null;
-    const send = (): void => {
-      if (sent) return;
-      sent = true;
-      timer?.cancel();
-      registered.cancelOnceAccepted = null;
-      const message =
-        typeof why === 'string'
-          ? [ownMessage({ method: 'notifications/cancelled', params: { requestId: id, reason: why } })]
-          : rewrite(why, { cancelledRequestId: encode(String(id)) });
+    const message =
+      typeof why === 'string'
+        ? [ownMessage({ method: 'notifications/cancelled', params: { requestId: id, reason: why } })]
+        : rewrite(why, { cancelledRequestId: encode(String(id)) });
+    this.#pendingSends++;
+    post.beforeCancel(() => {
       this.#link?.send(message, this.#context.timeouts.post, () => {
         this.#pendingSends--;
         this.#closeWhenQuiet();
       });
-    };
-    this.#pendingSends++;
-    const wait = registered.giveUp === null ? 0 : registered.postedAt + CANCEL_AFTER_MS - clock.now();
-    if (wait <= 0) {
-      send();
-      return;
-    }
-    timer = timers.after(wait, send);
-    registered.cancelOnceAccepted = send;
-  }
-
-  /** The call is over; a POST that is still not answered gets as long as any other message. */
-  #boundPost(registered: Registered): void {
-    if (registered.giveUp === null) return;
-    registered.bound = this.#context.timers.after(this.#context.timeouts.post, () => registered.giveUp?.());
+    });
   }
 
   #closeWhenQuiet(): void {
