@@ -83,6 +83,8 @@ export class Mount {
     this.#headers = headers;
     this.#credential = NO_CREDENTIAL;
     this.#dispatcher = new Agent({
+      // A server's own hint can be ten minutes, for sockets of a burst that is over.
+      keepAliveMaxTimeout: 60_000,
       connect: {
         timeout: config.timeouts.connect,
         keepAlive: true,
@@ -149,10 +151,10 @@ export class Mount {
     return this.#pool.lease({ key, exclusive: request.exclusive, principal: request.principal.key }, take);
   }
 
-  /** What the upstream answered to the initialize of this conversation. */
+  /** What the upstream answered to the initialize of this pooled conversation. */
   handshakeOf(conversation: Conversation): Handshake {
     const handshake = this.#handshakes.get(conversation);
-    if (handshake === undefined) throw new Error('not a conversation of this mount');
+    if (handshake === undefined) throw new Error('not a pooled conversation of this mount');
     return handshake;
   }
 
@@ -243,17 +245,19 @@ export class Mount {
     this.#live.add(conversation);
     this.#underWay.begin();
     this.#lastOpenAt = openedAt;
+    let handshake: Handshake;
     try {
-      await link.open();
+      handshake = await link.open();
     } catch (thrown) {
       this.#quiet(conversation);
       const error = asProxyError(thrown);
       if (!this.#closed) this.#failed(error);
       throw error;
     }
-    this.#handshakes.set(conversation, link.handshake);
-    this.#succeeded(link.handshake);
-    return { conversation, handshake: link.handshake };
+    // A dedicated link's answer goes to its client and is then of no use; a single link's answers every session.
+    if (!dedicated) this.#handshakes.set(conversation, handshake);
+    this.#succeeded(handshake);
+    return { conversation, handshake };
   }
 
   #quiet(conversation: Conversation): void {

@@ -8,7 +8,7 @@ import { ERRORS, ProxyError, asProxyError } from '../domain/errors.ts';
 import type { CallId, LinkId } from '../domain/ids.ts';
 import type { Chunks, Clock, Dropped, Journal, Link, PostOutcome, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason, LinkState } from '../domain/states.ts';
-import { wantsVersionHeader } from '../protocol/eras.ts';
+import { type UpstreamRevision, wantsVersionHeader } from '../protocol/eras.ts';
 import {
   type Answer,
   type Message,
@@ -67,7 +67,7 @@ export class SseLink implements Link {
   #heardAt: number;
   #stream: EventStream | null = null;
   /** Set once the upstream has answered initialize. */
-  #handshake: Handshake | null = null;
+  #revision: UpstreamRevision | null = null;
   #early: Message[] = [];
   /** Pings that came before there was anywhere to answer them. */
   #earlyPings: Request[] = [];
@@ -79,7 +79,7 @@ export class SseLink implements Link {
   #answers: { readonly message: Chunks; readonly done: () => void }[] = [];
   readonly #startedAt: number;
   readonly #options: LinkOptions;
-  readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #opened: PromiseWithResolvers<Handshake> = Promise.withResolvers();
 
   constructor(options: LinkOptions) {
     this.id = options.id;
@@ -95,13 +95,8 @@ export class SseLink implements Link {
     return this.#heardAt;
   }
 
-  get handshake(): Handshake {
-    if (this.#handshake === null) throw new Error('a link has its handshake once it is open');
-    return this.#handshake;
-  }
-
-  /** Connects and initializes. Rejects with a ProxyError. Called once. */
-  open(): Promise<void> {
+  /** Connects and initializes; resolves with the upstream's answer, which is not kept. Rejects with a ProxyError. Called once. */
+  open(): Promise<Handshake> {
     const { endpoint, headers, timeouts, limits, clock } = this.#options;
     this.#stream = new EventStream({
       url: endpoint.sseUrl,
@@ -129,14 +124,14 @@ export class SseLink implements Link {
       return () => {};
     }
     const { dispatcher, headers, limits } = this.#options;
-    const revision = this.#handshake?.revision;
+    const revision = this.#revision;
     const stop = post(dispatcher, {
       url: state.postUrl,
       headers: {
         ...headers,
         accept: 'application/json, text/event-stream',
         'content-type': 'application/json',
-        ...(revision !== undefined && wantsVersionHeader(revision) && { 'mcp-protocol-version': revision }),
+        ...(revision !== null && wantsVersionHeader(revision) && { 'mcp-protocol-version': revision }),
       },
       body: message,
       deadlineMs,
@@ -234,7 +229,7 @@ export class SseLink implements Link {
   }
 
   #initializePosted(outcome: PostOutcome): void {
-    if (this.#state.phase !== 'initializing' || this.#handshake !== null) return;
+    if (this.#state.phase !== 'initializing' || this.#revision !== null) return;
     if (outcome.kind === 'accepted') {
       if (outcome.body !== null) this.take(outcome.body);
       return;
@@ -277,7 +272,7 @@ export class SseLink implements Link {
 
   #beforeOpen(message: Message): void {
     if (message.kind === 'result' || message.kind === 'error') {
-      if (this.#handshake === null && this.#answersInitialize(message)) this.#initialized(message);
+      if (this.#revision === null && this.#answersInitialize(message)) this.#initialized(message);
       else this.#options.onStrayAnswer(message);
       return;
     }
@@ -312,16 +307,17 @@ export class SseLink implements Link {
 
   #initialized(answer: Answer): void {
     // Throws where the link cannot be used, which ends it.
-    this.#handshake = readInitializeAnswer(answer);
+    const handshake = readInitializeAnswer(answer);
+    this.#revision = handshake.revision;
     // [spec 2024-11-05 lifecycle] "After successful initialization, the client MUST send an initialized notification".
     // Nothing else is POSTed before it is accepted: two POSTs travel on two sockets and can overtake each other.
     this.send([INITIALIZED], this.#options.timeouts.post, (outcome) => {
-      if (outcome.kind === 'accepted' || outcome.kind === 'rejected') this.#ready();
+      if (outcome.kind === 'accepted' || outcome.kind === 'rejected') this.#ready(handshake);
       else this.#lost(new ProxyError('initialize_failed', 'the upstream did not accept notifications/initialized'));
     });
   }
 
-  #ready(): void {
+  #ready(handshake: Handshake): void {
     if (this.#state.phase !== 'initializing') return;
     const { journal, upstream, receiver, clock } = this.#options;
     this.#state = { phase: 'open', postUrl: this.#state.postUrl };
@@ -330,10 +326,10 @@ export class SseLink implements Link {
       fact: 'link_open',
       upstream,
       link: this.id,
-      revision: this.handshake.revision,
+      revision: handshake.revision,
       openMs: clock.now() - this.#startedAt,
     });
-    this.#opened.resolve();
+    this.#opened.resolve(handshake);
     const early = this.#early;
     this.#early = [];
     // Not from within the callback of a POST; who waits for the link may have it a little later still.
