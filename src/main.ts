@@ -1,13 +1,15 @@
 #!/usr/bin/env node
 // The process: picks the verb, and is the only place that exits.
 
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { ConfigError } from './config/load.ts';
 import { invitation, runDemo } from './verbs/demo/demo.ts';
 import { type ServeFlags, configFromFile, configFromUrl, greet, start, stopSignal } from './verbs/serve.ts';
 import { VERSION } from './verbs/version.ts';
 
 const EXIT = { runtime: 1, usage: 2, configuration: 3 } as const;
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 12)) {
@@ -25,8 +27,8 @@ function withServeFlags(command: Command): Command {
   return command
     .option('--listen <HOST:PORT>', 'where clients connect (default 127.0.0.1:8080)')
     .option('--single', 'one link for everything: for servers that survive one connection only')
-    .option('--log-format <FORMAT>', 'auto, json or pretty')
-    .option('--log-level <LEVEL>', 'trace, debug, info, warn, error or silent');
+    .addOption(new Option('--log-format <FORMAT>', 'how the log is written').choices(['auto', 'json', 'pretty']))
+    .addOption(new Option('--log-level <LEVEL>', 'how much is logged').choices(LOG_LEVELS));
 }
 
 withServeFlags(program)
@@ -65,7 +67,8 @@ program
 
 async function serve(config: ReturnType<typeof configFromUrl>, upstream: string): Promise<void> {
   const running = await start(config);
-  greet(running.endpoint, redacted(upstream));
+  // Where the log is read by a machine, nothing else may be in it; the endpoint is in its first line.
+  if (config.log.format !== 'json') greet(running.endpoint, redacted(upstream));
   await stopSignal((code) => process.exit(code));
   await running.close();
 }

@@ -117,3 +117,10 @@ test('only one file uses eventsource, and nobody uses the global fetch toward th
   const callers = files.filter(({ file, text }) => file.startsWith('upstream/') && /[^.\w#]fetch\(/.test(text));
   expect(callers.map(({ file }) => file)).toEqual([]);
 });
+
+test('nothing is used that Node 20 lacks: on an older Node the program warns and goes on', () => {
+  const newer =
+    /\bPromise\.(?:withResolvers|try)\b|\bURL\.parse\(|\bArray\.fromAsync\b|\bObject\.groupBy\b|\bRegExp\.escape\b/;
+
+  expect(files.filter(({ text }) => newer.test(text)).map(({ file }) => file)).toEqual([]);
+});

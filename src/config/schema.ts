@@ -59,7 +59,7 @@ const OWN_HEADER =
   /^(?:accept|accept-encoding|connection|content-length|content-type|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade|mcp-.*)$/i;
 
 const httpUrl = z.string().transform((text, context) => {
-  const url = URL.parse(text);
+  const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     context.addIssue({ code: 'custom', message: 'must be an http or https URL, such as http://127.0.0.1:9001/sse' });
     return z.NEVER;

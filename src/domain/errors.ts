@@ -147,7 +147,7 @@ export const ERRORS = {
     side: 'upstream',
     before: 502,
     rpc: INTERNAL,
-    remedy: 'check that the server runs and that the host and port of its URL are right',
+    remedy: 'check that the server runs, that its name resolves, and that the port of its URL is right',
   },
   upstream_connect_timeout: {
     side: 'upstream',
@@ -159,7 +159,7 @@ export const ERRORS = {
     side: 'upstream',
     before: 502,
     rpc: INTERNAL,
-    remedy: 'the server’s certificate was not accepted: check its name, issuer and dates',
+    remedy: 'there was no TLS connection: is it https at all? if so, check the certificate’s name, issuer and dates',
   },
   upstream_headers_timeout: {
     side: 'upstream',

@@ -150,6 +150,7 @@ export type Fact =
       readonly why: string;
       readonly remedy: string;
       readonly upstreamStatus?: number;
+      readonly cause?: unknown;
     }
   /** A link heard an answer that another of our links asked for: from now on there is one link. */
   | { readonly fact: 'single_by_proof'; readonly upstream: string }

@@ -13,7 +13,8 @@ const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 /** An address to listen on, in whichever of its spellings. */
 export function isLoopback(host: string): boolean {
   const authority = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
-  const name = URL.parse(`http://${authority}/`)?.hostname ?? host;
+  const text = `http://${authority}/`;
+  const name = URL.canParse(text) ? new URL(text).hostname : host;
   return name === 'localhost' || name === '[::1]' || /^127(?:\.\d{1,3}){3}$|^\[::ffff:7f[\da-f]{2}:/.test(name);
 }
 

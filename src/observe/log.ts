@@ -11,6 +11,6 @@ export function createLog(config: Config['log'], stderr: NodeJS.WriteStream = pr
   const isPretty = config.format === 'pretty' || (config.format === 'auto' && stderr.isTTY);
   const options = { level: config.level, redact: REDACTED, base: null };
   return isPretty
-    ? pino(options, pretty({ destination: 2, sync: true, ignore: 'pid,hostname' }))
+    ? pino(options, pretty({ destination: 2, sync: true, ignore: 'pid,hostname', singleLine: true }))
     : pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: false }));
 }

@@ -214,39 +214,39 @@ export class Mount {
     const id = this.#options.nextLinkId();
     const conversation = new Conversation(this.#context, dedicated);
     const openedAt = clock.now();
-    const link = new SseLink({
-      id,
-      upstream: upstream.name,
-      endpoint: {
-        sseUrl: this.#sseUrl,
-        messageUrl: upstream.messageUrl,
-        allowedOrigins: new Set(upstream.allowEndpointOrigins.map((url) => url.origin)),
-      },
-      headers: this.#headers,
-      offer,
-      initializeId: this.#context.ids.issue(id),
-      dispatcher: this.#dispatcher,
-      timeouts: config.timeouts,
-      limits: config.limits,
-      clock,
-      timers,
-      journal,
-      receiver: conversation,
-      onStrayAnswer: (answer) => conversation.stray(answer),
-    });
-    conversation.attach(
-      link,
-      (error) => {
-        if (error !== null) this.#linkDied(openedAt);
-        onClosed(conversation);
-      },
-      () => this.#quiet(conversation),
-    );
-    this.#live.add(conversation);
-    this.#underWay.begin();
-    this.#lastOpenAt = openedAt;
     let handshake: Handshake;
     try {
+      const link = new SseLink({
+        id,
+        upstream: upstream.name,
+        endpoint: {
+          sseUrl: this.#sseUrl,
+          messageUrl: upstream.messageUrl,
+          allowedOrigins: new Set(upstream.allowEndpointOrigins.map((url) => url.origin)),
+        },
+        headers: this.#headers,
+        offer,
+        initializeId: this.#context.ids.issue(id),
+        dispatcher: this.#dispatcher,
+        timeouts: config.timeouts,
+        limits: config.limits,
+        clock,
+        timers,
+        journal,
+        receiver: conversation,
+        onStrayAnswer: (answer) => conversation.stray(answer),
+      });
+      conversation.attach(
+        link,
+        (error) => {
+          if (error !== null) this.#linkDied(openedAt);
+          onClosed(conversation);
+        },
+        () => this.#quiet(conversation),
+      );
+      this.#live.add(conversation);
+      this.#underWay.begin();
+      this.#lastOpenAt = openedAt;
       handshake = await link.open();
     } catch (thrown) {
       this.#quiet(conversation);
@@ -287,6 +287,7 @@ export class Mount {
       why: error.message,
       remedy,
       ...error.seen,
+      ...(error.code === 'internal_error' && { cause: error.cause }),
     });
   }
 

@@ -27,7 +27,7 @@ export function endpointUrl(announced: string, rules: EndpointRules): URL {
   base.password = '';
   // [spec 2024-11-05 transports] the event carries "a URI for the client to use for sending messages". Resolved as a
   // browser would: `messages?x` is beside the event stream's path, not at the root.
-  const url = URL.parse(announced, base.href);
+  const url = URL.canParse(announced, base.href) ? new URL(announced, base.href) : null;
   if (url === null) throw refuse('is not a URL');
   // blob:http://host/ has the origin of http://host, so the scheme is looked at first.
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw refuse('is neither http nor https');

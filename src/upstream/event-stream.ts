@@ -223,7 +223,7 @@ function refusalOf(status: number, type: string, encoding: unknown): ProxyError 
   const refuse = (code: ErrorCode, text: string): ProxyError =>
     new ProxyError(code, text, { outcome: 'not_executed', upstreamStatus: status });
   if (status >= 300 && status < 400) return refuse('upstream_redirect', 'the upstream redirects');
-  if (status === 401 || status === 403) return refuse('upstream_unauthorized', 'the upstream refuses us');
+  if (status === 401 || status === 403) return refuse('upstream_unauthorized', 'the upstream refuses the gateway');
   if (status === 404 || status === 410) return refuse('upstream_not_found', 'the upstream has nothing at this path');
   if (status === 400 || status === 405 || status === 406) {
     return refuse('upstream_not_legacy', 'the upstream does not take a GET here');

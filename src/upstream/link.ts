@@ -79,7 +79,9 @@ export class SseLink implements Link {
   #answers: { readonly message: Chunks; readonly done: () => void }[] = [];
   readonly #startedAt: number;
   readonly #options: LinkOptions;
-  readonly #opened: PromiseWithResolvers<Handshake> = Promise.withResolvers();
+  /** Set while somebody waits for the link to open. */
+  #opening: { readonly resolve: (handshake: Handshake) => void; readonly reject: (error: ProxyError) => void } | null =
+    null;
 
   constructor(options: LinkOptions) {
     this.id = options.id;
@@ -113,7 +115,9 @@ export class SseLink implements Link {
       },
       onEnd: (error) => this.#lost(error),
     });
-    return this.#opened.promise;
+    return new Promise((resolve, reject) => {
+      this.#opening = { resolve, reject };
+    });
   }
 
   send(message: Chunks, deadlineMs: number | null, done: (outcome: PostOutcome) => void): () => void {
@@ -185,7 +189,7 @@ export class SseLink implements Link {
     this.#shut(reason);
     if (wasOpen)
       this.#options.journal.record({ fact: 'link_closed', upstream: this.#options.upstream, link: this.id, reason });
-    else this.#opened.reject(new ProxyError('upstream_unavailable', 'the link was closed while it opened'));
+    else this.#opening?.reject(new ProxyError('upstream_unavailable', 'the link was closed while it opened'));
   }
 
   /** Takes an answer that came as the body of a POST instead of on the stream; other bodies mean nothing. */
@@ -327,9 +331,9 @@ export class SseLink implements Link {
       upstream,
       link: this.id,
       revision: handshake.revision,
-      openMs: clock.now() - this.#startedAt,
+      openMs: Math.round(clock.now() - this.#startedAt),
     });
-    this.#opened.resolve(handshake);
+    this.#opening?.resolve(handshake);
     const early = this.#early;
     this.#early = [];
     // Not from within the callback of a POST; who waits for the link may have it a little later still.
@@ -361,7 +365,7 @@ export class SseLink implements Link {
         remedy: ERRORS[failure.code].remedy,
         ...failure.seen,
       });
-      this.#opened.reject(failure);
+      this.#opening?.reject(failure);
     }
   }
 

@@ -18,6 +18,10 @@ export interface ServeFlags {
 
 /** The configuration that a URL alone stands for. Throws a ConfigError. */
 export function configFromUrl(url: string, flags: ServeFlags): Config {
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
+    const commands = 'a command is one of serve, demo, version';
+    throw new ConfigError(`${url} is not an http or https URL, such as http://127.0.0.1:9001/sse (${commands})`);
+  }
   return parseConfig(withFlags({ upstreams: [{ url }] }, flags));
 }
 
@@ -50,6 +54,7 @@ function withFlags(input: ConfigInput, flags: ServeFlags): unknown {
 function parseListen(text: string): { host: string; port: number } {
   const match = /^(?:(\[[0-9a-f:]+\]|[^:[\]]+):)?(\d{1,5})$/i.exec(text);
   if (match === null) throw new ConfigError(`--listen: ${text} is not HOST:PORT, such as 127.0.0.1:8080`);
+  if (Number(match[2]) > 65_535) throw new ConfigError(`--listen: port ${match[2]} is over 65535`);
   return { host: (match[1] ?? '127.0.0.1').replaceAll(/[[\]]/g, ''), port: Number(match[2]) };
 }
 
@@ -58,6 +63,12 @@ export interface Running {
   readonly endpoint: string;
   close(): Promise<void>;
 }
+
+const BIND_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use: choose another with --listen HOST:PORT',
+  EADDRNOTAVAIL: 'is not one of this machine’s: choose another with --listen HOST:PORT',
+  EACCES: 'needs a privilege that this process does not have: choose a port from 1024 on',
+};
 
 /** Starts the gateway. Rejects with a ConfigError when the address cannot be had. */
 export async function start(config: Config): Promise<Running> {
@@ -68,8 +79,7 @@ export async function start(config: Config): Promise<Running> {
   const { host, port } = config.listen;
   const address = await app.listen().catch((cause: unknown) => {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-    const why =
-      code === 'EADDRINUSE' ? 'is in use: choose another with --listen HOST:PORT' : `cannot be bound (${code})`;
+    const why = BIND_FAILURES[code] ?? `cannot be bound (${code})`;
     throw new ConfigError(`the address ${host}:${port} ${why}`, { cause });
   });
   const name = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host;

@@ -137,6 +137,9 @@ test.each([
   ['a port out of range', ['http://127.0.0.1:1/sse', '--listen', '127.0.0.1:99999'], 3, /port/],
   ['a listen address of the wrong form', ['http://127.0.0.1:1/sse', '--listen', 'nowhere'], 3, /HOST:PORT/],
   ['a file that is not there', ['serve', '-c', 'missing.yaml'], 3, /cannot be read/],
+  ['a demo on an address that is not ours', ['demo', '--listen', '192.0.2.1:80'], 3, /not one of this machine/],
+  ['an unknown log level', ['http://127.0.0.1:1/sse', '--log-level', 'verbose'], 2, /--log-level/],
+  ['a misspelt command', ['dmeo'], 3, /serve, demo, version/],
   ['serve without a file', ['serve'], 2, /--config/],
 ] as const)('%s: one clear message and the right exit code', async (_, args, code, message) => {
   const program = run(...args);
@@ -154,6 +157,19 @@ test('a port in use is said so, with the way out', async () => {
 
   expect(await program.ended).toBe(3);
   expect(program.stderr()).toMatch(/in use.*--listen/);
+});
+
+test('with a JSON log everything on stderr is JSON', async () => {
+  const upstream = await startLegacyServer();
+  cleanUp.push(() => upstream.close());
+  const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');
+  await program.says(/upstream reached/);
+  program.child.kill('SIGTERM');
+  await program.ended;
+
+  const lines = program.stderr().trimEnd().split('\n');
+  expect(lines.map((line) => typeof JSON.parse(line))).toEqual(lines.map(() => 'object'));
+  expect(program.stderr()).toContain('"msg":"counts"');
 });
 
 test('serve runs what a file describes', async () => {

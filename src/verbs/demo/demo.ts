@@ -1,7 +1,7 @@
 // `mcp-causeway demo`: a built-in legacy server, the gateway before it, and one tool call through both.
 
 import { ConfigError } from '../../config/load.ts';
-import { configFromUrl, curlLine, start, type ServeFlags } from '../serve.ts';
+import { type Running, type ServeFlags, configFromUrl, curlLine, start } from '../serve.ts';
 import { startLegacyServer } from './legacy-server.ts';
 
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":3}}}';
@@ -11,13 +11,12 @@ export interface Demo {
   close(): Promise<void>;
 }
 
-/** Starts both, makes the call, prints it. Where the usual port is taken and none was asked for, any free one does. */
+/** Starts both, makes the call, prints it. */
 export async function runDemo(flags: ServeFlags, print: (text: string) => void): Promise<Demo> {
   const legacy = await startLegacyServer({ host: '127.0.0.1', port: 0 });
-  const quiet = { logLevel: 'warn', ...flags };
-  const running = await start(configFromUrl(legacy.url.href, quiet)).catch((error: unknown) => {
-    if (flags.listen !== undefined || !(error instanceof ConfigError)) throw error;
-    return start(configFromUrl(legacy.url.href, { ...quiet, listen: '127.0.0.1:0' }));
+  const running = await startBefore(legacy.url.href, flags).catch(async (error: unknown) => {
+    await legacy.close();
+    throw error;
   });
   const close = async (): Promise<void> => {
     await running.close();
@@ -39,6 +38,18 @@ export async function runDemo(flags: ServeFlags, print: (text: string) => void):
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Where the usual port is taken and none was asked for, any free one does. */
+async function startBefore(url: string, flags: ServeFlags): Promise<Running> {
+  const quiet = { logLevel: 'warn', ...flags };
+  const config = configFromUrl(url, quiet);
+  try {
+    return await start(config);
+  } catch (error) {
+    if (flags.listen !== undefined || !(error instanceof ConfigError)) throw error;
+    return start(configFromUrl(url, { ...quiet, listen: '127.0.0.1:0' }));
   }
 }
 

@@ -72,7 +72,9 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const url = URL.parse(request.url ?? '', 'http://localhost');
+  const url = URL.canParse(request.url ?? '', 'http://localhost')
+    ? new URL(request.url ?? '', 'http://localhost')
+    : null;
   // The specification wants the Origin checked. Nothing but a page in a browser sends one, and none is expected.
   if (request.headers.origin !== undefined) return refuse(response, 403, new RpcError(-32600, 'no browsers here'));
   if (url?.pathname === '/sse') {
