@@ -21,6 +21,7 @@ import {
   longestIdle,
   roomFor,
 } from './lease-rules.ts';
+import { Retry } from './retry.ts';
 
 export interface PoolOptions<C extends Poolable> {
   /** Opens a conversation; `onClosed` is told once when it is over for a reason that is not the pool's. */
@@ -42,8 +43,7 @@ export class ConversationPool<C extends Poolable> {
   #total = 0;
   #waiting = 0;
   #warmKey: LinkKey | null = null;
-  #warmFailures = 0;
-  #warmTimer: Timer | null = null;
+  readonly #warmRetry: Retry;
   #sweep: Timer | null = null;
   /** Set for good once the mount runs on one link: the only key from then on. */
   #singleKey: LinkKey | null = null;
@@ -53,6 +53,7 @@ export class ConversationPool<C extends Poolable> {
 
   constructor(options: PoolOptions<C>) {
     this.#options = options;
+    this.#warmRetry = this.#retry();
   }
 
   /** Links that are open, over all keys. */
@@ -87,7 +88,7 @@ export class ConversationPool<C extends Poolable> {
       if (entry.leaving && entry.inFlight === 0) this.#discard(entry, 'single');
     }
     for (const bucket of this.#buckets.values()) {
-      this.#stopRetrying(bucket);
+      bucket.retry.stop();
       if (bucket === single) continue;
       const waiters = bucket.waiters.splice(0);
       for (const waiter of waiters) waiter.bucket = single;
@@ -138,10 +139,10 @@ export class ConversationPool<C extends Poolable> {
   /** Ends everything, what is in use included. */
   close(): void {
     this.#closed = true;
-    this.#warmTimer?.cancel();
+    this.#warmRetry.stop();
     this.#sweep?.cancel();
     for (const bucket of this.#buckets.values()) {
-      this.#stopRetrying(bucket);
+      bucket.retry.stop();
       for (const waiter of bucket.waiters.slice()) {
         if (this.#leave(waiter)) waiter.take(refused('draining', 'the gateway is shutting down'));
       }
@@ -235,8 +236,8 @@ export class ConversationPool<C extends Poolable> {
   #openMissing(bucket: Bucket<C>): void {
     if (bucket.waiters.length === 0) return;
     // With nothing left that could become free, the back-off would only keep them from hearing why.
-    if (!hasLinks(bucket) && bucket.opening === 0) this.#stopRetrying(bucket);
-    if (bucket.retry !== null) return;
+    if (!hasLinks(bucket) && bucket.opening === 0) bucket.retry.stop();
+    if (bucket.retry.isWaiting) return;
     for (let missing = linksMissing(bucket, this.#rules); missing > 0 && this.#makeRoom(bucket); missing--) {
       this.#open(bucket);
     }
@@ -284,8 +285,7 @@ export class ConversationPool<C extends Poolable> {
   }
 
   #enter(bucket: Bucket<C>, conversation: C): Entry<C> {
-    bucket.failures = 0;
-    this.#stopRetrying(bucket);
+    bucket.retry.succeeded();
     const now = this.#options.clock.now();
     const entry: Entry<C> = {
       conversation,
@@ -307,18 +307,14 @@ export class ConversationPool<C extends Poolable> {
   }
 
   #openFailed(bucket: Bucket<C>, error: ProxyError): void {
-    bucket.failures++;
-    if (this.#isWarm(bucket)) this.#warmFailed();
-    if (!hasLinks(bucket) && bucket.opening === 0) {
-      // Nothing to wait for: everybody hears why.
-      for (const waiter of bucket.waiters.slice()) if (this.#leave(waiter)) waiter.take(error);
-    } else if (!this.#closed && bucket.waiters.length > 0) {
-      // Others of this key live and may become free; the next attempt is not made at once.
-      bucket.retry ??= this.#options.timers.after(this.#options.backoff(bucket.failures), () => {
-        bucket.retry = null;
-        this.#settle();
-      });
-    }
+    if (this.#closed) return;
+    if (this.#isWarm(bucket)) this.#warmRetry.failed();
+    const isHopeless = !hasLinks(bucket) && bucket.opening === 0;
+    // Where others of this key live and may become free, the next attempt is not made at once.
+    bucket.retry.failed(!isHopeless && bucket.waiters.length > 0);
+    if (!isHopeless) return;
+    // Nothing to wait for: everybody hears why.
+    for (const waiter of bucket.waiters.slice()) if (this.#leave(waiter)) waiter.take(error);
   }
 
   #check(entry: Entry<C>): void {
@@ -345,8 +341,8 @@ export class ConversationPool<C extends Poolable> {
     if (!this.#take(entry)) return;
     if (this.#isWarm(entry.bucket)) {
       // An upstream that cuts every link at once must not be dialled at once either.
-      if (this.#options.clock.now() - entry.openedAt < SHORT_LIFE_MS) this.#warmFailed();
-      else this.#warmFailures = 0;
+      if (this.#options.clock.now() - entry.openedAt >= SHORT_LIFE_MS) this.#warmRetry.succeeded();
+      else if (!this.#closed) this.#warmRetry.failed();
     }
     this.#settle();
   }
@@ -378,21 +374,12 @@ export class ConversationPool<C extends Poolable> {
   }
 
   #warm(): void {
-    if (this.#warmKey === null || this.#warmTimer !== null) return;
+    if (this.#warmKey === null || this.#warmRetry.isWaiting) return;
     const bucket = this.#bucket(this.#warmKey);
     const { min, maxTotal } = this.#options.config;
     while (bucket.entries.length + bucket.opening < min && roomFor(bucket, this.#rules) > 0 && this.#total < maxTotal) {
       this.#open(bucket);
     }
-  }
-
-  #warmFailed(): void {
-    if (this.#warmTimer !== null || this.#closed) return;
-    this.#warmFailures++;
-    this.#warmTimer = this.#options.timers.after(this.#options.backoff(this.#warmFailures), () => {
-      this.#warmTimer = null;
-      this.#settle();
-    });
   }
 
   #becameIdle(entry: Entry<C>): void {
@@ -439,15 +426,14 @@ export class ConversationPool<C extends Poolable> {
     return true;
   }
 
-  #stopRetrying(bucket: Bucket<C>): void {
-    bucket.retry?.cancel();
-    bucket.retry = null;
+  #retry(): Retry {
+    return new Retry(this.#options.timers, this.#options.backoff, () => this.#settle());
   }
 
   #bucket(key: LinkKey): Bucket<C> {
     let bucket = this.#buckets.get(key.text);
     if (bucket === undefined) {
-      bucket = { key, entries: [], waiters: [], opening: 0, retry: null, failures: 0 };
+      bucket = { key, entries: [], waiters: [], opening: 0, retry: this.#retry() };
       this.#buckets.set(key.text, bucket);
     }
     return bucket;
@@ -455,7 +441,7 @@ export class ConversationPool<C extends Poolable> {
 
   #forgetIfEmpty(bucket: Bucket<C>): void {
     if (bucket.entries.length > 0 || bucket.waiters.length > 0 || bucket.opening > 0) return;
-    this.#stopRetrying(bucket);
+    bucket.retry.stop();
     this.#buckets.delete(bucket.key.text);
   }
 }

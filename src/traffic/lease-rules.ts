@@ -8,6 +8,7 @@ import type { LinkCloseReason } from '../domain/states.ts';
 import type { CapabilityProfile } from '../protocol/capability-profile.ts';
 import type { MethodRow } from '../protocol/methods.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
+import type { Retry } from './retry.ts';
 
 /** The part of a conversation that the pool looks at. */
 export interface Poolable {
@@ -64,9 +65,8 @@ export interface Bucket<C extends Poolable> {
   readonly entries: Entry<C>[];
   readonly waiters: Waiter<C>[];
   opening: number;
-  /** Set after a failed attempt while other links of the bucket live: when the next may be made. */
-  retry: Timer | null;
-  failures: number;
+  /** Of opening links for those who wait, after one could not be opened while others live. */
+  readonly retry: Retry;
 }
 
 /** A call that the upstream may answer with a question. Where nothing is declared, nothing can be asked. */
