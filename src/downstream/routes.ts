@@ -181,6 +181,8 @@ function openSession(
   deps: RouteDeps,
 ): void {
   const { registry, journal } = deps;
+  // Looked at before the session is made: one that is refused must leave none behind.
+  if (isFull(mount, deps)) throw inFlightLimit();
   const session = registry.create(mount, ANYONE, message);
   // Without heartbeats: the session's id travels in the headers, so they wait for the answer. Opening is bounded.
   const exchange = openExchange(message, 'session', request, reply, mount, deps, null);

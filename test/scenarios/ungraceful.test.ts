@@ -121,6 +121,33 @@ test('limits.inFlight counts calls whose client has left, and requests that came
   expect([refused.status, refused.json.error.data.reason]).toEqual([503, 'in_flight_limit']);
 });
 
+test('an initialize that is refused for limits.inFlight leaves no session behind', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { limits: { inFlight: 1 } });
+  const body = JSON.stringify({
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'initialize',
+    params: { protocolVersion: '2025-06-18' },
+  });
+  const head = `POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+  await upstream.nextRequest('notifications/initialized');
+  upstream.behaviour.methods = { initialize: () => new Promise(() => {}) };
+  const sockets = [dial(gateway.endpoint), dial(gateway.endpoint)];
+  for (const socket of sockets) {
+    // 100 Continue: the headers have been read, and the guard before the body has passed.
+    socket.write(head.replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n'));
+    await once(socket, 'data');
+  }
+
+  sockets[0]?.write(body);
+  await expect.poll(() => gateway.app.registry.size).toBe(1);
+  sockets[1]?.write(body);
+  const [refusal] = await once(sockets[1] ?? dial(gateway.endpoint), 'data');
+
+  expect(String(refusal)).toContain('in_flight_limit');
+  expect(gateway.app.registry.size).toBe(1);
+});
+
 test('a client that reads nothing of a large answer is let go after timeouts.clientWrite', async () => {
   const { gateway } = await gatewayBefore(
     { tools: { large: () => Buffer.from(`"${'x'.repeat(15_000_000)}"`) } },
