@@ -2,6 +2,7 @@
 // what is known of its health. Opens every link there is.
 
 import { Agent, type Dispatcher } from 'undici';
+import type { CallOptions } from '../bridge/call.ts';
 import { CallIds } from '../bridge/correlation.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { ERRORS, type ProxyError, asProxyError } from '../domain/errors.ts';
@@ -49,6 +50,11 @@ export class Mount {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly journal: Journal;
+  /** What all calls to this upstream have in common, in a session or without. */
+  readonly callOptions: Pick<
+    CallOptions,
+    'clock' | 'timers' | 'requestMs' | 'requestMaxMs' | 'clientGone' | 'onUnread'
+  >;
   readonly #options: MountOptions;
   readonly #context: ConversationContext;
   readonly #pool: ConversationPool<Conversation>;
@@ -112,6 +118,17 @@ export class Mount {
       backoff: (attempt) =>
         backoffMs(attempt, { minMs: config.reconnect.min, maxMs: config.reconnect.max }, random.fraction()),
     });
+    this.callOptions = {
+      clock,
+      timers,
+      requestMs: config.timeouts.request,
+      requestMaxMs: config.timeouts.requestMax,
+      // [spec 2025-11-25 transports] "Disconnection SHOULD NOT be interpreted as the client cancelling its request."
+      clientGone: 'go on',
+      onUnread: () => {
+        journal.record({ fact: 'dropped', upstream: upstream.name, what: 'answer_to_a_client_that_left' });
+      },
+    };
     if (config.links.single === true) this.#pool.becomeSingle(this.#key(ANYONE, EMPTY_PROFILE), null);
   }
 

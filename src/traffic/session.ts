@@ -128,21 +128,13 @@ export class Session {
     const call = new Call({
       request,
       exchange,
-      clock: this.mount.clock,
-      timers: this.mount.timers,
-      requestMs: this.mount.config.timeouts.request,
-      requestMaxMs: this.mount.config.timeouts.requestMax,
-      clientGone: 'go on',
+      ...this.mount.callOptions,
       again: (repeatable: Repeatable) => {
         // Only what certainly never ran: the new link is a new upstream session, which the client must hear of before
         // it reads from it.
         if (repeatable !== 'refused' || count > 1 || this.#state.phase !== 'live') return false;
         this.#attempt(request, exchange, count + 1);
         return true;
-      },
-      onUnread: () => {
-        const { journal, name } = this.mount;
-        journal.record({ fact: 'dropped', upstream: name, what: 'answer_to_a_client_that_left' });
       },
     });
     this.#calls.set(key, call);

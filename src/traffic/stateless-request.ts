@@ -32,12 +32,7 @@ export function serveSessionless(mount: Mount, request: Request, exchange: Excha
     const call = new Call({
       request,
       exchange,
-      clock: mount.clock,
-      timers: mount.timers,
-      requestMs: mount.config.timeouts.request,
-      requestMaxMs: mount.config.timeouts.requestMax,
-      // [spec 2025-11-25 transports] "Disconnection SHOULD NOT be interpreted as the client cancelling its request."
-      clientGone: 'go on',
+      ...mount.callOptions,
       again: (repeatable) => {
         // Once more on another link, if it certainly never ran, or if running it twice is running it once.
         if (count > 1 || (repeatable === 'lost' && row.safeToRetry !== true)) return false;
@@ -46,9 +41,6 @@ export function serveSessionless(mount: Mount, request: Request, exchange: Excha
         return true;
       },
       mayHaveRun: () => mayHaveRun,
-      onUnread: () => {
-        mount.journal.record({ fact: 'dropped', upstream: mount.name, what: 'answer_to_a_client_that_left' });
-      },
     });
     const want = { principal, profile: EMPTY_PROFILE, exclusive: needsToBeAlone(row, EMPTY_PROFILE) };
     const leave = mount.lease(want, (result) => {

@@ -32,32 +32,25 @@ export class VirtualTime implements Clock, Timers {
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settled();
-    for (;;) {
-      const next = [...this.#pending]
-        .filter(({ at }) => at <= end)
-        .toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
-      if (next === undefined) break;
-      this.#pending.delete(next);
-      this.#now = Math.max(this.#now, next.at);
-      next.fire();
-      await settled();
-    }
+    while (this.#fireNext(end)) await settled();
     this.#now = end;
   }
 
   /** The same without letting promises settle, for code that has none. */
   advanceSync(ms: number): void {
     const end = this.#now + ms;
-    for (;;) {
-      const next = [...this.#pending]
-        .filter(({ at }) => at <= end)
-        .toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
-      if (next === undefined) break;
-      this.#pending.delete(next);
-      this.#now = Math.max(this.#now, next.at);
-      next.fire();
-    }
+    while (this.#fireNext(end));
     this.#now = end;
+  }
+
+  #fireNext(end: number): boolean {
+    const due = [...this.#pending].filter(({ at }) => at <= end);
+    const next = due.toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
+    if (next === undefined) return false;
+    this.#pending.delete(next);
+    this.#now = Math.max(this.#now, next.at);
+    next.fire();
+    return true;
   }
 }
 
