@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { CompatibilityReporter } from './test/support/compatibility.ts';
 
 export default defineConfig({
   test: {
@@ -6,6 +7,7 @@ export default defineConfig({
     exclude: ['test/peers/**', '**/node_modules/**', 'test/**/*.long.test.ts'],
     testTimeout: 15_000,
     hookTimeout: 15_000,
-    ...(process.env['CI'] && { reporters: ['default', 'json'], outputFile: { json: 'test-results/short.json' } }),
+    reporters: ['default', new CompatibilityReporter('rows'), ...(process.env['CI'] ? ['json' as const] : [])],
+    outputFile: { json: 'test-results/short.json' },
   },
 });

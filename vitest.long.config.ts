@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { CompatibilityReporter } from './test/support/compatibility.ts';
 
 export default defineConfig({
   test: {
@@ -7,6 +8,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 180_000,
     hookTimeout: 60_000,
-    ...(process.env['CI'] && { reporters: ['default', 'json'], outputFile: { json: 'test-results/long.json' } }),
+    reporters: ['default', new CompatibilityReporter('peers'), ...(process.env['CI'] ? ['json' as const] : [])],
+    outputFile: { json: 'test-results/long.json' },
   },
 });

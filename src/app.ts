@@ -1,6 +1,7 @@
 // The composition root: the only place that constructs the parts. Reads top to bottom like a request goes.
 
 import type { AddressInfo } from 'node:net';
+import { getHeapStatistics } from 'node:v8';
 import type { Config } from './config/schema.ts';
 import { linkId } from './domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
@@ -55,6 +56,7 @@ export function createApp(options: AppOptions): App {
     timers,
     random,
     wallSeconds: () => Math.floor(Date.now() / 1000),
+    heapBytes: getHeapStatistics().heap_size_limit,
     owner: Buffer.from(random.bytes(8)).toString('base64url'),
   });
   const inFlight = new Tally();

@@ -27,6 +27,13 @@ function withServeFlags(command: Command): Command {
   return command
     .option('--listen <HOST:PORT>', 'where clients connect (default 127.0.0.1:8080)')
     .option('--single', 'one link for everything: for servers that survive one connection only')
+    .addOption(
+      new Option('--mode <MODE>', 'sessions and requests without one, or only one of the two').choices([
+        'auto',
+        'stateless',
+        'session',
+      ]),
+    )
     .addOption(new Option('--log-format <FORMAT>', 'how the log is written').choices(['auto', 'json', 'pretty']))
     .addOption(new Option('--log-level <LEVEL>', 'how much is logged').choices(LOG_LEVELS));
 }
@@ -52,7 +59,7 @@ withServeFlags(program.command('demo'))
   .action(async (flags: ServeFlags & { once?: boolean }) => {
     const demo = await runDemo(flags, (text) => process.stdout.write(text));
     if (flags.once !== true) {
-      process.stdout.write(invitation(demo.endpoint));
+      process.stdout.write(invitation(demo.endpoint, flags.mode));
       await stopSignal((code) => process.exit(code));
     }
     await demo.close();
@@ -68,7 +75,7 @@ program
 async function serve(config: ReturnType<typeof configFromUrl>, upstream: string): Promise<void> {
   const running = await start(config);
   // Where the log is read by a machine, nothing else may be in it; the endpoint is in its first line.
-  if (config.log.format !== 'json') greet(running.endpoint, redacted(upstream));
+  if (config.log.format !== 'json') greet(running.endpoint, redacted(upstream), config.upstreams[0]?.mode ?? 'auto');
   await stopSignal((code) => process.exit(code));
   await running.close();
 }

@@ -3,11 +3,11 @@
 
 import { ProxyError } from '../domain/errors.ts';
 import type { CallId } from '../domain/ids.ts';
-import type { Chunks, Clock, PostOutcome, Timer, Timers } from '../domain/ports.ts';
+import type { Chunks, Clock, PostOutcome, Reader, Timer, Timers } from '../domain/ports.ts';
 import type { CallState } from '../domain/states.ts';
 import type { Answer, Notification, Request } from '../protocol/json-rpc.ts';
 import { encode } from '../protocol/json-rpc.ts';
-import { rewrite } from '../protocol/rewrites.ts';
+import { NOTHING, rewrite } from '../protocol/rewrites.ts';
 import type { Exchange, ExchangeOutcome } from './exchange.ts';
 
 /** What a call has while it runs: a place on a conversation. Traffic implements it. */
@@ -29,6 +29,8 @@ export interface CallLease {
  */
 export type Repeatable = 'refused' | 'lost' | 'no';
 
+export type AnswerChanges = Partial<Pick<ExchangeOutcome & { kind: 'answer' }, 'changes' | 'edits'>>;
+
 export interface CallOptions {
   readonly request: Request;
   readonly exchange: Exchange;
@@ -40,8 +42,8 @@ export interface CallOptions {
   readonly requestMaxMs: number;
   /** What the client's leaving means: the modern era takes it for a cancel, the 2025 revisions do not. */
   readonly clientGone: 'cancel' | 'go on';
-  /** Rewrites of the answer beside its id. */
-  readonly changes?: (answer: Answer) => Partial<Pick<ExchangeOutcome & { kind: 'answer' }, 'changes' | 'headers'>>;
+  /** Told of the upstream's answer, whoever still waits for it; what it returns is changed in it beside the id. */
+  readonly onAnswer?: (answer: Answer) => AnswerChanges | undefined;
   /** Asked before a failure ends the exchange. True: another call was started for it, so this one ends silently. */
   readonly again: (repeatable: Repeatable, error: ProxyError) => boolean;
   /** An earlier attempt may have run, so a failure cannot say any more that nothing was executed. */
@@ -50,7 +52,7 @@ export interface CallOptions {
   readonly onUnread: () => void;
 }
 
-export class Call {
+export class Call implements Reader {
   #state: CallState = { phase: 'leasing' };
   /** Set in run and left, and only there. */
   #lease: CallLease | null = null;
@@ -78,6 +80,11 @@ export class Call {
   /** The call stands in line for a lease; `leave` gives the place up. */
   waits(leave: () => void): void {
     if (this.#state.phase === 'leasing') this.#leaveLine = leave;
+  }
+
+  /** See ReplySink. */
+  get isConnected(): boolean {
+    return this.#options.exchange.isConnected;
   }
 
   get backlogBytes(): number {
@@ -118,7 +125,7 @@ export class Call {
     this.#armTimeout(this.#options.requestMs);
     const id = encode(String(lease.id));
     // A token goes upstream only if the client sent one; it is then the integer of the id.
-    lease.post(rewrite(request, { requestId: id, requestProgressToken: id }));
+    lease.post(rewrite(request, { requestId: id, requestProgressToken: id, requestTask: NOTHING }));
   }
 
   leaseFailed(error: ProxyError): void {
@@ -130,9 +137,10 @@ export class Call {
   answered(answer: Answer): void {
     if (!this.#lease) return;
     const left = this.#state.phase === 'left';
+    const changes = this.#options.onAnswer?.(answer);
     this.#end('reuse');
     if (left) this.#options.onUnread();
-    else this.#finish({ kind: 'answer', answer, ...this.#options.changes?.(answer) });
+    else this.#finish({ kind: 'answer', answer, ...changes });
   }
 
   /** Progress with our token, already rewritten to the client's. False: it could not be passed on. */
@@ -143,8 +151,8 @@ export class Call {
     return this.#state.phase === 'run' && this.#options.exchange.notify(message);
   }
 
-  /** Any other notification that belongs to this call. */
-  notification(message: Chunks): boolean {
+  /** Anything else that goes on this call's stream: a notification, or a question of the upstream. */
+  tell(message: Chunks): boolean {
     return this.#state.phase === 'run' && this.#options.exchange.notify(message);
   }
 
@@ -175,6 +183,11 @@ export class Call {
 
   /** We end it: the session is over, or the gateway stops. */
   stopped(error: ProxyError): void {
+    if (this.#state.phase === 'leasing') {
+      const { details, cause } = error;
+      this.leaseFailed(new ProxyError(error.code, error.message, { ...details, cause, outcome: 'not_executed' }));
+      return;
+    }
     if (!this.#lease) return;
     const left = this.#state.phase === 'left';
     this.#abandon(error.message);

@@ -7,6 +7,7 @@ import type { Chunks, Reply, ReplySink, Timer, Timers } from '../domain/ports.ts
 import type { ExchangeState } from '../domain/states.ts';
 import { type Answer, ownError, ownResult } from '../protocol/json-rpc.ts';
 import { type RewriteName, rewrite } from '../protocol/rewrites.ts';
+import type { Edit } from '../protocol/splice.ts';
 
 export type ExchangeOutcome =
   /** The upstream's answer. `changes` are rewrites beside the id. */
@@ -14,6 +15,7 @@ export type ExchangeOutcome =
       readonly kind: 'answer';
       readonly answer: Answer;
       readonly changes?: Partial<Record<RewriteName, Uint8Array>>;
+      readonly edits?: readonly Edit[];
       readonly headers?: Readonly<Record<string, string>>;
     }
   /** A result of our own. */
@@ -38,6 +40,8 @@ export interface ExchangeOptions {
   readonly timers: Timers;
   /** Silence after which the reply becomes a stream and shows life; null: never. */
   readonly heartbeatMs: number | null;
+  /** The same for the first time, where it is sooner. */
+  readonly firstBeatMs?: number;
   /** The upstream's name for `error.data`; never its URL. */
   readonly upstream: string;
   readonly onEnd: (end: ExchangeEnd) => void;
@@ -52,7 +56,7 @@ export class Exchange {
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
-    this.#restartHeartbeat();
+    this.#restartHeartbeat(options.firstBeatMs);
   }
 
   get state(): ExchangeState {
@@ -65,6 +69,11 @@ export class Exchange {
 
   get canStream(): boolean {
     return this.#options.sink.canStream;
+  }
+
+  /** See ReplySink. */
+  get isConnected(): boolean {
+    return this.#options.sink.isConnected;
   }
 
   get backlogBytes(): number {
@@ -136,11 +145,11 @@ export class Exchange {
     this.#onClientGone = null;
   }
 
-  #restartHeartbeat(): void {
+  #restartHeartbeat(firstMs?: number): void {
     const { heartbeatMs, sink, timers } = this.#options;
     if (heartbeatMs === null || !sink.canStream) return;
     this.#heartbeat?.cancel();
-    this.#heartbeat = timers.after(heartbeatMs, () => {
+    this.#heartbeat = timers.after(firstMs ?? heartbeatMs, () => {
       this.#state = { phase: 'stream' };
       sink.heartbeat();
       this.#restartHeartbeat();
@@ -153,7 +162,7 @@ export class Exchange {
       case 'answer':
         return {
           status: 200,
-          body: rewrite(outcome.answer, { ...outcome.changes, answerId: id }),
+          body: rewrite(outcome.answer, { ...outcome.changes, answerId: id }, outcome.edits),
           ...(outcome.headers && { headers: outcome.headers }),
         };
       case 'own':

@@ -120,7 +120,22 @@ const limits = z
     jsonDepth: count(128, 8).describe('nesting of a message'),
     sessions: count(10_000, 1).describe('sessions at once'),
     inFlight: count(10_000, 1).describe('exchanges at once'),
+    batch: count(100, 1).describe('messages in a batch'),
+    bufferedBytes: size('0B').describe('bytes of events kept for all sessions; 0B: a quarter of the heap'),
     streamBacklogBytes: size('1MiB').describe('what a slow client may leave unread beyond one message'),
+  })
+  .prefault({});
+
+const streams = z
+  .strictObject({
+    primeAfter: duration('100ms').describe('a call of a 2025-11-25 session unanswered for so long gets a stream'),
+    retry: duration('1s').describe('how long a 2025-11-25 client waits before it reconnects'),
+    maxEvents: count(1000, 1).describe('events kept per session'),
+    maxBytes: size('4MiB').describe('bytes of events kept per session, beyond one event of any size'),
+    maxAge: duration('10m').describe('how long an event is kept'),
+    maxDuration: duration('0s', 0).describe(
+      'streams of 2025-11-25 clients are ended after this, for the client to resume; 0s: never',
+    ),
   })
   .prefault({});
 
@@ -146,6 +161,14 @@ const upstream = z.strictObject({
     )
     .default({})
     .describe('sent with every request to the server'),
+  mode: z
+    .enum(['auto', 'stateless', 'session'])
+    .default('auto')
+    .describe('auto: sessions, and requests without one. stateless: no session is ever opened. session: nothing else'),
+  asks: z
+    .enum(['auto', 'never'])
+    .default('auto')
+    .describe('never: the server asks nothing back, so nothing is declared to it, and links are shared freely'),
 });
 
 export const configSchema = z
@@ -161,6 +184,7 @@ export const configSchema = z
     links,
     timeouts,
     limits,
+    streams,
     reconnect: z.strictObject({ min: duration('250ms', 10), max: duration('30s', 10) }).prefault({}),
     drain: z.strictObject({ timeout: duration('8s', 0) }).prefault({}),
     log: z
@@ -192,3 +216,4 @@ export type UpstreamConfig = Config['upstreams'][number];
 export type LinkConfig = Config['links'];
 export type TimeoutConfig = Config['timeouts'];
 export type LimitConfig = Config['limits'];
+export type StreamConfig = Config['streams'];

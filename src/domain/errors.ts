@@ -57,6 +57,25 @@ export const ERRORS = {
     rpc: INTERNAL,
     remedy: 'the session was deleted, or expired: send initialize again, without a session id',
   },
+  event_unknown: {
+    side: 'downstream',
+    before: 400,
+    rpc: INVALID,
+    remedy:
+      'the Last-Event-ID names no stream of this session that could be resumed: send the request again, or open a stream without it',
+  },
+  stream_ended: {
+    side: 'downstream',
+    before: 405,
+    rpc: INVALID,
+    remedy: 'nothing follows the event that Last-Event-ID names: there is no need to come back',
+  },
+  stream_taken: {
+    side: 'downstream',
+    before: 409,
+    rpc: INVALID,
+    remedy: 'the session’s stream is open already: read that one, close it first, or resume it with Last-Event-ID',
+  },
   origin_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the page’s origin to allowedOrigins' },
   host_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the name to allowedHosts' },
   host_invalid: {
@@ -100,6 +119,14 @@ export const ERRORS = {
     remedy: 'this method is not served in this mode',
   },
 
+  invalid_params: {
+    side: 'downstream',
+    before: 200,
+    after: 200,
+    rpc: -32602,
+    remedy: 'send the parameters that the method asks for: the text names the one',
+  },
+
   // Our own limits and state
   internal_error: {
     side: 'gateway',
@@ -121,6 +148,12 @@ export const ERRORS = {
     before: 503,
     rpc: INTERNAL,
     remedy: 'try again later, or raise limits.sessions or links.maxDedicated',
+  },
+  subscriptions_limit: {
+    side: 'gateway',
+    before: 503,
+    rpc: INTERNAL,
+    remedy: 'unsubscribe from what is no longer needed',
   },
   queue_full: {
     side: 'gateway',

@@ -42,6 +42,8 @@ export interface Reply {
 export interface ReplySink {
   /** Whether the client takes an event stream. Where it does not, notify and heartbeat are never called. */
   readonly canStream: boolean;
+  /** False while a stream waits for its client to come back. */
+  readonly isConnected: boolean;
   /** Bytes that the client has not taken yet. */
   readonly backlogBytes: number;
   notify(message: Chunks): void;
@@ -51,6 +53,48 @@ export interface ReplySink {
   finish(reply: Reply): void;
   /** The exchange is over without a JSON-RPC response: 202 while the headers are unsent, else the stream closes. */
   end(): void;
+}
+
+/** A reply that is, or can become, an event stream; downstream implements it. */
+export interface EventReply extends ReplySink {
+  /** Whole frames, as they are; the first makes the reply an event stream. Without any, only its headers go out. */
+  write(frames: Chunks): void;
+  /** Cuts the connection, whatever of it is not taken yet. */
+  abort(): void;
+}
+
+/** An event of a stream, as it was sent or would have been. */
+export interface StoredEvent {
+  /** Its number within the stream, from 1. */
+  readonly seq: number;
+  readonly message: Uint8Array;
+}
+
+/**
+ * What was sent on the streams of one session, so that a stream whose connection broke can go on where it stood.
+ * Bounded: the oldest events go first, whatever stream they belong to.
+ */
+export interface EventStore {
+  /** `isSent`: somebody was connected to take it. One that goes without ever having been sent is lost, and counted. */
+  append(stream: number, event: StoredEvent, isSent: boolean): void;
+  /** The events of one stream after a number, in order. They count as sent from now on. */
+  after(stream: number, seq: number): readonly StoredEvent[];
+  /** Whether any event of this stream is kept. */
+  has(stream: number): boolean;
+  /** Counts bytes that are kept for the session elsewhere, or no more; false: there is no room for them. */
+  hold(bytes: number): boolean;
+  /** The session is over. */
+  close(): void;
+}
+
+/** Somebody who takes what is written to him, in his own time. */
+export interface Reader {
+  /** Bytes that the client has not taken yet. */
+  readonly backlogBytes: number;
+  /** Tells once, when the client has taken everything, or is gone. */
+  onDrained(tell: () => void): void;
+  /** He does not read, and must not hold up others: what he reads ends. */
+  readerTooSlow(): void;
 }
 
 /** What became of one POST. */
@@ -79,8 +123,8 @@ export interface Link {
    * outcome is then of no interest, and `done` is not called any more; the link's closing gives all of them up.
    */
   send(message: Chunks, deadlineMs: number | null, done: (outcome: PostOutcome) => void): () => void;
-  /** Answers a request of the upstream; `done` is called when the answer is out. */
-  answer(message: Chunks, done: () => void): void;
+  /** Answers a request of the upstream, in turn; `done` is called once, unless the link closes before. */
+  answer(message: Chunks, done: (outcome: PostOutcome) => void): void;
   /** Takes an answer that came as the body of a POST instead of on the stream; other bodies mean nothing. */
   take(body: Uint8Array): void;
   /** Stops and restarts reading from the upstream; pauses nest. */
@@ -161,7 +205,9 @@ export type Fact =
       readonly fact: 'session_ended';
       readonly upstream: string;
       readonly why: 'deleted' | 'expired' | 'failed' | 'shutdown';
-    };
+    }
+  /** A GET: a new stream for what no call has caused, or the rest of a stream that broke. */
+  | { readonly fact: 'stream_opened'; readonly upstream: string; readonly how: 'new' | 'resumed' };
 
 /** Something that was received and not passed on. */
 export type Dropped =
@@ -172,13 +218,17 @@ export type Dropped =
   | 'late_progress'
   | 'unroutable_notification' // nobody to give it to
   | 'undeliverable_notification' // the client takes no stream, or has left
+  | 'foreign_question' // an upstream request that another of our links heard too, and answers
   | 'refused_question' // an upstream request that nobody may answer; it got an error back
   | 'second_endpoint' // an endpoint event in mid-session
   | 'unknown_event' // an event of a type that the transport does not have
   | 'sessionless_notification' // from a client without a session: there is nothing it could refer to
-  | 'client_response' // from a client, to a request it was never sent
+  | 'client_response' // from a client, to a request it was never sent, or has answered already
+  | 'unsent_event' // kept for a client that did not come back for it in time
+  | 'unheard_notification' // of the upstream, for a session that had no stream to hear it on
   | 'unknown_cancel' // of a request that is not open
   | 'undelivered_notification' // of a client, that the upstream did not take
+  | 'undelivered_answer' // to a request of the upstream, which it did not take
   | 'answer_to_a_client_that_left'
   | 'post_body_ignored'; // a POST answered with a body that is no answer of ours
 

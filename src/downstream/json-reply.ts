@@ -6,6 +6,7 @@ import { watchWrites, writeJson } from './raw-reply.ts';
 
 export class JsonReply implements ReplySink {
   readonly canStream = false;
+  readonly isConnected = true;
   readonly backlogBytes = 0;
   readonly #response: ServerResponse;
   readonly #writeIdleMs: number;

@@ -9,7 +9,8 @@ import { checkHost, hostRules } from '../edge/host-guard.ts';
 import { checkOrigin, originRules } from '../edge/origin-guard.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { fromFastify, refuse, refuseRaw } from './error-reply.ts';
-import { ALLOWED_METHODS, type RouteDeps, mountRoutes } from './routes.ts';
+import type { RouteDeps } from './open-exchange.ts';
+import { ALLOWED_METHODS, mountRoutes } from './routes.ts';
 
 /** Answered without a Host check: balancers probe by address. They say nothing that helps an attacker. */
 const HEALTH = '/healthz';
@@ -82,7 +83,7 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
     return refuse(
       reply.header('allow', methods),
       journal,
-      new ProxyError('method_not_allowed', `this path takes only ${methods.replace(', ', ' and ')}`),
+      new ProxyError('method_not_allowed', `this path takes only ${methods.replace(/, ([A-Z]+)$/, ' and $1')}`),
     );
   });
   app.setErrorHandler((error, _request, reply) => refuse(reply, journal, fromFastify(error)));

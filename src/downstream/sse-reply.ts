@@ -2,12 +2,13 @@
 // notification or heartbeat comes before the answer. An answer that comes first is plain JSON, if the client takes that.
 
 import type { ServerResponse } from 'node:http';
-import type { Chunks, Reply, ReplySink } from '../domain/ports.ts';
+import type { Chunks, EventReply, Reply } from '../domain/ports.ts';
 import { HEARTBEAT, eventFrame } from '../protocol/sse-frames.ts';
 import { watchWrites, writeChunks, writeJson } from './raw-reply.ts';
 
-export class SseReply implements ReplySink {
+export class SseReply implements EventReply {
   readonly canStream = true;
+  readonly isConnected = true;
   readonly #response: ServerResponse;
   readonly #writeIdleMs: number;
   /** The client named nothing but the stream. */
@@ -36,8 +37,17 @@ export class SseReply implements ReplySink {
   }
 
   notify(message: Chunks): void {
+    this.write(eventFrame(message));
+  }
+
+  write(frames: Chunks): void {
     this.#begin(200);
-    writeChunks(this.#response, eventFrame(message));
+    if (frames.length > 0) writeChunks(this.#response, frames);
+    else this.#response.flushHeaders();
+  }
+
+  abort(): void {
+    this.#response.destroy();
   }
 
   heartbeat(): void {

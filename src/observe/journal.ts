@@ -56,6 +56,8 @@ function lineOf(fact: Fact): Line {
       };
     case 'session_opened':
       return { level: 'info', message: 'session opened', count: 'session_opened' };
+    case 'stream_opened':
+      return { level: 'debug', message: 'stream opened', count: `stream_opened.${fact.how}` };
     case 'session_ended':
       return { level: 'info', message: 'session ended', count: `session_ended.${fact.why}` };
   }

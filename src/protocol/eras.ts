@@ -32,5 +32,8 @@ export function wantsVersionHeader(revision: UpstreamRevision): boolean {
   return revision >= '2025-06-18';
 }
 
+/** Known, and not served by `initialize`. */
+export const MODERN_REVISIONS: readonly string[] = ['2026-07-28'];
+
 /** The `_meta` key by whose presence a request of the modern era (2026-07-28 and later) is recognised. */
 export const MODERN_VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';

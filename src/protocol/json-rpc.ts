@@ -50,7 +50,7 @@ export interface ReadLimits {
 
 const ROOT_MEMBERS = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
 const PARAMS_MEMBERS = new Set(
-  'name uri _meta task inputResponses requestState progressToken requestId protocolVersion capabilities clientInfo level'.split(
+  'name uri _meta task inputResponses requestState progressToken requestId protocolVersion capabilities clientInfo level mode tools toolChoice elicitationId'.split(
     ' ',
   ),
 );
@@ -194,6 +194,11 @@ export function membersOf(message: Message, member: Member, names: ReadonlySet<s
 export function textOf(bytes: Uint8Array, member: Member): string {
   const raw = utf8.decode(bytes.subarray(member.start, member.end));
   return raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1);
+}
+
+/** What makes an id the same id: `1` and `"1"` are two, `"a"` and `"\u0061"` are one. */
+export function idText(bytes: Uint8Array, id: Member): string {
+  return id.kind === 'string' ? JSON.stringify(textOf(bytes, id)) : utf8.decode(bytesOf(bytes, id));
 }
 
 /** The value of a span as a plain object. Only for what we interpret ourselves: parsing loses what we promise to keep. */

@@ -1,6 +1,10 @@
 // The part of an HTTP request that rules may look at. No Fastify types: rules are tested with plain objects.
 
+/** How an upstream is served: as the client asks for it, never with sessions, or with nothing else. */
+export type Mode = 'auto' | 'stateless' | 'session';
+
 export interface RequestFacts {
+  readonly mode: Mode;
   /** The header's value; an array where it was given more than once. */
   readonly sessionId: string | readonly string[] | undefined;
   readonly protocolVersion: string | readonly string[] | undefined;

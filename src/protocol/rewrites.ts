@@ -1,8 +1,10 @@
 // The table of every field we change, and the only door through which a message is changed. What has no row here
 // crosses byte for byte. docs/rewrites.md is printed from this table, and a test holds it to that.
 
-import { type Message, membersOf } from './json-rpc.ts';
+import { type Message, type Result, joined, membersOf, parsed, readMessage } from './json-rpc.ts';
 import type { Member, Span } from './json-scanner.ts';
+import { METHODS } from './methods.ts';
+import { membersNamed, removals } from './removal.ts';
 import { type Edit, splice } from './splice.ts';
 
 export type Direction = 'to the upstream' | 'to the client';
@@ -14,8 +16,11 @@ export interface RewriteRow {
   readonly becomes: string;
   readonly why: string;
   /** Where the field stands, or null when this message does not have it: then there is nothing to change. */
-  readonly find: (message: Message) => Span | null;
+  readonly find: (message: Message) => Span | readonly Span[] | null;
 }
+
+/** For a field that is taken out. */
+export const NOTHING = new Uint8Array(0);
 
 const inParams = (message: Message, key: string): Member | null =>
   message.kind === 'request' || message.kind === 'notification' ? (message.params?.members.get(key) ?? null) : null;
@@ -26,6 +31,26 @@ const metaProgressToken = (message: Message): Span | null =>
   message.kind === 'request' || message.kind === 'notification'
     ? (message.meta?.members.get('progressToken') ?? null)
     : null;
+
+/** What to cut so that params do not have the member. */
+const outOfParams = (message: Message, key: string): readonly Span[] | null =>
+  inParams(message, key) === null || message.kind === 'result' || message.kind === 'error' || message.params === null
+    ? null
+    : removals(message.bytes, message.params, key);
+
+/** What to cut so that no reader finds the member in an object inside the result's capabilities. */
+const outOfCapabilities = (message: Message, path: readonly string[], key: string): readonly Span[] | null => {
+  if (message.kind !== 'result') return null;
+  let objects: readonly Member[] = [message.result];
+  for (const step of ['capabilities', ...path]) {
+    objects = objects
+      .flatMap((object) => (object.kind === 'object' ? membersNamed(message.bytes, object, step) : []))
+      .filter(({ kind }) => kind === 'object');
+  }
+  return objects.flatMap((object) => removals(message.bytes, object, key));
+};
+
+const URL_ELICITATION_REQUIRED = -32042;
 
 const inResult = (message: Message, key: string): Span | null =>
   message.kind === 'result' ? (membersOf(message, message.result, new Set([key]))?.members.get(key) ?? null) : null;
@@ -55,6 +80,47 @@ export const REWRITES = {
     why: 'the upstream knows the request by our id',
     find: (message) => inParams(message, 'requestId'),
   },
+  requestTask: {
+    direction: 'to the upstream',
+    message: 'a request of a method that the specification has',
+    field: 'params.task',
+    becomes: 'nothing: it is taken out',
+    why: 'tasks are not bridged; a server that knows them would answer with a task instead of a result',
+    find: (message) =>
+      message.kind === 'request' && Object.hasOwn(METHODS, message.method) ? outOfParams(message, 'task') : null,
+  },
+  questionAnswerId: {
+    direction: 'to the upstream',
+    message: 'a client’s answer to a request of the upstream',
+    field: 'id',
+    becomes: 'the upstream’s own id, byte for byte',
+    why: 'the upstream knows its request by its own id',
+    find: idOf,
+  },
+  questionId: {
+    direction: 'to the client',
+    message: 'a request of the upstream: sampling, elicitation, roots',
+    field: 'id',
+    becomes: 'a string of ours, never used before in this session',
+    why: 'an upstream link can be replaced, and the next one would use the same ids again',
+    find: idOf,
+  },
+  questionTask: {
+    direction: 'to the client',
+    message: 'a request of the upstream',
+    field: 'params.task',
+    becomes: 'nothing: it is taken out',
+    why: 'tasks are not bridged, so the client cannot hand one back',
+    find: (message) => outOfParams(message, 'task'),
+  },
+  withdrawnQuestionId: {
+    direction: 'to the client',
+    message: 'notifications/cancelled of the upstream',
+    field: 'params.requestId',
+    becomes: 'our id of the request it names',
+    why: 'the client knows the request by our id',
+    find: (message) => inParams(message, 'requestId'),
+  },
   answerId: {
     direction: 'to the client',
     message: 'every result and error',
@@ -79,6 +145,66 @@ export const REWRITES = {
     why: 'it is the gateway that the client speaks to; what the upstream negotiated is another matter',
     find: (message) => inResult(message, 'protocolVersion'),
   },
+  offeredTasks: {
+    direction: 'to the client',
+    message: 'the result of initialize',
+    field: 'result.capabilities.tasks',
+    becomes: 'nothing: it is taken out',
+    why: 'tasks are not bridged',
+    find: (message) => outOfCapabilities(message, [], 'tasks'),
+  },
+  offeredLogging: {
+    direction: 'to the client',
+    message: 'the result of initialize without a session',
+    field: 'result.capabilities.logging',
+    becomes: 'nothing: it is taken out',
+    why: 'there is no stream to deliver log messages on, and no place to keep a level',
+    find: (message) => outOfCapabilities(message, [], 'logging'),
+  },
+  offeredSubscribe: {
+    direction: 'to the client',
+    message: 'the result of initialize without a session',
+    field: 'result.capabilities.resources.subscribe',
+    becomes: 'nothing: it is taken out',
+    why: 'there is no stream to deliver updates on',
+    find: (message) => outOfCapabilities(message, ['resources'], 'subscribe'),
+  },
+  offeredToolChanges: {
+    direction: 'to the client',
+    message: 'the result of initialize without a session',
+    field: 'result.capabilities.tools.listChanged',
+    becomes: 'nothing: it is taken out',
+    why: 'there is no stream to deliver it on',
+    find: (message) => outOfCapabilities(message, ['tools'], 'listChanged'),
+  },
+  offeredPromptChanges: {
+    direction: 'to the client',
+    message: 'the result of initialize without a session',
+    field: 'result.capabilities.prompts.listChanged',
+    becomes: 'nothing: it is taken out',
+    why: 'there is no stream to deliver it on',
+    find: (message) => outOfCapabilities(message, ['prompts'], 'listChanged'),
+  },
+  offeredResourceChanges: {
+    direction: 'to the client',
+    message: 'the result of initialize without a session',
+    field: 'result.capabilities.resources.listChanged',
+    becomes: 'nothing: it is taken out',
+    why: 'there is no stream to deliver it on',
+    find: (message) => outOfCapabilities(message, ['resources'], 'listChanged'),
+  },
+  newerErrorCode: {
+    direction: 'to the client',
+    message: 'an error −32042 to a client before 2025-11-25',
+    field: 'error.code',
+    becomes: '−32603',
+    why: 'the code came with 2025-11-25; before, it says nothing',
+    find: (message) => {
+      if (message.kind !== 'error') return null;
+      const code = message.error.members.get('code');
+      return code?.kind === 'integer' && parsed(message.bytes, code) === URL_ELICITATION_REQUIRED ? code : null;
+    },
+  },
 } as const satisfies Record<string, RewriteRow>;
 
 export type RewriteName = keyof typeof REWRITES;
@@ -89,19 +215,57 @@ export const REBUILT: readonly Omit<RewriteRow, 'find'>[] = [
     direction: 'to the upstream',
     message: 'initialize',
     field: 'params.protocolVersion, params.capabilities',
-    becomes: 'what the link offers; clientInfo stays the client’s own on a dedicated link',
+    becomes:
+      'what the link offers: on a session’s own link the client’s own bytes, without tasks and what its revision does not have',
     why: 'we declare what we can carry, never more',
+  },
+  {
+    direction: 'to the client',
+    message: 'a result of tools/call or prompts/get for a client of 2025-03-26',
+    field: 'content blocks of type resource_link',
+    becomes: 'text blocks that name the resource',
+    why: 'the type came with 2025-06-18; a client that checks types would refuse the whole result',
   },
 ];
 
-/** The message with the named fields replaced; a field that the message does not have is left alone. */
-export function rewrite(message: Message, changes: Partial<Record<RewriteName, Uint8Array>>): Uint8Array[] {
-  const edits: Edit[] = [];
+/**
+ * The message with the named fields replaced; a field that the message does not have is left alone. `more`: edits of
+ * content, see older-content.ts.
+ */
+export function rewrite(
+  message: Message,
+  changes: Partial<Record<RewriteName, Uint8Array>>,
+  more: readonly Edit[] = [],
+): Uint8Array[] {
+  const edits: Edit[] = [...more];
   for (const name in changes) {
     // `in` over our own literal: its keys are RewriteNames.
     const text = changes[name as RewriteName];
-    const span = REWRITES[name as RewriteName].find(message);
-    if (text !== undefined && span !== null) edits.push({ start: span.start, end: span.end, text });
+    const found = REWRITES[name as RewriteName].find(message);
+    if (text === undefined || found === null) continue;
+    if ('start' in found) edits.push({ start: found.start, end: found.end, text });
+    else for (const { start, end } of found) edits.push({ start, end, text });
   }
   return splice(message.bytes, edits);
+}
+
+/** What an initialize without a session does not promise: there is no stream on which it could be kept. */
+const NEEDS_A_STREAM: readonly RewriteName[] = [
+  'offeredLogging',
+  'offeredSubscribe',
+  'offeredToolChanges',
+  'offeredPromptChanges',
+  'offeredResourceChanges',
+];
+
+/** The upstream's answer to initialize, without what is not bridged to this client. */
+export function deliverableHandshake(answer: Result, forSession: boolean): Result {
+  const names: readonly RewriteName[] = forSession ? ['offeredTasks'] : ['offeredTasks', ...NEEDS_A_STREAM];
+  // One after the other: two members that are cut side by side share a comma.
+  return names.reduce((message, name) => {
+    const bytes = joined(...rewrite(message, { [name]: NOTHING }));
+    const again = readMessage(bytes, { maxDepth: Number.POSITIVE_INFINITY });
+    if (again.kind !== 'result') throw new Error('a member cut out of a result leaves a result');
+    return again;
+  }, answer);
 }

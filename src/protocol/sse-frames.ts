@@ -13,8 +13,42 @@ const CR = 0x0d;
 const SPACE = 0x20;
 
 /** One event. Exactly one, whatever the message holds. */
-export function eventFrame(message: Chunks): Uint8Array[] {
-  return [HEAD, ...message.map(onOneLine), TAIL];
+export function eventFrame(message: Chunks, id?: EventId): Uint8Array[] {
+  const lines = message.map(onOneLine);
+  return id === undefined ? [HEAD, ...lines, TAIL] : [encode(`id: ${eventIdText(id)}\n`), HEAD, ...lines, TAIL];
+}
+
+/** Where an event stands: means something only inside its session. */
+export interface EventId {
+  readonly stream: number;
+  /** 0 stands before the first event. */
+  readonly seq: number;
+}
+
+/**
+ * [spec 2025-11-25 transports] "The server SHOULD immediately send an SSE event consisting of an event ID and an empty
+ * data field in order to prime the client to reconnect (using that event ID as Last-Event-ID)."
+ */
+export function primingFrame(id: EventId, retryMs: number): Uint8Array {
+  return encode(`id: ${eventIdText(id)}\nretry: ${retryMs}\ndata: \n\n`);
+}
+
+/**
+ * [spec 2025-11-25 transports] "If the server does close the connection prior to terminating the SSE stream, it SHOULD
+ * send an SSE event with a standard retry field before closing the connection."
+ */
+export function retryFrame(retryMs: number): Uint8Array {
+  return encode(`retry: ${retryMs}\n\n`);
+}
+
+function eventIdText({ stream, seq }: EventId): string {
+  return `${stream}.${seq}`;
+}
+
+/** Reads a `Last-Event-ID`; null where it is none that we wrote. */
+export function readEventId(text: string): EventId | null {
+  const [, stream, seq] = /^([1-9]\d{0,14})\.(0|[1-9]\d{0,14})$/.exec(text) ?? [];
+  return stream === undefined || seq === undefined ? null : { stream: Number(stream), seq: Number(seq) };
 }
 
 /**

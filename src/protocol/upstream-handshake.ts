@@ -1,13 +1,15 @@
 // What our initialize toward an upstream says, and what its answer means.
 
+import { createHash } from 'node:crypto';
 import { ProxyError } from '../domain/errors.ts';
-import { type CapabilityProfile, declaredCapabilities } from './capability-profile.ts';
 import { type UpstreamRevision, isUpstreamRevision } from './eras.ts';
-import { type Answer, encode, joined, membersOf, ownMessage, parsed } from './json-rpc.ts';
+import { type Answer, bytesOf, encode, joined, membersOf, ownMessage, parsed } from './json-rpc.ts';
+import type { ObjectView } from './json-scanner.ts';
 
 export interface HandshakeOffer {
   readonly revision: UpstreamRevision;
-  readonly profile: CapabilityProfile;
+  /** The bytes of `capabilities`: what can be carried to whoever will use the link. */
+  readonly capabilities: Uint8Array;
   /** The bytes of `clientInfo`: the client's own on a dedicated link, ours on a pooled one. */
   readonly clientInfo: Uint8Array;
 }
@@ -19,15 +21,29 @@ export interface Handshake {
   readonly answer: Answer & { readonly kind: 'result' };
   /** For logs. */
   readonly server: string;
+  readonly offers: ServerOffers;
 }
 
+/** Which optional things the upstream says it can do. */
+export interface ServerOffers {
+  readonly logging: boolean;
+  readonly subscribe: boolean;
+  /** What it has lists of. */
+  readonly lists: readonly ListKind[];
+  /** Who it is and what it can do, as its bytes: another text is another server. */
+  readonly identity: string;
+}
+
+export const LIST_KINDS = ['tools', 'prompts', 'resources'] as const;
+export type ListKind = (typeof LIST_KINDS)[number];
+
 export function initializeRequest(id: number, offer: HandshakeOffer): Uint8Array {
-  const capabilities = JSON.stringify(declaredCapabilities(offer.profile));
   return joined(
     encode(
-      `{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{"protocolVersion":"${offer.revision}",` +
-        `"capabilities":${capabilities},"clientInfo":`,
+      `{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{"protocolVersion":"${offer.revision}","capabilities":`,
     ),
+    offer.capabilities,
+    encode(',"clientInfo":'),
     offer.clientInfo,
     encode('}}'),
   );
@@ -45,20 +61,53 @@ export function readInitializeAnswer(answer: Answer): Handshake {
     throw new ProxyError('initialize_failed', 'the upstream answered initialize with an error');
   }
   // What the client of a session is told is put into these bytes, so the member must be there once.
-  if (membersOf(answer, answer.result, new Set(['protocolVersion'])) === null) {
+  const view = membersOf(answer, answer.result, READ_MEMBERS);
+  if (view === null) {
     throw new ProxyError(
       'initialize_failed',
-      'the upstream’s answer to initialize is no object, or names protocolVersion twice',
+      'the upstream’s answer to initialize is no object, or names a member twice that is read',
     );
   }
   const result = parsed(answer.bytes, answer.result);
   // An object: its members were just looked up.
-  const { protocolVersion, serverInfo } = result as { protocolVersion?: unknown; serverInfo?: unknown };
+  const { protocolVersion, serverInfo, capabilities } = result as Record<string, unknown>;
   if (!isUpstreamRevision(protocolVersion)) {
     throw new ProxyError('upstream_version', `the upstream insists on an unknown protocol revision`);
   }
-  return { revision: protocolVersion, answer, server: serverName(serverInfo) };
+  return {
+    revision: protocolVersion,
+    answer,
+    server: serverName(serverInfo),
+    offers: { ...offersOf(capabilities), identity: identityOf(answer, view) },
+  };
 }
+
+const READ_MEMBERS = new Set(['protocolVersion', 'capabilities', 'serverInfo']);
+
+function offersOf(capabilities: unknown): Omit<ServerOffers, 'identity'> {
+  const given: Record<string, unknown> = isObject(capabilities) ? { ...capabilities } : {};
+  const { resources } = given;
+  return {
+    logging: isObject(given['logging']),
+    subscribe: isObject(resources) && 'subscribe' in resources && resources.subscribe === true,
+    lists: LIST_KINDS.filter((kind) => isObject(given[kind])),
+  };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function identityOf(answer: Answer, view: ObjectView): string {
+  const hash = createHash('sha256');
+  for (const name of ['serverInfo', 'capabilities']) {
+    const member = view.members.get(name);
+    hash.update(member === undefined ? NOTHING : bytesOf(answer.bytes, member)).update('\n');
+  }
+  return hash.digest('base64url');
+}
+
+const NOTHING = new Uint8Array(0);
 
 function serverName(info: unknown): string {
   if (typeof info !== 'object' || info === null) return 'unknown';

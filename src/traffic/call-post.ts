@@ -12,6 +12,8 @@ export interface CallPostOptions {
   readonly timers: Timers;
   /** timeouts.post: how long the POST may outlast its call. */
   readonly postMs: number;
+  /** Told once or more: nothing of it is under way any more. */
+  readonly onOver: () => void;
 }
 
 export class CallPost {
@@ -30,8 +32,8 @@ export class CallPost {
     const { link, clock } = this.#options;
     this.#postedAt = clock.now();
     this.#giveUp = link.send(message, null, (outcome) => {
-      this.#giveUp = null;
       this.#bound?.cancel();
+      this.#over();
       this.#onSettled?.();
       done(outcome);
     });
@@ -57,6 +59,20 @@ export class CallPost {
   /** The call is over: a POST that is still not answered gets as long as any other message. */
   bound(): void {
     if (this.#giveUp === null) return;
-    this.#bound = this.#options.timers.after(this.#options.postMs, () => this.#giveUp?.());
+    this.#bound = this.#options.timers.after(this.#options.postMs, () => {
+      this.#giveUp?.();
+      this.#over();
+    });
+  }
+
+  /** The link is closed, and has given the POST up. */
+  linkClosed(): void {
+    this.#bound?.cancel();
+    this.#over();
+  }
+
+  #over(): void {
+    this.#giveUp = null;
+    this.#options.onOver();
   }
 }

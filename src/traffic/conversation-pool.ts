@@ -80,7 +80,10 @@ export class ConversationPool<C extends Poolable> {
     if (this.#warmKey !== null) this.#warmKey = key;
     const single = this.#bucket(key);
     const entries = [...this.#buckets.values()].flatMap((bucket) => bucket.entries);
-    const open = entries.filter(({ conversation }) => conversation.isOpen);
+    // Only one that declared what the single one has to: it is to carry the questions of everybody's calls.
+    const open = entries.filter(
+      ({ conversation, bucket }) => conversation.isOpen && bucket.key.profile.key === key.profile.key,
+    );
     const kept = open.find(({ conversation }) => conversation === keep) ?? open[0];
     for (const entry of entries) {
       if (entry === kept) this.#move(entry, single);
@@ -157,11 +160,12 @@ export class ConversationPool<C extends Poolable> {
   }
 
   #grant(entry: Entry<C>, request: LeaseRequest): Lease<C> {
-    const exclusive = request.exclusive && !this.isSingle;
+    const { exclusive, mayAskBack } = request;
     entry.inFlight++;
     entry.used = true;
-    entry.exclusive = exclusive;
-    if (exclusive) entry.boundTo = request.principal;
+    if (mayAskBack) entry.asking++;
+    if (exclusive) entry.exclusive = true;
+    if (exclusive && !this.isSingle) entry.boundTo = request.principal;
     toFront(entry.bucket.entries, entry);
     let released = false;
     return {
@@ -169,6 +173,8 @@ export class ConversationPool<C extends Poolable> {
       release: (how) => {
         if (released) return;
         released = true;
+        if (mayAskBack) entry.asking--;
+        if (exclusive) entry.exclusive = false;
         this.#release(entry, how);
       },
     };
@@ -176,7 +182,6 @@ export class ConversationPool<C extends Poolable> {
 
   #release(entry: Entry<C>, how: 'reuse' | 'retire'): void {
     entry.inFlight--;
-    entry.exclusive = false;
     const isSpent = how === 'retire' || this.#options.config.isolation === 'request';
     if (isSpent && !this.isSingle) this.#discard(entry, 'retired');
     else if (entry.leaving && entry.inFlight === 0) this.#discard(entry, 'single');
@@ -213,9 +218,10 @@ export class ConversationPool<C extends Poolable> {
     let checks = bucket.entries.filter(({ checking }) => checking).length;
     let wanted = 0;
     let sharedBlocked = false;
+    let askingBlocked = false;
     for (const waiter of bucket.waiters.slice()) {
-      const { exclusive } = waiter.request;
-      if (!exclusive && sharedBlocked) continue;
+      const { exclusive, mayAskBack } = waiter.request;
+      if (this.isSingle ? mayAskBack && askingBlocked : !exclusive && sharedBlocked) continue;
       const { entry, doubtful } = choose(bucket, waiter.request, this.#rules);
       if (entry !== null) {
         if (this.#leave(waiter)) waiter.take(this.#grant(entry, waiter.request));
@@ -224,6 +230,8 @@ export class ConversationPool<C extends Poolable> {
       // One ping serves all who share; each who must be alone needs one of its own.
       wanted++;
       sharedBlocked ||= !exclusive;
+      // Who must be alone would wait for ever if those behind him went first.
+      askingBlocked ||= mayAskBack;
       if (doubtful !== null && checks < wanted) {
         checks++;
         this.#check(doubtful);
@@ -293,6 +301,7 @@ export class ConversationPool<C extends Poolable> {
       openedAt: now,
       inFlight: 0,
       exclusive: false,
+      asking: 0,
       checking: false,
       proven: false,
       leaving: false,
@@ -350,7 +359,6 @@ export class ConversationPool<C extends Poolable> {
   #move(entry: Entry<C>, to: Bucket<C>): void {
     entry.bucket.entries.splice(entry.bucket.entries.indexOf(entry), 1);
     entry.bucket = to;
-    entry.exclusive = false;
     entry.boundTo = null;
     to.entries.unshift(entry);
   }

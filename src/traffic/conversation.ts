@@ -3,11 +3,18 @@
 
 import { type Call, type CallLease } from '../bridge/call.ts';
 import { type CallIds, Correlation, ownId } from '../bridge/correlation.ts';
-import { refuseQuestion, routeNotification } from '../bridge/reply-router.ts';
+import {
+  type RouterFacts,
+  type Sharing,
+  UNDECLARED,
+  isLeftOver,
+  routeNotification,
+  routeQuestion,
+} from '../bridge/reply-router.ts';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { type CallId, linkId } from '../domain/ids.ts';
-import type { Chunks, Clock, Dropped, Journal, Link, Timers } from '../domain/ports.ts';
+import type { Chunks, Clock, Dropped, Journal, Link, PostOutcome, Reader, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import {
   type Answer,
@@ -16,11 +23,17 @@ import {
   type Request,
   bytesOf,
   encode,
-  ownError,
   ownMessage,
 } from '../protocol/json-rpc.ts';
+import { methodRow } from '../protocol/methods.ts';
 import { rewrite } from '../protocol/rewrites.ts';
+import type { Handshake } from '../protocol/upstream-handshake.ts';
 import { CallPost } from './call-post.ts';
+import type { LinkListener } from './link-listener.ts';
+import { NotificationQueue } from './notification-queue.ts';
+import { OpenQuestions } from './open-questions.ts';
+import { OwnRequests } from './own-requests.ts';
+import type { Told, Wanted } from './wants.ts';
 
 /** What the conversations of one mount share. */
 export interface ConversationContext {
@@ -33,8 +46,12 @@ export interface ConversationContext {
   readonly limits: LimitConfig;
   /** Calls in flight on the whole mount. */
   readonly inFlight: { count: number };
+  /** Of those, the ones that the upstream may answer with a question. */
+  readonly asking: { count: number; links: number };
   /** The mount runs on one link: nothing is retired, since closing would end everybody's calls. */
   readonly isSingle: () => boolean;
+  /** The sessions on that link. */
+  readonly sessions: () => Iterable<LinkListener>;
   /** This conversation heard an answer that another of our links asked for: the upstream broadcasts. */
   readonly onForeignAnswer: (heardBy: Conversation) => void;
 }
@@ -44,32 +61,64 @@ interface Registered {
   readonly call: Call;
   readonly post: CallPost;
   readonly token: Uint8Array | null;
+  readonly mayAskBack: boolean;
+  readonly session: LinkListener | null;
+  isAnswered: boolean;
 }
-
-/** A client's notifications on their way at once; each holds a socket. */
-const MAX_NOTIFYING = 16;
 
 export class Conversation {
   readonly #context: ConversationContext;
   readonly #calls = new Correlation<Registered>();
-  /** A session's own conversation: everything in flight on it belongs to one client. */
-  readonly #dedicated: boolean;
+  /** The session whose own conversation it is: everything in flight on it belongs to one client. */
+  readonly #owner: LinkListener | null;
   #link: Link | null = null;
-  #ping: { readonly id: number; readonly answered: () => void } | null = null;
+  readonly #own: OwnRequests;
+  /** Those under way: some outlive their calls. */
+  readonly #posts = new Set<CallPost>();
+  readonly #questions: OpenQuestions;
   #onClosed: ((error: ProxyError | null) => void) | null = null;
   #onQuiet: (() => void) | null = null;
   /** Cancels and refusals on their way: the link stays until they are out. */
   #pendingSends = 0;
-  #notifying = 0;
+  readonly #notifications: NotificationQueue;
+  /** Calls here that the upstream may answer with a question. */
+  #asking = 0;
+  #pauses = 0;
   /** A POST failed in a way that leaves the link in doubt; a ping clears it. */
   #isSuspect = false;
   /** When a ping last found nothing wrong. */
   #provenAt = Number.NEGATIVE_INFINITY;
   #closeWith: LinkCloseReason | null = null;
 
-  constructor(context: ConversationContext, dedicated: boolean) {
+  constructor(context: ConversationContext, owner: LinkListener | null) {
     this.#context = context;
-    this.#dedicated = dedicated;
+    this.#owner = owner;
+    const { ids, timers, timeouts } = context;
+    this.#own = new OwnRequests({
+      ids,
+      timers,
+      link: () => this.#openLink(),
+      isOver: () => !this.isOpen,
+      tellMs: timeouts.initialize,
+      onNotTold: (method) => this.#drop('undelivered_notification', method),
+    });
+    this.#notifications = new NotificationQueue({
+      timers,
+      post: (message, done) => this.#openLink().send(message, timeouts.post, done),
+      onDropped: () => this.#drop('undelivered_notification'),
+      onNotTaken: (outcome) => this.#notTaken(outcome, 'undelivered_notification'),
+    });
+    this.#questions = new OpenQuestions({
+      send: (answer) => {
+        this.#pendingSends++;
+        this.#notifications.afterAll(() => {
+          this.#pendingSends--;
+          this.#sendAnswer(answer);
+        });
+      },
+      notify: (message) => this.notify(message),
+      onRefused: (method) => this.#drop('refused_question', method.slice(0, 64)),
+    });
   }
 
   /**
@@ -82,6 +131,11 @@ export class Conversation {
     this.#onQuiet = onQuiet;
   }
 
+  /** The upstream's answer to initialize. */
+  opened({ offers }: Handshake): void {
+    this.#own.opened(offers);
+  }
+
   get isOpen(): boolean {
     return this.#link?.state.phase === 'open' && this.#closeWith === null;
   }
@@ -92,21 +146,41 @@ export class Conversation {
 
   /** Silent for so long, or so odd to its last message, that it must answer a ping before it is used again. */
   isDoubtful(pingIntervalMs: number): boolean {
+    // Silent because we do not read.
+    if (this.#pauses > 0) return false;
     const provenAt = Math.max(this.#openLink().heardAt, this.#provenAt);
     return this.#isSuspect || this.#context.clock.now() - provenAt >= pingIntervalMs;
   }
 
   /** Puts a call on this conversation: registered first, since an answer can come before its POST is accepted. */
-  begin(call: Call, exclusive: boolean, onRelease: (how: 'reuse' | 'retire') => void): void {
+  begin(
+    call: Call,
+    { exclusive, session }: { readonly exclusive: boolean; readonly session: LinkListener | null },
+    onRelease: (how: 'reuse' | 'retire') => void,
+  ): void {
     const link = this.#openLink();
     const id = this.#context.ids.issue(link.id);
     const { clock, timers, timeouts, inFlight } = this.#context;
     const { request } = call;
     const token = request.meta?.members.get('progressToken');
-    const post = new CallPost({ link, clock, timers, postMs: timeouts.post });
-    const registered: Registered = { call, post, token: token === undefined ? null : bytesOf(request.bytes, token) };
+    const post: CallPost = new CallPost({
+      link,
+      clock,
+      timers,
+      postMs: timeouts.post,
+      onOver: () => this.#posts.delete(post),
+    });
+    const registered: Registered = {
+      call,
+      post,
+      token: token === undefined ? null : bytesOf(request.bytes, token),
+      mayAskBack: methodRow(request.method).mayAskBack === true,
+      session,
+      isAnswered: false,
+    };
     this.#calls.begin(id, registered);
     inFlight.count++;
+    if (registered.mayAskBack) this.#mayBeAsked(1);
     call.granted({
       id,
       exclusive,
@@ -114,8 +188,13 @@ export class Conversation {
       cancel: (why) => this.#cancel(id, registered, why),
       release: (how) => {
         inFlight.count--;
+        if (registered.mayAskBack) this.#mayBeAsked(-1);
         this.#calls.settle(id);
         post.bound();
+        // A session's own tool may have answered and still wait for the answer to its question; on a link that others
+        // use, what a call leaves behind could be taken for theirs.
+        const mayStillAsk = registered.isAnswered && this.#owner !== null;
+        this.#questions.callEnded(call, mayStillAsk ? null : 'the call that asked is over');
         onRelease(how);
       },
     } satisfies CallLease);
@@ -123,47 +202,35 @@ export class Conversation {
 
   /** A notification of the client's, already fit for the upstream. */
   notify(message: Chunks): void {
-    if (this.#notifying >= MAX_NOTIFYING) {
-      this.#drop('undelivered_notification');
-      return;
-    }
-    const link = this.#openLink();
-    this.#notifying++;
-    link.send(message, this.#context.timeouts.post, (outcome) => {
-      this.#notifying--;
-      if (outcome.kind === 'accepted') return;
-      this.#drop('undelivered_notification');
-      if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') this.#sessionGone(link, () => {});
-      else this.#isSuspect = true;
-    });
+    this.#notifications.send(message);
+  }
+
+  /** The upstream did not take something that nobody waits for. */
+  #notTaken(outcome: PostOutcome, what: Dropped): void {
+    this.#drop(what);
+    if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') this.#sessionGone(() => {});
+    else this.#isSuspect = true;
   }
 
   /** Resolves true when the upstream answers a ping in time, or when its silence proves nothing. */
-  ping(timeoutMs: number): Promise<boolean> {
-    const { ids, timers, inFlight } = this.#context;
-    const link = this.#openLink();
-    const id = ids.issue(link.id);
-    return new Promise((resolve) => {
-      const settle = (alive: boolean): void => {
-        timer.cancel();
-        this.#ping = null;
-        if (alive) {
-          this.#isSuspect = false;
-          this.#provenAt = this.#context.clock.now();
-        }
-        resolve(alive);
-      };
-      // Many servers do one thing at a time: while anything is in flight a missing answer proves nothing.
-      const timer = timers.after(timeoutMs, () => settle(inFlight.count > 0));
-      this.#ping = { id, answered: () => settle(true) };
-      link.send([ownMessage({ id, method: 'ping' })], timeoutMs, (outcome) => {
-        if (outcome.kind === 'accepted') {
-          if (outcome.body !== null) link.take(outcome.body);
-        } else if (outcome.kind !== 'rejected') {
-          settle(false);
-        }
-      });
-    });
+  async ping(timeoutMs: number): Promise<boolean> {
+    const outcome = await this.#own.ping(timeoutMs);
+    // Many servers do one thing at a time: while anything is in flight a missing answer proves nothing.
+    if (outcome === 'silent') return this.#context.inFlight.count > 0 && this.isOpen;
+    if (outcome === 'lost') return false;
+    this.#isSuspect = false;
+    this.#provenAt = this.#context.clock.now();
+    return true;
+  }
+
+  /** Tells the upstream what those on this link want of it; see OwnRequests. */
+  bringUpToDate(wanted: Wanted): Promise<void> | null {
+    return this.#own.bringUpToDate(wanted);
+  }
+
+  /** What the upstream session behind this link has been told beyond its handshake. */
+  get told(): Told {
+    return this.#own.told;
   }
 
   /** Ends what is open here, and closes the link as soon as the upstream has been told. Idempotent. */
@@ -172,6 +239,7 @@ export class Conversation {
     this.#closeWith = reason;
     const error = closingError(reason);
     for (const { call } of this.#calls.owners()) call.stopped(error);
+    this.#questions.giveUpAll(error.message);
     this.#tellClosed(null);
     this.#closeWhenQuiet();
   }
@@ -222,73 +290,136 @@ export class Conversation {
 
   #answer(answer: Answer): void {
     const id = ownId(answer.bytes, answer.id);
-    if (id !== null && id === this.#ping?.id) {
-      // An error is an answer too: the upstream lives.
-      this.#ping.answered();
+    if (id !== null && this.#own.answered(id, answer)) return;
+    const registered = id === null ? undefined : this.#calls.find(id);
+    if (registered === undefined) {
+      this.stray(answer);
       return;
     }
-    const registered = id === null ? undefined : this.#calls.find(id);
-    if (registered === undefined) this.stray(answer);
-    else registered.call.answered(answer);
+    registered.isAnswered = true;
+    registered.call.answered(answer);
   }
 
-  #question(question: Request): void {
-    const refusal = refuseQuestion(question, { idle: this.#calls.size === 0 });
-    const id = bytesOf(question.bytes, question.id);
-    this.#drop('refused_question', question.method.slice(0, 64));
+  get #facts(): RouterFacts<Registered> {
+    const calls = this.#calls;
+    const sharing: Sharing = this.#owner !== null ? 'session' : this.#context.isSingle() ? 'everybody' : 'pool';
+    return { sharing, calls: calls.owners(), find: (id) => calls.find(id), mayAskBack: (call) => call.mayAskBack };
+  }
+
+  #question(request: Request): void {
+    // On its way out: who asks hears of it by the link's end.
+    if (this.#closeWith !== null) return;
+    if (this.#context.isSingle() && !this.#isOurs(request)) return;
+    const verdict = routeQuestion(request, this.#facts);
+    const session = verdict.to === 'session' ? this.#owner : verdict.to === 'session of' ? verdict.call.session : null;
+    const about = verdict.to === 'session' ? verdict.about : verdict.to === 'session of' ? verdict.call : null;
+    if (session !== null) {
+      this.#questions.ask(request, session, about?.call ?? null);
+      return;
+    }
     // Closed once the refusal is out; until then nobody gets it, whose call would end with the link.
+    const mustRetire = this.#calls.size === 0 && isLeftOver(request) && !this.#context.isSingle();
+    this.#questions.refuse(request, verdict.to === 'nobody' ? verdict.refusal : UNDECLARED);
+    if (mustRetire) this.close('retired');
+  }
+
+  /**
+   * An upstream that sends everything to every link has brought the mount to one; calls may still run on the others,
+   * and each of these links hears a copy of the question. It belongs to the only call that may ask back, wherever that
+   * runs. Where there are several nobody can tell, and the link that stays says so.
+   */
+  #isOurs(request: Request): boolean {
+    const { count, links } = this.#context.asking;
+    if (this.#asking === count && (count > 0 || this.#owner === null)) return true;
+    if (links > 1 && this.#owner === null) this.#questions.refuse(request, UNDECLARED);
+    else this.#drop('foreign_question', request.method.slice(0, 64));
+    return false;
+  }
+
+  #mayBeAsked(oneMoreOrLess: 1 | -1): void {
+    const { asking } = this.#context;
+    const before = this.#asking;
+    this.#asking += oneMoreOrLess;
+    asking.count += oneMoreOrLess;
+    asking.links += Math.sign(this.#asking) - Math.sign(before);
+  }
+
+  /** `isAgain`: it was not sent the first time. */
+  #sendAnswer(message: Chunks, isAgain = false): void {
+    const link = this.#link;
+    if (link === null) return;
     this.#pendingSends++;
-    if (refusal.retire && !this.#dedicated && !this.#context.isSingle()) this.close('retired');
-    const answer = ownError(id, { code: refusal.code, message: refusal.message });
-    this.#link?.answer([answer], () => {
+    link.answer(message, (outcome) => {
       this.#pendingSends--;
+      if (outcome.kind === 'unsent' && !isAgain && link.state.phase === 'open') this.#sendAnswer(message, true);
+      else if (outcome.kind !== 'accepted') this.#notTaken(outcome, 'undelivered_answer');
       this.#closeWhenQuiet();
     });
   }
 
   #notification(message: Notification): void {
-    const calls = this.#calls;
-    const verdict = routeNotification<Registered>(message, {
-      find: (id) => calls.find(id),
-      ofOneSession: this.#dedicated ? calls.owners() : null,
-    });
+    const verdict = routeNotification<Registered>(message, this.#facts);
     switch (verdict.to) {
       case 'nobody':
         this.#drop(verdict.as, message.method.slice(0, 64));
         return;
-      case 'call':
-        this.#delivered(verdict.call.call, verdict.call.call.notification([message.bytes]));
+      case 'question':
+        if (!this.#questions.withdraw(message)) this.#drop('unknown_cancel');
+        return;
+      case 'session':
+        this.#heardBy(this.#owner === null ? [] : [this.#owner], message, verdict.about?.call ?? null);
+        return;
+      case 'session of': {
+        const { call, session } = verdict.call;
+        this.#heardBy(session === null ? [] : [session], message, call);
+        return;
+      }
+      case 'every session':
+        this.#heardBy(this.#context.sessions(), message, null);
         return;
       case 'progress': {
         const { call, token } = verdict.call;
         if (token === null) this.#drop('late_progress');
-        else this.#delivered(call, call.progress(rewrite(message, { progressToken: token })));
+        else if (call.progress(rewrite(message, { progressToken: token }))) this.#readBy(call, message);
+        else this.#drop('undeliverable_notification');
         return;
       }
     }
   }
 
-  /** A slow client stops its own link, or, where others share the link, loses its own call. */
-  #delivered(call: Call, wasDelivered: boolean): void {
-    if (!wasDelivered) {
-      this.#drop('undeliverable_notification');
-      return;
+  #heardBy(sessions: Iterable<LinkListener>, message: Notification, about: Call | null): void {
+    let isTaken = false;
+    for (const session of sessions) {
+      const heard = session.heard(message, about);
+      isTaken ||= heard !== null;
+      this.#readBy(heard?.by ?? null, message);
     }
-    if (call.backlogBytes <= this.#context.limits.streamBacklogBytes) return;
-    if (!this.#dedicated) {
-      call.readerTooSlow();
+    if (!isTaken) this.#drop('unroutable_notification', message.method.slice(0, 64));
+  }
+
+  /** A slow client stops its own link, or, where others share the link, loses what it reads. */
+  #readBy(reader: Reader | null, { bytes }: Notification): void {
+    // One message of any size may wait, and beyond it so much.
+    if (reader === null || reader.backlogBytes <= bytes.length + this.#context.limits.streamBacklogBytes) return;
+    if (this.#owner === null) {
+      reader.readerTooSlow();
       return;
     }
     const link = this.#openLink();
     link.pause();
-    call.onDrained(() => link.resume());
+    this.#pauses++;
+    reader.onDrained(() => {
+      this.#pauses--;
+      link.resume();
+    });
   }
 
   #post(id: CallId, { call, post }: Registered, message: Chunks): void {
     const link = this.#openLink();
+    this.#posts.add(post);
     post.send(message, (outcome) => {
       if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') {
-        this.#sessionGone(link, () => call.posted(outcome));
+        this.#sessionGone(() => call.posted(outcome));
       } else if (outcome.kind !== 'accepted') {
         this.#isSuspect = true;
         call.posted(outcome);
@@ -301,10 +432,10 @@ export class Conversation {
   }
 
   /** The upstream does not know the session any more: the link is of no use, and nothing on it will be answered. */
-  #sessionGone(link: Link, tellFirst: () => void): void {
+  #sessionGone(tellFirst: () => void): void {
     // Gone before anybody is told, so that nothing is sent here once more.
     this.#closeWith ??= 'lost';
-    link.close('lost');
+    this.#link?.close('lost');
     const error = new ProxyError('upstream_session_lost', 'the upstream no longer knows this session');
     this.#tellClosed(error);
     tellFirst();
@@ -330,14 +461,20 @@ export class Conversation {
   #closeWhenQuiet(): void {
     if (this.#closeWith === null || this.#pendingSends > 0) return;
     this.#link?.close(this.#closeWith);
-    this.#ping?.answered();
+    this.#endOwn();
     this.#tellQuiet();
   }
 
   /** Everybody who still waits here. */
   #endCalls(error: ProxyError): void {
-    this.#ping?.answered();
+    this.#endOwn();
+    this.#questions.lost();
     for (const { call } of this.#calls.takeAll()) call.linkLost(error);
+  }
+
+  #endOwn(): void {
+    for (const post of this.#posts) post.linkClosed();
+    this.#own.end();
   }
 
   #tellQuiet(): void {

@@ -26,8 +26,10 @@ export interface Lease<C extends Poolable> {
 
 export interface LeaseRequest {
   readonly key: LinkKey;
-  /** One call at a time: for calls that the upstream may answer with a question. */
+  /** One call at a time: for calls that the upstream may answer with a question, of callers who could answer it. */
   readonly exclusive: boolean;
+  /** The upstream may answer the call with a question, whoever asks. */
+  readonly mayAskBack: boolean;
   readonly principal: string;
 }
 
@@ -40,6 +42,8 @@ export interface Entry<C extends Poolable> {
   readonly openedAt: number;
   inFlight: number;
   exclusive: boolean;
+  /** Of those in flight, the ones that the upstream may answer with a question. */
+  asking: number;
   /** A ping is under way; nobody gets it before that is answered. */
   checking: boolean;
   /** It has just answered a ping: not doubted again before those who waited for that have had their turn. */
@@ -91,9 +95,15 @@ export function choose<C extends Poolable>(bucket: Bucket<C>, request: LeaseRequ
   const { config, isSingle } = rules;
   let doubtful: Entry<C> | null = null;
   for (const entry of bucket.entries) {
-    if (!entry.conversation.isOpen || entry.checking || entry.exclusive || entry.leaving) continue;
-    if (config.isolation === 'request' && entry.used && !isSingle) continue;
-    if (request.exclusive && !isSingle) {
+    if (!entry.conversation.isOpen || entry.checking || entry.leaving) continue;
+    if (isSingle) {
+      // Everybody is on this one. A question belongs to the only call that may ask back, so where somebody could
+      // answer one, there must be only one such call; all others run freely.
+      if (request.mayAskBack && (entry.exclusive || (request.exclusive && entry.asking > 0))) continue;
+      if (entry.inFlight >= config.maxInFlight) continue;
+    } else if (entry.exclusive || (config.isolation === 'request' && entry.used)) {
+      continue;
+    } else if (request.exclusive) {
       if (entry.inFlight > 0 || (entry.boundTo !== null && entry.boundTo !== request.principal)) continue;
     } else if (entry.inFlight >= config.maxInFlight) {
       continue;

@@ -5,11 +5,16 @@ import { Agent, type Dispatcher } from 'undici';
 import type { CallOptions } from '../bridge/call.ts';
 import { CallIds } from '../bridge/correlation.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
-import { ERRORS, type ProxyError, asProxyError } from '../domain/errors.ts';
+import { ProxyError, asProxyError } from '../domain/errors.ts';
 import type { LinkId } from '../domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from '../domain/ports.ts';
 import { ANYONE, NO_CREDENTIAL, type Principal, type UpstreamCredential } from '../domain/principal.ts';
-import { type CapabilityProfile, EMPTY_PROFILE } from '../protocol/capability-profile.ts';
+import {
+  type CapabilityProfile,
+  EMPTY_PROFILE,
+  FULL_PROFILE,
+  declaredCapabilities,
+} from '../protocol/capability-profile.ts';
 import { LATEST_REVISION } from '../protocol/eras.ts';
 import { encode } from '../protocol/json-rpc.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
@@ -19,7 +24,11 @@ import { SseLink } from '../upstream/link.ts';
 import { ConversationPool } from './conversation-pool.ts';
 import { Conversation, type ConversationContext } from './conversation.ts';
 import type { Lease } from './lease-rules.ts';
+import type { LinkListener } from './link-listener.ts';
+import { Retry } from './retry.ts';
 import { Tally } from './tally.ts';
+import { UpstreamHealth } from './upstream-health.ts';
+import { SharedWants, type Wants } from './wants.ts';
 
 export interface MountOptions {
   readonly upstream: UpstreamConfig;
@@ -38,8 +47,17 @@ export interface OpenedConversation {
   readonly handshake: Handshake;
 }
 
-/** A link that dies so soon after another was opened may have died of it. */
-const SUSPICIOUS_MS = 2000;
+/** A session, as its mount sees it. */
+export interface MountSession extends LinkListener {
+  readonly wants: Wants;
+  readonly isListening: boolean;
+  /** The only link was opened anew: the upstream may be another one by now. */
+  upstreamChanged(handshake: Handshake): void;
+  /** Told once, when the mount goes over to one link: the session's own is to end with its last call. */
+  becameSingle(): void;
+}
+
+const NOTHING_DECLARED = encode('{}');
 /** How long cancels may take to reach the upstream when the gateway stops. */
 const FAREWELL_MS = 1000;
 
@@ -50,6 +68,9 @@ export class Mount {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly journal: Journal;
+  readonly mode: UpstreamConfig['mode'];
+  /** What all sessions want of the only link, where there is only one. */
+  readonly wants = new SharedWants();
   /** What all calls to this upstream have in common, in a session or without. */
   readonly callOptions: Pick<
     CallOptions,
@@ -68,11 +89,11 @@ export class Mount {
   readonly #underWay = new Tally();
   readonly #dedicated = new Set<Conversation>();
   #dedicatedOpening = 0;
-  readonly #onSingle = new Set<() => void>();
-  #health: 'unknown' | 'up' | 'down' = 'unknown';
-  #downReason = '';
-  #lastOpenAt = Number.NEGATIVE_INFINITY;
-  #suspiciousDeaths = 0;
+  readonly #sessions = new Set<MountSession>();
+  readonly #singleRetry: Retry;
+  /** Of the youngest pooled link. */
+  #lastHandshake: Handshake | null = null;
+  readonly #health: UpstreamHealth;
   #closed = false;
 
   constructor(options: MountOptions) {
@@ -80,6 +101,7 @@ export class Mount {
     this.#options = options;
     this.name = upstream.name;
     this.path = upstream.path;
+    this.mode = upstream.mode;
     this.config = config;
     this.clock = clock;
     this.timers = timers;
@@ -98,6 +120,7 @@ export class Mount {
         rejectUnauthorized: true,
       },
     });
+    this.#health = new UpstreamHealth({ upstream: upstream.name, clock, journal });
     this.#context = {
       upstream: upstream.name,
       ids: new CallIds(random.fraction()),
@@ -107,7 +130,9 @@ export class Mount {
       timeouts: config.timeouts,
       limits: config.limits,
       inFlight: { count: 0 },
+      asking: { count: 0, links: 0 },
       isSingle: () => this.isSingle,
+      sessions: () => this.#sessions,
       onForeignAnswer: (heardBy) => this.#goSingle(heardBy),
     };
     this.#pool = new ConversationPool({
@@ -115,9 +140,13 @@ export class Mount {
       config: config.links,
       clock,
       timers,
-      backoff: (attempt) =>
-        backoffMs(attempt, { minMs: config.reconnect.min, maxMs: config.reconnect.max }, random.fraction()),
+      backoff: (attempt) => this.backoffMs(attempt),
     });
+    this.#singleRetry = new Retry(
+      timers,
+      (failures) => this.backoffMs(failures),
+      () => this.keepSingleOpen(),
+    );
     this.callOptions = {
       clock,
       timers,
@@ -129,7 +158,7 @@ export class Mount {
         journal.record({ fact: 'dropped', upstream: upstream.name, what: 'answer_to_a_client_that_left' });
       },
     };
-    if (config.links.single === true) this.#pool.becomeSingle(this.#key(ANYONE, EMPTY_PROFILE), null);
+    if (config.links.single === true) this.#pool.becomeSingle(this.#singleKey, null);
   }
 
   /** Opens the warm links, and keeps trying. */
@@ -139,7 +168,7 @@ export class Mount {
 
   /** The upstream was reached at the last attempt; without warm links none is made before the first call. */
   get isReady(): boolean {
-    return this.#health === 'up' || (this.#health === 'unknown' && this.config.links.min === 0);
+    return this.#health.is === 'up' || (this.#health.is === 'unknown' && this.config.links.min === 0);
   }
 
   get isSingle(): boolean {
@@ -161,11 +190,28 @@ export class Mount {
 
   /** See ConversationPool.lease. */
   lease(
-    request: { readonly principal: Principal; readonly profile: CapabilityProfile; readonly exclusive: boolean },
+    request: {
+      readonly principal: Principal;
+      readonly profile: CapabilityProfile;
+      readonly exclusive: boolean;
+      readonly mayAskBack: boolean;
+    },
     take: (result: Lease<Conversation> | ProxyError) => void,
   ): () => void {
-    const key = this.#key(request.principal, request.profile);
-    return this.#pool.lease({ key, exclusive: request.exclusive, principal: request.principal.key }, take);
+    const { principal, profile, exclusive, mayAskBack } = request;
+    const key = this.#key(principal, profile);
+    return this.#pool.lease({ key, exclusive, mayAskBack, principal: principal.key }, take);
+  }
+
+  /** What is declared upstream for a client with these capabilities: nothing to a server that asks nothing. */
+  declares(capabilities: Uint8Array): Uint8Array {
+    return this.#options.upstream.asks === 'never' ? NOTHING_DECLARED : capabilities;
+  }
+
+  /** Milliseconds before the n-th attempt in a row to open a link again. */
+  backoffMs(attempt: number): number {
+    const { min, max } = this.config.reconnect;
+    return backoffMs(attempt, { minMs: min, maxMs: max }, this.#options.random.fraction());
   }
 
   /** What the upstream answered to the initialize of this pooled conversation. */
@@ -175,16 +221,38 @@ export class Mount {
     return handshake;
   }
 
+  /**
+   * What the upstream answered to an initialize that declared nothing, at once where a link says that it still holds.
+   * What is returned gives the wait up.
+   */
+  handshake(principal: Principal, take: (handshake: Handshake | ProxyError) => void): () => void {
+    if (this.#lastHandshake !== null && this.#pool.openCount > 0) {
+      take(this.#lastHandshake);
+      return () => {};
+    }
+    const want = { principal, profile: EMPTY_PROFILE, exclusive: false, mayAskBack: false };
+    return this.lease(want, (result) => {
+      if (result instanceof ProxyError) {
+        take(result);
+        return;
+      }
+      const handshake = this.handshakeOf(result.conversation);
+      result.release('reuse');
+      take(handshake);
+    });
+  }
+
   /** A link of its own for one session. Rejects with a ProxyError. `onClosed` is told once when it ends. */
   async openDedicated(
     offer: HandshakeOffer,
-    onClosed: (conversation: Conversation) => void,
+    owner: LinkListener,
+    onClosed: (conversation: Conversation, error: ProxyError | null) => void,
   ): Promise<OpenedConversation> {
     this.#dedicatedOpening++;
     try {
-      const opened = await this.#open(offer, true, (conversation) => {
+      const opened = await this.#open(offer, owner, (conversation, error) => {
         this.#dedicated.delete(conversation);
-        onClosed(conversation);
+        onClosed(conversation, error);
       });
       if (opened.conversation.isOpen) this.#dedicated.add(opened.conversation);
       return opened;
@@ -193,20 +261,61 @@ export class Mount {
     }
   }
 
-  /** Told once, when the mount goes over to one link. Returns a function that takes the wish back. */
-  onSingle(tell: () => void): () => void {
-    this.#onSingle.add(tell);
-    return () => this.#onSingle.delete(tell);
+  /** A session is here, until what is returned is called. */
+  join(session: MountSession): () => void {
+    this.#sessions.add(session);
+    return () => {
+      this.#sessions.delete(session);
+      const { wants } = session;
+      const hasWanted = wants.level !== null || wants.uris.size > 0;
+      wants.end();
+      // Perhaps nobody wants any more what it has wanted.
+      if (this.isSingle && !this.#closed && hasWanted) this.tellWants(() => {});
+    };
+  }
+
+  /** Where there is one link: opens it anew if it is lost and sessions listen to it; else the next call does. */
+  keepSingleOpen(): void {
+    if (!this.isSingle || this.#closed || this.#singleRetry.isWaiting) return;
+    if (![...this.#sessions].some(({ isListening }) => isListening)) return;
+    this.tellWants((error) => {
+      if (error === null) this.#singleRetry.succeeded();
+      else this.#singleRetry.failed(!this.#closed);
+    });
+  }
+
+  /** Where there is one link: tells the upstream what all sessions together want by now. */
+  tellWants(done: (error: ProxyError | null) => void): void {
+    const want = { principal: ANYONE, profile: EMPTY_PROFILE, exclusive: false, mayAskBack: false };
+    this.lease(want, (result) => {
+      if (result instanceof ProxyError) {
+        done(result);
+        return;
+      }
+      const finish = (): void => {
+        result.release('reuse');
+        done(null);
+      };
+      const upToDate = result.conversation.bringUpToDate(this.wants);
+      if (upToDate === null) finish();
+      else upToDate.then(finish, finish);
+    });
   }
 
   /** Ends every call and every link; the upstream hears of the calls first, if it takes that soon enough. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#singleRetry.stop();
     this.#pool.close();
     for (const conversation of this.#live) conversation.close('shutdown');
     await this.#underWay.whenNone(this.timers, FAREWELL_MS);
     for (const conversation of this.#live) conversation.closeNow('shutdown');
     await this.#dispatcher.destroy();
+  }
+
+  /** It declares all that can be carried, since its callers differ; what one of them cannot answer is refused then. */
+  get #singleKey(): LinkKey {
+    return this.#key(ANYONE, this.#options.upstream.asks === 'never' ? EMPTY_PROFILE : FULL_PROFILE);
   }
 
   #key(principal: Principal, profile: CapabilityProfile): LinkKey {
@@ -216,20 +325,32 @@ export class Mount {
   async #openPooled(key: LinkKey, onClosed: () => void): Promise<Conversation> {
     const offer: HandshakeOffer = {
       revision: LATEST_REVISION,
-      profile: key.profile,
+      capabilities: encode(JSON.stringify(declaredCapabilities(key.profile))),
       clientInfo: encode(JSON.stringify(this.#options.clientInfo)),
     };
-    return (await this.#open(offer, false, onClosed)).conversation;
+    const { conversation, handshake } = await this.#open(offer, null, () => {
+      onClosed();
+      // After the pool has seen to it.
+      if (this.isSingle) this.#singleRetry.failed(!this.#closed);
+    });
+    if (this.isSingle) this.#onlyLinkIs(conversation, handshake);
+    return conversation;
+  }
+
+  /** It may take the place of one that knew more, and of an upstream that was another one. */
+  #onlyLinkIs(conversation: Conversation, handshake: Handshake): void {
+    conversation.bringUpToDate(this.wants)?.catch(() => {});
+    for (const session of this.#sessions) session.upstreamChanged(handshake);
   }
 
   async #open(
     offer: HandshakeOffer,
-    dedicated: boolean,
-    onClosed: (conversation: Conversation) => void,
+    owner: LinkListener | null,
+    onClosed: (conversation: Conversation, error: ProxyError | null) => void,
   ): Promise<OpenedConversation> {
     const { upstream, config, clock, timers, journal } = this.#options;
     const id = this.#options.nextLinkId();
-    const conversation = new Conversation(this.#context, dedicated);
+    const conversation = new Conversation(this.#context, owner);
     const openedAt = clock.now();
     let handshake: Handshake;
     try {
@@ -256,24 +377,29 @@ export class Mount {
       conversation.attach(
         link,
         (error) => {
-          if (error !== null) this.#linkDied(openedAt);
-          onClosed(conversation);
+          if (error !== null && !this.isSingle) this.#health.linkDied(openedAt);
+          onClosed(conversation, error);
         },
         () => this.#quiet(conversation),
       );
       this.#live.add(conversation);
       this.#underWay.begin();
-      this.#lastOpenAt = openedAt;
+      this.#health.opening(openedAt);
       handshake = await link.open();
     } catch (thrown) {
       this.#quiet(conversation);
       const error = asProxyError(thrown);
-      if (!this.#closed) this.#failed(error);
+      // A link more that cannot be had says nothing while others live.
+      if (!this.#closed && this.#pool.openCount + this.#dedicated.size === 0) this.#health.failed(error);
       throw error;
     }
+    conversation.opened(handshake);
     // A dedicated link's answer goes to its client and is then of no use; a single link's answers every session.
-    if (!dedicated) this.#handshakes.set(conversation, handshake);
-    this.#succeeded(handshake);
+    if (owner === null) {
+      this.#handshakes.set(conversation, handshake);
+      this.#lastHandshake = handshake;
+    }
+    this.#health.opened(handshake);
     return { conversation, handshake };
   }
 
@@ -281,48 +407,13 @@ export class Mount {
     if (this.#live.delete(conversation)) this.#underWay.end();
   }
 
-  #succeeded(handshake: Handshake): void {
-    const wasUp = this.#health === 'up';
-    this.#health = 'up';
-    if (wasUp) return;
-    const { server, revision } = handshake;
-    this.journal.record({ fact: 'upstream_up', upstream: this.name, server, revision });
-  }
-
-  #failed(error: ProxyError): void {
-    // A link more that cannot be had says nothing while others live.
-    if (this.#pool.openCount + this.#dedicated.size > 0) return;
-    const isNews = this.#health !== 'down' || this.#downReason !== error.code;
-    this.#health = 'down';
-    this.#downReason = error.code;
-    if (!isNews) return;
-    const { remedy } = ERRORS[error.code];
-    this.journal.record({
-      fact: 'upstream_down',
-      upstream: this.name,
-      reason: error.code,
-      why: error.message,
-      remedy,
-      ...error.seen,
-      ...(error.code === 'internal_error' && { cause: error.cause }),
-    });
-  }
-
-  /** `openedAt`: when the link that died began to open. */
-  #linkDied(openedAt: number): void {
-    const sinceOther = this.clock.now() - this.#lastOpenAt;
-    if (this.isSingle || this.#lastOpenAt <= openedAt || sinceOther > SUSPICIOUS_MS) return;
-    this.#suspiciousDeaths++;
-    if (this.#suspiciousDeaths === 2) this.journal.record({ fact: 'single_hint', upstream: this.name });
-  }
-
   #goSingle(heardBy: Conversation): void {
     if (this.isSingle || this.#closed) return;
     this.journal.record({ fact: 'single_by_proof', upstream: this.name });
     const keep = this.#dedicated.has(heardBy) ? null : heardBy;
-    this.#pool.becomeSingle(this.#key(ANYONE, EMPTY_PROFILE), keep);
-    for (const tell of this.#onSingle) tell();
-    this.#onSingle.clear();
+    this.#pool.becomeSingle(this.#singleKey, keep);
+    for (const session of this.#sessions) session.becameSingle();
+    if (this.wants.level !== null || this.wants.uris.size > 0) this.tellWants(() => {});
   }
 }
 

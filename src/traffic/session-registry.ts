@@ -5,11 +5,14 @@ import { ProxyError } from '../domain/errors.ts';
 import { sessionId } from '../domain/ids.ts';
 import type { Clock, Random, Timer, Timers } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
-import { profileOf } from '../protocol/capability-profile.ts';
+import { profileOf, sessionCapabilities } from '../protocol/capability-profile.ts';
 import { negotiate } from '../protocol/eras.ts';
-import { type Request, bytesOf, encode, parsed } from '../protocol/json-rpc.ts';
+import { readInitialize } from '../protocol/initialize-request.ts';
+import type { Request } from '../protocol/json-rpc.ts';
 import { TokenSealer } from '../protocol/sealed-token.ts';
+import { MemoryEventStore } from './memory-event-store.ts';
 import type { Mount } from './mount.ts';
+import { SessionStreams } from './session-streams.ts';
 import { Session } from './session.ts';
 
 export interface RegistryOptions {
@@ -21,6 +24,8 @@ export interface RegistryOptions {
   readonly wallSeconds: () => number;
   /** The replica that holds the links: this process. */
   readonly owner: string;
+  /** How large the heap may grow. */
+  readonly heapBytes: number;
 }
 
 const KEY_BYTES = 32;
@@ -30,17 +35,29 @@ const SWEEP_MS = 30_000;
 export class SessionRegistry {
   readonly #options: RegistryOptions;
   readonly #sealer: TokenSealer;
+  readonly #events: MemoryEventStore;
   readonly #sessions = new Map<string, Session>();
   #sweep: Timer | null = null;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    const { streams, limits } = options.config;
+    this.#events = new MemoryEventStore({
+      config: streams,
+      maxBytes: limits.bufferedBytes > 0 ? limits.bufferedBytes : options.heapBytes / 4,
+      clock: options.clock,
+    });
     // Of this process alone: a session does not outlive the process that holds its link.
     this.#sealer = new TokenSealer(options.random.bytes(KEY_BYTES), (length) => options.random.bytes(length));
   }
 
   get size(): number {
     return this.#sessions.size;
+  }
+
+  /** Whether this is the id of a live session, whoever asks. */
+  has(id: string): boolean {
+    return this.#sessions.get(id)?.state.phase === 'live';
   }
 
   /** A session for this initialize, not yet open. Throws a ProxyError. */
@@ -53,6 +70,8 @@ export class SessionRegistry {
     }
     const { requested, capabilities, clientInfo } = readInitialize(request);
     const revision = negotiate(requested);
+    const declared = mount.declares(capabilities);
+    const { journal, name: upstream } = mount;
     const id = sessionId(
       this.#sealer.seal({
         kind: 'session',
@@ -63,12 +82,23 @@ export class SessionRegistry {
         expiresAt: wallSeconds() + Math.ceil(config.timeouts.sessionMax / 1000),
       }),
     );
+    const store = this.#events.open(() => journal.record({ fact: 'dropped', upstream, what: 'unsent_event' }));
     const session = new Session({
       id,
       mount,
       principal,
       revision,
-      offer: { revision, profile: profileOf(capabilities), clientInfo },
+      profile: profileOf(JSON.parse(utf8.decode(declared)), revision),
+      offer: { revision, capabilities: sessionCapabilities(declared, revision), clientInfo },
+      store,
+      streams: new SessionStreams({
+        store,
+        timers: mount.timers,
+        random,
+        config: config.streams,
+        heartbeatMs: config.heartbeat,
+        primes: revision >= PRIMED_FROM,
+      }),
     });
     this.#sessions.set(id, session);
     this.#sweep ??= this.#options.timers.after(SWEEP_MS, () => this.#expire());
@@ -105,7 +135,9 @@ export class SessionRegistry {
   #expire(): void {
     const { clock, config, timers } = this.#options;
     const now = clock.now();
+    this.#events.purge();
     for (const session of this.#sessions.values()) {
+      session.purge();
       const isOld = now - session.createdAt >= config.timeouts.sessionMax;
       if (isOld || now - session.usedAt >= config.timeouts.sessionIdle) this.end(session, 'expired');
     }
@@ -113,28 +145,6 @@ export class SessionRegistry {
   }
 }
 
-const MAX_CLIENT_INFO_BYTES = 8192;
-const UNNAMED = encode('{"name":"unnamed","version":"0"}');
-
-function readInitialize(request: Request): { requested: string; capabilities: unknown; clientInfo: Uint8Array } {
-  const { bytes, params } = request;
-  const version = params?.members.get('protocolVersion');
-  if (version?.kind !== 'string') {
-    throw new ProxyError('invalid_request', 'params.protocolVersion of initialize must be a string');
-  }
-  const info = params?.members.get('clientInfo');
-  if (info !== undefined && info.end - info.start > MAX_CLIENT_INFO_BYTES) {
-    throw new ProxyError(
-      'invalid_request',
-      `params.clientInfo of initialize is larger than ${MAX_CLIENT_INFO_BYTES} bytes`,
-    );
-  }
-  const capabilities = params?.members.get('capabilities');
-  return {
-    // It is a string: its kind was looked at.
-    requested: parsed(bytes, version) as string,
-    capabilities: capabilities === undefined ? {} : parsed(bytes, capabilities),
-    // A copy: the session would otherwise keep the whole request alive.
-    clientInfo: info?.kind === 'object' ? new Uint8Array(bytesOf(bytes, info)) : UNNAMED,
-  };
-}
+/** Priming, `retry:` and being sent away exist for clients of this revision and later. */
+const PRIMED_FROM = '2025-11-25';
+const utf8 = new TextDecoder();

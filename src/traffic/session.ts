@@ -1,20 +1,31 @@
-// One Mcp-Session-Id: one principal and one dedicated conversation, or a place on the only link of a mount that runs on
-// one. Its calls, by the client's ids, so that the client can cancel them.
+// One Mcp-Session-Id: what its client asks of the upstream, and what the upstream asks and tells the client. The wire to
+// the upstream is its SessionLink, the wire to the client its SessionStreams.
 
 import { Call, type Repeatable } from '../bridge/call.ts';
 import type { Exchange } from '../bridge/exchange.ts';
-import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { forRevision } from '../bridge/answer-for-revision.ts';
+import type { Refusal } from '../bridge/reply-router.ts';
+import { ProxyError } from '../domain/errors.ts';
 import type { SessionId } from '../domain/ids.ts';
+import type { Chunks, EventReply, EventStore, Reader } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { SessionState } from '../domain/states.ts';
-import { EMPTY_PROFILE } from '../protocol/capability-profile.ts';
+import type { CapabilityProfile } from '../protocol/capability-profile.ts';
 import type { ServedRevision } from '../protocol/eras.ts';
-import { type Notification, type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
-import type { Member } from '../protocol/json-scanner.ts';
+import { type Answer, type Notification, type Request, idText, ownMessage, textOf } from '../protocol/json-rpc.ts';
+import { isLogLevel, passes } from '../protocol/log-level.ts';
 import { isTaskMethod } from '../protocol/methods.ts';
-import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
+import type { Handshake, HandshakeOffer, ServerOffers } from '../protocol/upstream-handshake.ts';
 import type { Conversation } from './conversation.ts';
-import type { Mount } from './mount.ts';
+import type { Heard, Question } from './link-listener.ts';
+import type { Mount, MountSession } from './mount.ts';
+import { SessionLink } from './session-link.ts';
+import { SessionQuestions, type Shown } from './session-questions.ts';
+import type { SessionStreams } from './session-streams.ts';
+import { serveWants } from './session-wants.ts';
+import type { StreamReply } from './stream.ts';
+import { Unheard } from './unheard.ts';
+import { Wants } from './wants.ts';
 
 export interface SessionOptions {
   readonly id: SessionId;
@@ -22,52 +33,111 @@ export interface SessionOptions {
   readonly principal: Principal;
   /** What the client and we agreed on. */
   readonly revision: ServedRevision;
+  /** What the client can be asked. */
+  readonly profile: CapabilityProfile;
   /** Said upstream when the link is opened, and again when it is opened anew. */
   readonly offer: HandshakeOffer;
+  readonly streams: SessionStreams;
+  readonly store: EventStore;
 }
 
-export class Session {
+export interface Listening {
+  /** It is the stream of a request. */
+  readonly isReply: boolean;
+  /** The client closed the connection. */
+  readonly closed: () => void;
+}
+
+interface Attempt {
+  /** The upstream answered with a result, on this conversation. */
+  readonly onResult?: (on: Conversation) => void;
+  readonly count?: number;
+}
+
+/** Where others on the same link have asked for more, and this session has not said what it wants. */
+const DEFAULT_LEVEL = 'info';
+const ENDED: Refusal = { code: -32603, message: 'the session has ended' };
+
+export class Session implements MountSession {
   readonly id: SessionId;
   readonly principal: Principal;
   readonly mount: Mount;
   readonly revision: ServedRevision;
   readonly createdAt: number;
+  readonly wants: Wants;
   #state: SessionState = { phase: 'opening' };
   #usedAt: number;
-  #conversation: Conversation | null = null;
-  /** An attempt to have an open link, for which somebody waits. */
-  #opening: Promise<Conversation> | null = null;
-  /** Open calls by the client's id, as its bytes read. */
-  readonly #calls = new Map<string, Call>();
-  readonly #offer: HandshakeOffer;
-  readonly #forgetSingle: () => void;
+  /** Open calls by the client's id: more than one only where the client gives an id twice. */
+  readonly #calls = new Map<string, Call[]>();
+  readonly #profile: CapabilityProfile;
+  readonly #link: SessionLink;
+  readonly #streams: SessionStreams;
+  readonly #questions: SessionQuestions;
+  readonly #unheard: Unheard<Shown>;
+  readonly #leaveMount: () => void;
+  /** The client has said that it is initialized, or acts like it: nothing is sent to it before. */
+  #isReady = false;
+  /** Of the upstream, since it was reached first. */
+  #offers: ServerOffers | null = null;
 
   constructor(options: SessionOptions) {
+    const { mount, streams, profile } = options;
     this.id = options.id;
     this.principal = options.principal;
-    this.mount = options.mount;
+    this.mount = mount;
     this.revision = options.revision;
-    this.#offer = options.offer;
-    this.createdAt = this.#usedAt = options.mount.clock.now();
-    this.#forgetSingle = this.mount.onSingle(() => this.#leaveOwnLink());
+    this.createdAt = this.#usedAt = mount.clock.now();
+    this.wants = new Wants(mount.wants);
+    this.#profile = profile;
+    this.#streams = streams;
+    this.#unheard = new Unheard({
+      timers: mount.timers,
+      clock: mount.clock,
+      maxBytes: mount.config.streams.maxBytes,
+      maxAgeMs: mount.config.streams.maxAge,
+      hold: (bytes) => options.store.hold(bytes),
+      onLost: (shown) => this.#lost(shown),
+    });
+    this.#questions = new SessionQuestions({
+      profile,
+      show: (message, about, shown) => this.#tell(message, about, shown),
+      unshow: (shown) => this.#unheard.remove(shown),
+    });
+    this.#link = new SessionLink({
+      mount,
+      principal: options.principal,
+      profile,
+      offer: options.offer,
+      wants: this.wants,
+      listener: this,
+      isListening: () => streams.isListening,
+      onReopened: (handshake) => this.#reopened(handshake),
+    });
+    this.#leaveMount = mount.join(this);
   }
 
   get state(): SessionState {
     return this.#state;
   }
 
-  /** When the session was last used; now, while a call is open. */
+  /** When the session was last used; now, while a call is open or the client listens. */
   get usedAt(): number {
-    return this.#calls.size > 0 ? this.mount.clock.now() : this.#usedAt;
+    return this.#calls.size > 0 || this.#streams.isListening ? this.mount.clock.now() : this.#usedAt;
+  }
+
+  /** The client is there to hear what no request has caused. */
+  get isListening(): boolean {
+    return this.#streams.isListening;
   }
 
   /** Initializes upstream. Rejects with a ProxyError, and the session is over then. */
   async open(): Promise<Handshake> {
     try {
-      const handshake = this.mount.isSingle ? await this.#handshakeOfSingle() : await this.#openOwn();
+      const handshake = await this.#link.open();
       // Ended while it opened: the client left, or the gateway shuts down.
       if (this.#state.phase === 'ended') throw new ProxyError('draining', 'the session ended while it opened');
       this.#state = { phase: 'live' };
+      this.#offers = handshake.offers;
       return handshake;
     } catch (thrown) {
       this.end('failed');
@@ -75,213 +145,268 @@ export class Session {
     }
   }
 
+  /** Idempotent. What is open is answered, the streams end, the link is closed. */
+  end(why: (SessionState & { phase: 'ended' })['why']): void {
+    if (this.#state.phase === 'ended') return;
+    const wasLive = this.#state.phase === 'live';
+    this.#state = { phase: 'ended', why };
+    this.#leaveMount();
+    const isShutdown = why === 'shutdown';
+    const error = isShutdown
+      ? new ProxyError('draining', 'the gateway is shutting down')
+      : new ProxyError('session_ended', 'the session has ended');
+    for (const call of this.#allCalls()) call.stopped(error);
+    this.#unheard.end();
+    this.#questions.end(error.message);
+    this.#link.end(isShutdown ? 'shutdown' : 'session_ended');
+    this.#streams.end(isShutdown);
+    if (wasLive) this.mount.journal.record({ fact: 'session_ended', upstream: this.mount.name, why });
+  }
+
+  /** Gives up what was kept for too long. */
+  purge(): void {
+    this.#unheard.purge();
+  }
+
+  // What the client sends
+
+  /** The reply to a request of this session, for a client that takes a stream. */
+  reply(connection: EventReply): StreamReply {
+    return this.#streams.reply(connection);
+  }
+
+  /** Its clients take an event without data that lets them come back. */
+  get primes(): boolean {
+    return this.#streams.primes;
+  }
+
+  /** A GET: the session's stream, or the rest of the one that broke after an event. Throws a ProxyError. */
+  listen(connection: EventReply, lastEventId: string | undefined): Listening {
+    this.#used();
+    const isNew = lastEventId === undefined;
+    const stream = isNew ? this.#streams.listen(connection) : this.#streams.resume(lastEventId, connection);
+    this.mount.journal.record({
+      fact: 'stream_opened',
+      upstream: this.mount.name,
+      how: isNew ? 'new' : 'resumed',
+    });
+    this.#link.keepOpen();
+    this.#tellUnheard();
+    return {
+      isReply: !isNew && !this.#streams.isListeningOn(stream),
+      closed: () => {
+        this.#used();
+        stream.connectionClosed(connection);
+      },
+    };
+  }
+
   /** One request of the client. */
   serve(request: Request, exchange: Exchange): void {
-    this.#usedAt = this.mount.clock.now();
-    if (request.method === 'ping') {
-      exchange.finish({ kind: 'own', result: {} });
-    } else if (isTaskMethod(request.method)) {
-      exchange.finish({ kind: 'error', error: new ProxyError('method_not_found', 'tasks are not served') });
-    } else {
-      this.#attempt(request, exchange, 1);
+    this.#used();
+    this.#ready();
+    switch (request.method) {
+      case 'ping':
+        exchange.finish({ kind: 'own', result: {} });
+        return;
+      case 'logging/setLevel':
+      case 'resources/subscribe':
+      case 'resources/unsubscribe':
+        serveWants({
+          request,
+          exchange,
+          mount: this.mount,
+          wants: this.wants,
+          offers: this.#offers,
+          attempt: (onResult) => this.#attempt(request, exchange, { onResult }),
+        });
+        return;
+      default:
+        if (isTaskMethod(request.method)) fail(exchange, 'tasks are not served');
+        else this.#attempt(request, exchange);
     }
   }
 
   /** One notification of the client. False: it was dropped. */
   notified(message: Notification): boolean {
-    this.#usedAt = this.mount.clock.now();
+    this.#used();
     switch (message.method) {
       case 'notifications/initialized':
         // The link has said it itself, when it opened.
+        this.#ready();
         return true;
       case 'notifications/cancelled':
         return this.#cancelled(message);
       case 'notifications/roots/list_changed':
+        return this.#profile.members.has('roots') && this.#link.notify([message.bytes]);
       case 'notifications/progress':
-        // Of a capability that was not declared upstream, or of a request that was not passed on.
+        return this.#questions.progress(message);
+      case 'notifications/tasks/status':
         return false;
       default:
-        if (this.mount.isSingle || this.#conversation?.isOpen !== true) return false;
-        this.#conversation.notify([message.bytes]);
-        return true;
+        return this.#link.notify([message.bytes]);
     }
   }
 
-  /** Idempotent. What is open is answered, the link is closed. */
-  end(why: (SessionState & { phase: 'ended' })['why']): void {
-    if (this.#state.phase === 'ended') return;
-    const wasLive = this.#state.phase === 'live';
-    this.#state = { phase: 'ended', why };
-    this.#forgetSingle();
-    const error =
-      why === 'shutdown'
-        ? new ProxyError('draining', 'the gateway is shutting down')
-        : new ProxyError('session_ended', 'the session has ended');
-    for (const call of this.#calls.values()) call.stopped(error);
-    this.#conversation?.close(why === 'shutdown' ? 'shutdown' : 'session_ended');
-    this.#conversation = null;
-    if (wasLive) this.mount.journal.record({ fact: 'session_ended', upstream: this.mount.name, why });
+  /** The client's answer to a question. False: nothing was asked, or it was answered already. */
+  responded(answer: Answer): boolean {
+    this.#used();
+    return this.#questions.answered(answer);
   }
 
-  #attempt(request: Request, exchange: Exchange, count: number): void {
+  // What the upstream asks and says: see LinkListener
+
+  asked(question: Question, request: Request): Refusal | null {
+    return this.#state.phase === 'ended' ? ENDED : this.#questions.asked(question, request);
+  }
+
+  withdrawn(question: Question, message: Notification | null): void {
+    this.#questions.withdrawn(question, message);
+  }
+
+  heard(message: Notification, about: Call | null): Heard | null {
+    return this.#concerns(message) ? { by: this.#tell([message.bytes], about, null) } : null;
+  }
+
+  upstreamChanged(handshake: Handshake): void {
+    this.#reopened(handshake);
+  }
+
+  becameSingle(): void {
+    this.#link.leaveOwn();
+  }
+
+  /** On a link of its own everything does; on a shared one only what this session asked for. */
+  #concerns(message: Notification): boolean {
+    const { bytes, method, params } = message;
+    if (method === 'notifications/elicitation/complete') return this.#questions.isCompletion(message);
+    if (!this.mount.isSingle) return true;
+    const text = (name: string): string => {
+      const member = params?.members.get(name);
+      return member?.kind === 'string' ? textOf(bytes, member) : '';
+    };
+    if (method === 'notifications/resources/updated') return this.#wantsUpdate(text('uri'));
+    if (method !== 'notifications/message') return true;
+    // Others on the link may have asked for more than this session wants.
+    const level = text('level');
+    return this.mount.wants.level === null || !isLogLevel(level) || passes(level, this.wants.level ?? DEFAULT_LEVEL);
+  }
+
+  /** [spec 2025-11-25 schema] of an updated URI: "This might be a sub-resource of the one that the client actually subscribed to." */
+  #wantsUpdate(uri: string): boolean {
+    for (const wanted of this.wants.uris) {
+      if (uri === wanted || uri.startsWith(wanted.endsWith('/') ? wanted : `${wanted}/`)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * On exactly one stream: that of the call it is about, else the one that listens, else that of the newest call. All
+   * of them are this one client's, so a wrong guess harms nobody. Without any it waits for one.
+   */
+  #tell(message: Chunks, about: Call | null, shown: Shown | null): Reader | null {
+    if (this.#state.phase === 'ended') return null;
+    if (this.#unheard.size > 0) this.#tellUnheard();
+    const reader = this.#isReady ? this.#send(message, about) : null;
+    if (reader === null) this.#unheard.add(message, shown);
+    return reader;
+  }
+
+  #send(message: Chunks, about: Call | null): Reader | null {
+    if (about?.isConnected === true && about.tell(message)) return about;
+    const listening = this.#streams.send(message);
+    if (listening !== null) return listening;
+    const others = this.#allCalls().filter((call) => call !== about);
+    const newest = others.toReversed().find((call) => call.isConnected && call.tell(message));
+    // Its client is away: it will hear of it when it comes back.
+    return newest ?? (about?.tell(message) === true ? about : null);
+  }
+
+  /** A stream may have come up for what had none. */
+  #tellUnheard(): void {
+    if (!this.#isReady) return;
+    this.#unheard.retry((message, shown) => this.#send(message, shown?.question.about ?? null) !== null);
+  }
+
+  /** No stream came up in time, or there was too much. */
+  #lost(shown: Shown | null): void {
+    const what = shown === null ? 'unheard_notification' : 'refused_question';
+    this.mount.journal.record({ fact: 'dropped', upstream: this.mount.name, what });
+    if (shown !== null) this.#questions.unshowable(shown);
+  }
+
+  /** The upstream session is another one now, and perhaps the upstream itself. */
+  #reopened({ offers }: Handshake): void {
+    const before = this.#offers;
+    this.#offers = offers;
+    if (before === null || before.identity === offers.identity) return;
+    for (const kind of new Set([...before.lists, ...offers.lists])) {
+      this.#tell([ownMessage({ method: `notifications/${kind}/list_changed` })], null, null);
+    }
+  }
+
+  #used(): void {
+    this.#usedAt = this.mount.clock.now();
+  }
+
+  #ready(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
+    this.#tellUnheard();
+  }
+
+  // What the client asks of the upstream
+
+  #attempt(request: Request, exchange: Exchange, options: Attempt = {}): void {
+    const { count = 1, onResult } = options;
     const key = idText(request.bytes, request.id);
+    let on: Conversation | null = null;
     const call = new Call({
       request,
       exchange,
       ...this.mount.callOptions,
+      onAnswer: (answer) => {
+        if (answer.kind === 'result' && on !== null) onResult?.(on);
+        this.#questions.announced(answer);
+        return forRevision(answer, request.method, this.revision);
+      },
       again: (repeatable: Repeatable) => {
         // Only what certainly never ran: the new link is a new upstream session, which the client must hear of before
         // it reads from it.
         if (repeatable !== 'refused' || count > 1 || this.#state.phase !== 'live') return false;
-        this.#attempt(request, exchange, count + 1);
+        this.#attempt(request, exchange, { ...options, count: count + 1 });
         return true;
       },
     });
-    this.#calls.set(key, call);
-    const done = (): void => {
-      this.#usedAt = this.mount.clock.now();
-      if (this.#calls.get(key) === call) this.#calls.delete(key);
+    this.#calls.set(key, [...(this.#calls.get(key) ?? []), call]);
+    const begun = (conversation: Conversation): void => {
+      on = conversation;
+      if (this.#unheard.size > 0) this.#tellUnheard();
     };
-    if (this.mount.isSingle) this.#onSingleLink(call, done);
-    else this.#onOwnLink(call, done);
+    this.#link.begin(call, begun, () => this.#done(key, call));
   }
 
-  #onOwnLink(call: Call, done: () => void): void {
-    const begin = (conversation: Conversation): void => {
-      conversation.begin(call, false, () => {
-        done();
-        if (this.mount.isSingle) this.#leaveOwnLink();
-      });
-    };
-    const { queueTimeout, pingInterval } = this.mount.config.links;
-    const current = this.#conversation?.isOpen === true ? this.#conversation : null;
-    if (current !== null && (current.inFlight > 0 || !current.isDoubtful(pingInterval))) {
-      begin(current);
-      return;
-    }
-    let over = false;
-    const timer = this.mount.timers.after(queueTimeout, () => {
-      giveUp(
-        new ProxyError('upstream_unavailable', 'the session’s link did not open in time (links.queueTimeout)', {
-          outcome: 'not_executed',
-        }),
-      );
-    });
-    /** True for the first who asks: the link is there, it failed, it took too long, or nobody waits any more. */
-    const isFirst = (): boolean => {
-      if (over) return false;
-      over = true;
-      timer.cancel();
-      return true;
-    };
-    const giveUp = (error: ProxyError): void => {
-      if (!isFirst()) return;
-      done();
-      call.leaseFailed(error);
-    };
-    call.waits(() => {
-      if (isFirst()) done();
-    });
-    this.#ensureOpen().then(
-      (conversation) => {
-        if (isFirst()) begin(conversation);
-      },
-      (thrown: unknown) => {
-        // It went over to one link while ours opened.
-        if (this.mount.isSingle && isFirst()) this.#onSingleLink(call, done);
-        else giveUp(asProxyError(thrown));
-      },
-    );
+  #done(key: string, call: Call): void {
+    this.#used();
+    const left = (this.#calls.get(key) ?? []).filter((each) => each !== call);
+    if (left.length > 0) this.#calls.set(key, left);
+    else this.#calls.delete(key);
   }
 
-  #onSingleLink(call: Call, done: () => void): void {
-    const want = { principal: this.principal, profile: EMPTY_PROFILE, exclusive: false };
-    const leave = this.mount.lease(want, (result) => {
-      if (result instanceof ProxyError) {
-        done();
-        call.leaseFailed(result);
-        return;
-      }
-      result.conversation.begin(call, false, (how) => {
-        done();
-        result.release(how);
-      });
-    });
-    call.waits(() => {
-      leave();
-      done();
-    });
-  }
-
-  /** The session's link, pinged if it is in doubt, opened anew if it is gone: one attempt for all who wait. */
-  #ensureOpen(): Promise<Conversation> {
-    this.#opening ??= this.#revive().finally(() => {
-      this.#opening = null;
-    });
-    return this.#opening;
-  }
-
-  async #revive(): Promise<Conversation> {
-    const doubtful = this.#conversation;
-    if (doubtful?.isOpen === true) {
-      const isAlive = await doubtful.ping(this.mount.config.links.pingTimeout);
-      if (isAlive && doubtful.isOpen) return doubtful;
-      doubtful.close('lost');
-    }
-    // With the session's own initialize: the upstream session behind the old link is gone.
-    await this.#openOwn();
-    if (this.#conversation === null) throw new ProxyError('upstream_session_lost', 'the session’s link closed again');
-    return this.#conversation;
-  }
-
-  /** Opens the session's own link; if the mount went over to one link meanwhile, it is closed again at once. */
-  async #openOwn(): Promise<Handshake> {
-    const { maxDedicated } = this.mount.config.links;
-    if (this.mount.dedicatedCount >= maxDedicated) {
-      throw new ProxyError('sessions_limit', 'too many sessions hold a link (links.maxDedicated)', {
-        outcome: 'not_executed',
-      });
-    }
-    const { conversation, handshake } = await this.mount.openDedicated(this.#offer, (closed) => {
-      if (this.#conversation === closed) this.#conversation = null;
-    });
-    if (this.#state.phase === 'ended') conversation.close('session_ended');
-    else if (this.mount.isSingle) conversation.close('single');
-    else if (conversation.isOpen) this.#conversation = conversation;
-    return handshake;
-  }
-
-  #handshakeOfSingle(): Promise<Handshake> {
-    return new Promise((resolve, reject) => {
-      const want = { principal: this.principal, profile: EMPTY_PROFILE, exclusive: false };
-      this.mount.lease(want, (result) => {
-        if (result instanceof ProxyError) {
-          reject(result);
-          return;
-        }
-        resolve(this.mount.handshakeOf(result.conversation));
-        result.release('reuse');
-      });
-    });
-  }
-
-  /** The mount runs on one link now: ours ends with its last call. */
-  #leaveOwnLink(): void {
-    if (this.#conversation === null || this.#conversation.inFlight > 0) return;
-    this.#conversation.close('single');
-    this.#conversation = null;
+  /** The oldest first, but for ids given twice. */
+  #allCalls(): Call[] {
+    return [...this.#calls.values()].flat();
   }
 
   #cancelled(message: Notification): boolean {
     const named = message.params?.members.get('requestId');
-    const call = named === undefined ? undefined : this.#calls.get(idText(message.bytes, named));
+    const call = named === undefined ? undefined : this.#calls.get(idText(message.bytes, named))?.at(-1);
     if (call === undefined) return false;
     call.cancelledByClient(message);
     return true;
   }
 }
 
-/** `1` and `"1"` are two ids, `"a"` and `"\u0061"` are one. */
-function idText(bytes: Uint8Array, id: Member): string {
-  return id.kind === 'string' ? JSON.stringify(textOf(bytes, id)) : Buffer.from(bytesOf(bytes, id)).toString('latin1');
+function fail(exchange: Exchange, why: string): void {
+  exchange.finish({ kind: 'error', error: new ProxyError('method_not_found', why) });
 }

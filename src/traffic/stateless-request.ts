@@ -2,15 +2,28 @@
 
 import { Call } from '../bridge/call.ts';
 import type { Exchange } from '../bridge/exchange.ts';
+import { forRevision } from '../bridge/answer-for-revision.ts';
 import { ProxyError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
 import { EMPTY_PROFILE } from '../protocol/capability-profile.ts';
-import type { Request } from '../protocol/json-rpc.ts';
+import { type ServedRevision, negotiate } from '../protocol/eras.ts';
+import { readInitialize } from '../protocol/initialize-request.ts';
+import { type Request, encode } from '../protocol/json-rpc.ts';
 import { isTaskMethod, methodRow } from '../protocol/methods.ts';
+import { deliverableHandshake } from '../protocol/rewrites.ts';
 import { needsToBeAlone } from './lease-rules.ts';
 import type { Mount } from './mount.ts';
 
-export function serveSessionless(mount: Mount, request: Request, exchange: Exchange, principal: Principal): void {
+export interface StatelessRequest {
+  readonly mount: Mount;
+  readonly principal: Principal;
+  readonly request: Request;
+  /** What the client speaks, as far as it says so. */
+  readonly revision: ServedRevision;
+  readonly exchange: Exchange;
+}
+
+export function serveSessionless({ mount, principal, request, revision, exchange }: StatelessRequest): void {
   const row = methodRow(request.method);
   if (row.withoutSession === 'us') {
     exchange.finish({ kind: 'own', result: {} });
@@ -33,6 +46,7 @@ export function serveSessionless(mount: Mount, request: Request, exchange: Excha
       request,
       exchange,
       ...mount.callOptions,
+      onAnswer: (answer) => forRevision(answer, request.method, revision),
       again: (repeatable) => {
         // Once more on another link, if it certainly never ran, or if running it twice is running it once.
         if (count > 1 || (repeatable === 'lost' && row.safeToRetry !== true)) return false;
@@ -42,11 +56,37 @@ export function serveSessionless(mount: Mount, request: Request, exchange: Excha
       },
       mayHaveRun: () => mayHaveRun,
     });
-    const want = { principal, profile: EMPTY_PROFILE, exclusive: needsToBeAlone(row, EMPTY_PROFILE) };
+    const want = {
+      principal,
+      profile: EMPTY_PROFILE,
+      exclusive: needsToBeAlone(row, EMPTY_PROFILE),
+      mayAskBack: row.mayAskBack === true,
+    };
     const leave = mount.lease(want, (result) => {
       if (result instanceof ProxyError) call.leaseFailed(result);
-      else result.conversation.begin(call, want.exclusive, (how) => result.release(how));
+      else result.conversation.begin(call, { exclusive: want.exclusive, session: null }, (how) => result.release(how));
     });
     call.waits(leave);
   }
+}
+
+/**
+ * An initialize that opens no session: answered with what the upstream answered to ours, and nothing is remembered.
+ * Throws a ProxyError where it cannot be read.
+ */
+export function serveHandshake({ mount, principal, request, exchange }: Omit<StatelessRequest, 'revision'>): void {
+  const revision = negotiate(readInitialize(request).requested);
+  const leave = mount.handshake(principal, (handshake) => {
+    exchange.attend(null);
+    exchange.finish(
+      handshake instanceof ProxyError
+        ? { kind: 'error', error: handshake }
+        : {
+            kind: 'answer',
+            answer: deliverableHandshake(handshake.answer, false),
+            changes: { negotiatedVersion: encode(JSON.stringify(revision)) },
+          },
+    );
+  });
+  if (exchange.isOpen) exchange.attend(leave);
 }

@@ -10,12 +10,12 @@ export class Tally {
     return this.#count;
   }
 
-  begin(): void {
-    this.#count++;
+  begin(howMany = 1): void {
+    this.#count += howMany;
   }
 
-  end(): void {
-    this.#count--;
+  end(howMany = 1): void {
+    this.#count -= howMany;
     if (this.#count > 0) return;
     for (const tell of this.#waiting) tell();
   }

@@ -8,11 +8,13 @@ import { ERRORS, ProxyError, asProxyError } from '../domain/errors.ts';
 import type { CallId, LinkId } from '../domain/ids.ts';
 import type { Chunks, Clock, Dropped, Journal, Link, PostOutcome, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason, LinkState } from '../domain/states.ts';
+import { isBatch, readArray } from '../protocol/batch.ts';
 import { type UpstreamRevision, wantsVersionHeader } from '../protocol/eras.ts';
 import {
   type Answer,
   type Message,
   type Request,
+  type Unreadable,
   bytesOf,
   encode,
   ownResult,
@@ -57,6 +59,8 @@ export interface LinkOptions {
 
 /** Messages kept while a link opens; a server that says more than this before it is initialized is broken. */
 const MAX_EARLY_MESSAGES = 1000;
+/** Messages in one array; the bytes are bounded as for any message. */
+const MAX_IN_ARRAY = 100_000;
 /** Answers of ours on their way at once: each holds a socket. */
 const MAX_ANSWERS_AT_ONCE = 16;
 const MAX_WAITING_ANSWERS = 4096;
@@ -76,7 +80,7 @@ export class SseLink implements Link {
   readonly #posts = new Set<() => void>();
   /** Answers to the upstream's own requests: those on their way, and those that wait for their turn. */
   #answering = 0;
-  #answers: { readonly message: Chunks; readonly done: () => void }[] = [];
+  #answers: { readonly message: Chunks; readonly done: (outcome: PostOutcome) => void }[] = [];
   readonly #startedAt: number;
   readonly #options: LinkOptions;
   /** Set while somebody waits for the link to open. */
@@ -155,7 +159,7 @@ export class SseLink implements Link {
   }
 
   /** Answers a request of the upstream, a few at a time. One that asks and asks but takes no answers loses the link. */
-  answer(message: Chunks, done: () => void): void {
+  answer(message: Chunks, done: (outcome: PostOutcome) => void): void {
     if (this.#answers.length >= MAX_WAITING_ANSWERS) {
       this.#lost(new ProxyError('upstream_session_lost', 'the upstream asks without end and takes no answers'));
       return;
@@ -168,9 +172,9 @@ export class SseLink implements Link {
     const next = this.#answering < MAX_ANSWERS_AT_ONCE ? this.#answers.shift() : undefined;
     if (next === undefined) return;
     this.#answering++;
-    this.send(next.message, this.#options.timeouts.post, () => {
+    this.send(next.message, this.#options.timeouts.post, (outcome) => {
       this.#answering--;
-      next.done();
+      next.done(outcome);
       this.#nextAnswer();
     });
   }
@@ -194,13 +198,20 @@ export class SseLink implements Link {
 
   /** Takes an answer that came as the body of a POST instead of on the stream; other bodies mean nothing. */
   take(body: Uint8Array): void {
-    const { limits } = this.#options;
-    const message = isUtf8(body) ? readMessage(body, { maxDepth: limits.jsonDepth }) : null;
-    if (message?.kind !== 'result' && message?.kind !== 'error') {
-      this.#drop('post_body_ignored');
-      return;
-    }
-    this.#guarded(() => this.#onMessage(message));
+    const answers = this.#read(body).filter(({ kind }) => kind === 'result' || kind === 'error');
+    if (answers.length === 0) this.#drop('post_body_ignored');
+    this.#guarded(() => answers.forEach((answer) => this.#heard(answer)));
+  }
+
+  /** What a text holds: one message, or those of an array. */
+  #read(text: Uint8Array): readonly (Message | Unreadable)[] {
+    if (!isUtf8(text)) return [{ kind: 'unreadable', code: 'parse_error', why: 'not UTF-8', id: null }];
+    const maxDepth = this.#options.limits.jsonDepth;
+    // [spec 2025-03-26 basic] "MCP implementations MAY support sending JSON-RPC batches, but MUST support receiving
+    // JSON-RPC batches." Whatever revision was agreed on: to refuse one would lose what is in it.
+    if (!isBatch(text)) return [readMessage(text, { maxDepth })];
+    const messages = readArray(text, { maxDepth, maxMessages: MAX_IN_ARRAY });
+    return 'kind' in messages ? [messages] : messages;
   }
 
   #awaitEndpoint(): void {
@@ -245,17 +256,15 @@ export class SseLink implements Link {
 
   #onData(data: Uint8Array): void {
     if (this.#state.phase === 'closed') return;
-    const { limits } = this.#options;
-    const message = isUtf8(data) ? readMessage(data, { maxDepth: limits.jsonDepth }) : null;
-    if (message === null || message.kind === 'unreadable') {
-      this.#drop('unreadable_message', message === null ? 'not UTF-8' : message.why);
-      return;
-    }
-    this.#onMessage(message);
+    for (const message of this.#read(data)) this.#heard(message);
   }
 
-  #onMessage(message: Message): void {
+  #heard(message: Message | Unreadable): void {
     if (this.#state.phase === 'closed') return;
+    if (message.kind === 'unreadable') {
+      this.#drop('unreadable_message', message.why);
+      return;
+    }
     if (message.kind === 'request' && message.method === 'ping') this.#onPing(message);
     else if (this.#state.phase === 'open') this.#options.receiver.message(message);
     else this.#beforeOpen(message);

@@ -1,5 +1,5 @@
-// File descriptors: a session holds its link's stream and its client's socket, and while it opens two POSTs (initialize
-// may still be unanswered when initialized is sent); every call in flight holds one POST.
+// File descriptors: a session holds its link's stream, its client's socket and its client's own stream, and while it opens
+// two POSTs (initialize may still be unanswered when initialized is sent); every call in flight holds one POST.
 
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/schema.ts';
@@ -17,9 +17,9 @@ export function descriptorsNeeded(config: Config): number {
   const { links, limits } = config;
   const perUpstream = links.maxTotal + links.maxDedicated;
   const sessions = Math.min(limits.sessions, links.maxDedicated * config.upstreams.length);
-  // Beside the stream: the client's socket and two POSTs. Pooled callers: a socket and a POST, as many as links can carry.
+  // Beside the link: the client's socket, its open stream and two POSTs. Pooled callers: a socket and a POST, as many as links can carry.
   const pooled = links.maxTotal * links.maxInFlight * config.upstreams.length;
-  return OWN + perUpstream * config.upstreams.length + 3 * sessions + 2 * Math.min(pooled, limits.inFlight);
+  return OWN + perUpstream * config.upstreams.length + 4 * sessions + 2 * Math.min(pooled, limits.inFlight);
 }
 
 /** Null where the limit suffices or is not known. */

@@ -12,6 +12,7 @@ import { VERSION } from './version.ts';
 export interface ServeFlags {
   readonly listen?: string;
   readonly single?: boolean;
+  readonly mode?: string;
   readonly logFormat?: string;
   readonly logLevel?: string;
 }
@@ -32,6 +33,12 @@ export function configFromFile(file: string, flags: ServeFlags): Config {
     ...config,
     ...(flags.listen !== undefined && { listen: changed.listen }),
     ...(flags.single === true && { links: { ...config.links, single: true as const } }),
+    ...(flags.mode !== undefined && {
+      upstreams: config.upstreams.map((upstream) => ({
+        ...upstream,
+        mode: changed.upstreams[0]?.mode ?? upstream.mode,
+      })),
+    }),
     log: {
       level: flags.logLevel === undefined ? config.log.level : changed.log.level,
       format: flags.logFormat === undefined ? config.log.format : changed.log.format,
@@ -42,6 +49,7 @@ export function configFromFile(file: string, flags: ServeFlags): Config {
 function withFlags(input: ConfigInput, flags: ServeFlags): unknown {
   return {
     ...input,
+    ...(flags.mode !== undefined && { upstreams: input.upstreams.map((each) => ({ ...each, mode: flags.mode })) }),
     ...(flags.listen !== undefined && { listen: parseListen(flags.listen) }),
     ...(flags.single === true && { links: { single: true } }),
     log: {
@@ -113,13 +121,18 @@ function refuseUnsafe({ listen, upstreams }: Config): void {
   }
 }
 
+const LIST = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
+/** What an endpoint answers that serves sessions only. */
+export const INITIALIZE =
+  '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}';
+
 /** Says on stderr how to use what runs; stdout stays free. */
-export function greet(endpoint: string, upstream: string): void {
+export function greet(endpoint: string, upstream: string, mode: string): void {
   process.stderr.write(
     `\nmcp-causeway ${VERSION}\n` +
       `  clients connect to  ${endpoint}\n` +
       `  server behind it    ${upstream}\n\n` +
-      `Try it:\n\n  ${curlLine(endpoint, '{"jsonrpc":"2.0","id":1,"method":"tools/list"}')}\n\n`,
+      `Try it:\n\n  ${curlLine(endpoint, mode === 'session' ? INITIALIZE : LIST)}\n\n`,
   );
 }
 

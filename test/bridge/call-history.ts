@@ -127,7 +127,7 @@ export class History {
           attempt.dueAt = Math.min(this.time.now() + REQUEST_MS, attempt.startedAt + REQUEST_MAX_MS);
         }
         const message = [encode('{}')];
-        const delivered = step.kind === 'progress' ? call.progress(message) : call.notification(message);
+        const delivered = step.kind === 'progress' ? call.progress(message) : call.tell(message);
         expect(delivered).toBe(runs && this.#setting.canStream);
         return;
       }
@@ -156,6 +156,10 @@ export class History {
         return;
       case 'stop':
         if (attempt.phase === 'left') this.expectedUnread++;
+        if (attempt.phase === 'leasing') {
+          attempt.phase = 'done';
+          this.#end('draining');
+        }
         if (holds) {
           this.#abandon(attempt);
           if (runs) this.#end('draining');

@@ -4,7 +4,7 @@ import { granted, started } from './started-call.ts';
 
 const MESSAGE = [encode('{"jsonrpc":"2.0","method":"notifications/progress"}')];
 
-test('a call without an answer ends after requestMs, and upstream is told', () => {
+test('a call without an answer ends after requestMs, and upstream is told [G18]', () => {
   const { call, time, lease, ends, sink } = granted();
 
   time.advanceSync(999);
@@ -17,7 +17,7 @@ test('a call without an answer ends after requestMs, and upstream is told', () =
   expect(lease).toMatchObject({ cancelled: ['the request timed out'], released: ['retire'], broken: [] });
 });
 
-test('progress starts the time anew, also where the client takes no stream', () => {
+test('progress starts the time anew, also where the client takes no stream [G18]', () => {
   const { call, time, ends } = granted({ canStream: false });
 
   time.advanceSync(900);
@@ -33,13 +33,13 @@ test('other notifications do not start it anew', () => {
   const { call, time, ends } = granted();
 
   time.advanceSync(900);
-  expect(call.notification(MESSAGE)).toBe(true);
+  expect(call.tell(MESSAGE)).toBe(true);
   time.advanceSync(100);
 
   expect(ends).toMatchObject([{ reason: 'request_timeout' }]);
 });
 
-test('a call takes no longer than requestMaxMs, whatever its progress', () => {
+test('a call takes no longer than requestMaxMs, whatever its progress [G18]', () => {
   const { call, time, ends, sink } = granted();
 
   for (let turn = 0; turn < 19; turn++) {

@@ -3,7 +3,7 @@ import type { Repeatable } from '../../src/bridge/call.ts';
 import { ProxyError } from '../../src/domain/errors.ts';
 import type { PostOutcome } from '../../src/domain/ports.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
-import { answerOf, notificationOf, requestOf } from './recorded.ts';
+import { answerOf, notificationOf, requestOf, text } from './recorded.ts';
 import { granted, started } from './started-call.ts';
 
 const MESSAGE = [encode('{"jsonrpc":"2.0","method":"notifications/progress"}')];
@@ -108,7 +108,7 @@ describe('a call that waits for a lease', () => {
     call.readerTooSlow();
 
     expect(call.progress(MESSAGE)).toBe(false);
-    expect(call.notification(MESSAGE)).toBe(false);
+    expect(call.tell(MESSAGE)).toBe(false);
     expect(call.state.phase).toBe('leasing');
     expect(ends).toEqual([]);
   });
@@ -236,7 +236,7 @@ describe('a client that leaves', () => {
   });
 });
 
-test('a client that cancels gets no response, and upstream hears its own words', () => {
+test('a client that cancels gets no response, and upstream hears its own words [B18]', () => {
   const { call, lease, sink, ends } = granted();
   const notification = notificationOf('notifications/cancelled', { requestId: 'own', reason: 'bored' });
 
@@ -272,10 +272,112 @@ test('a call that we end says so to both sides', () => {
   expect(lease).toMatchObject({ cancelled: ['the gateway is shutting down'], released: ['retire'], broken: [] });
 });
 
-test('the answer takes its rewrites with it', () => {
-  const { call, sink } = granted({ changes: () => ({ headers: { 'x-test': '1' } }) });
+describe('whoever is told of the answer', () => {
+  test('changes it beside the id, by fields and by edits', () => {
+    const { call, sink } = granted({
+      onAnswer: (answer) =>
+        answer.kind === 'error'
+          ? { changes: { newerErrorCode: encode('-32603') } }
+          : { edits: [{ start: answer.result.start, end: answer.result.end, text: encode('"older"') }] },
+    });
+    const other = granted({ onAnswer: () => ({ changes: { newerErrorCode: encode('-32603') } }) });
 
-  call.answered(answerOf(41));
+    call.answered(answerOf(41, { result: { newer: 1 } }));
+    other.call.answered(answerOf(41, { error: { code: -32042, message: 'x' } }));
 
-  expect(sink.reply?.headers).toEqual({ 'x-test': '1' });
+    expect(sink.json).toEqual({ jsonrpc: '2.0', id: 'own', result: 'older' });
+    expect(other.sink.json).toMatchObject({ id: 'own', error: { code: -32603, message: 'x' } });
+  });
+
+  test('hears of it once, before the place is given back and before the client has it', () => {
+    const order: string[] = [];
+    const { call, lease, sink } = granted({
+      onAnswer: ({ kind }) => {
+        order.push(`${kind}, ${lease.released.length} released, ${sink.ends.length} told`);
+        return undefined;
+      },
+    });
+
+    call.answered(answerOf(41));
+    call.answered(answerOf(41));
+
+    expect(order).toEqual(['result, 0 released, 0 told']);
+    expect(sink.json).toEqual({ jsonrpc: '2.0', id: 'own', result: {} });
+  });
+
+  test('hears of it also when the client has left: the upstream has done what it was asked', () => {
+    let told = 0;
+    const { call, exchange, unread } = granted({
+      onAnswer: () => {
+        told++;
+        return undefined;
+      },
+    });
+
+    exchange.clientGone();
+    call.answered(answerOf(41));
+
+    expect([told, unread()]).toEqual([1, 1]);
+  });
+
+  test('hears of none where the call ended otherwise', () => {
+    let told = 0;
+    const onAnswer = (): undefined => {
+      told++;
+    };
+    const [lost, cancelled, waiting] = [granted({ onAnswer }), granted({ onAnswer }), started({ onAnswer })];
+
+    lost.call.linkLost(LOST);
+    cancelled.call.cancelledByClient(notificationOf('notifications/cancelled'));
+    for (const { call } of [lost, cancelled, waiting]) call.answered(answerOf(41));
+
+    expect(told).toBe(0);
+  });
+});
+
+describe('what the upstream says about a call, a question among it,', () => {
+  test('goes on the call’s own stream, before the answer', () => {
+    const { call, sink } = granted();
+
+    expect(call.tell(MESSAGE)).toBe(true);
+    call.answered(answerOf(41));
+
+    expect(sink.notified).toEqual([text(MESSAGE)]);
+    expect(sink).toMatchObject({ ends: ['finish'], broken: [] });
+  });
+
+  test('is not taken where the client takes no stream, has left, or has its answer', () => {
+    const [json, left, done] = [granted({ canStream: false }), granted(), granted()];
+    left.exchange.clientGone();
+    done.call.answered(answerOf(41));
+
+    for (const { call, sink } of [json, left, done]) {
+      expect(call.tell(MESSAGE)).toBe(false);
+      expect(sink).toMatchObject({ notified: [], broken: [] });
+    }
+  });
+});
+
+test('a task that the client wants is not asked of the upstream, which would answer with a task [D6]', () => {
+  const request = requestOf({ params: { name: 'x', task: { ttl: 60_000 }, arguments: { task: 1 } } });
+  const { lease } = granted({ request });
+
+  expect(lease.posted).toEqual([
+    '{"jsonrpc":"2.0","id":41,"method":"tools/call","params":{"name":"x","arguments":{"task":1}}}',
+  ]);
+});
+
+// The session is over while its call still waits for a link: the call must not run, and its client must hear why.
+test('a call that waits for a lease and is stopped leaves the line, and its client hears why', () => {
+  const { call, lease, ends, sink } = started();
+  let left = 0;
+  call.waits(() => left++);
+
+  call.stopped(new ProxyError('session_ended', 'the session has ended'));
+  call.granted(lease);
+
+  expect(ends).toMatchObject([{ outcome: 'failed', reason: 'session_ended' }]);
+  expect(sink.ends).toEqual(['finish']);
+  expect(left).toBe(1);
+  expect(lease).toMatchObject({ posted: [], cancelled: [], released: ['reuse'], broken: [] });
 });

@@ -14,7 +14,7 @@ function read(idText: string): number | null {
 }
 
 describe('ids of ours', () => {
-  test('are never repeated, over all links', () => {
+  test('are never repeated, over all links [G5]', () => {
     const ids = new CallIds(0.5);
     const issued = Array.from({ length: 200_000 }, (_, index) => ids.issue(index % 3 === 0 ? LINK : OTHER));
 
@@ -120,7 +120,7 @@ describe('our id in a message', () => {
 });
 
 describe('who waits for an id', () => {
-  test('two callers using the same id get their own replies', () => {
+  test('two callers using the same id get their own replies [A14]', () => {
     const ids = new CallIds(0.5);
     const correlation = new Correlation<string>();
     const forAlice = ids.issue(LINK);

@@ -5,7 +5,14 @@ import { encode } from '../../src/protocol/json-rpc.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 import { RecordedSink, answerOf, text } from './recorded.ts';
 
-function opened({ canStream = true, heartbeatMs = 1000 as number | null, id = '"own"' } = {}) {
+interface Wish {
+  readonly canStream?: boolean;
+  readonly heartbeatMs?: number | null;
+  readonly firstBeatMs?: number;
+  readonly id?: string;
+}
+
+function opened({ canStream = true, heartbeatMs = 1000, firstBeatMs, id = '"own"' }: Wish = {}) {
   const time = new VirtualTime();
   const sink = new RecordedSink(canStream);
   const ends: ExchangeEnd[] = [];
@@ -14,6 +21,7 @@ function opened({ canStream = true, heartbeatMs = 1000 as number | null, id = '"
     sink,
     timers: time,
     heartbeatMs,
+    ...(firstBeatMs !== undefined && { firstBeatMs }),
     upstream: 'billing',
     onEnd: (end) => ends.push(end),
   });
@@ -24,7 +32,7 @@ const MESSAGE = [encode('{"jsonrpc":"2.0","method":"x"}')];
 const ANSWER: ExchangeOutcome = { kind: 'answer', answer: answerOf(41) };
 
 describe('an answer', () => {
-  test('goes out under the client’s own id, byte for byte', () => {
+  test('goes out under the client’s own id, byte for byte [A5]', () => {
     const { exchange, sink, ends } = opened({ id: '"\\u0069d"' });
 
     exchange.finish({ kind: 'answer', answer: answerOf('41', { result: { a: 1 } }) });
@@ -55,6 +63,17 @@ describe('an answer', () => {
 
     expect(sink.json.result).toEqual({ protocolVersion: '2025-06-18' });
     expect(sink.reply?.headers).toEqual({ 'mcp-session-id': 's' });
+  });
+
+  test('takes edits of its content with it', () => {
+    const { exchange, sink } = opened();
+    const answer = answerOf(41, { result: [1, 2] });
+    if (answer.kind !== 'result') throw new Error('no result');
+    const edits = [{ start: answer.result.start + 1, end: answer.result.start + 2, text: encode('"one"') }];
+
+    exchange.finish({ kind: 'answer', answer, edits });
+
+    expect(text(sink.reply?.body ?? [])).toBe('{"jsonrpc":"2.0","id":"own","result":["one",2]}');
   });
 
   test('of our own is a result under the client’s id', () => {
@@ -121,6 +140,31 @@ describe('the reply becomes a stream', () => {
     time.advanceSync(3500);
 
     expect(sink.heartbeats).toBe(4);
+  });
+
+  test('sooner for the first time, where that is asked for, and at the usual pace after it [D1]', () => {
+    const { exchange, sink, time } = opened({ firstBeatMs: 100 });
+
+    time.advanceSync(99);
+    expect(sink.heartbeats).toBe(0);
+    time.advanceSync(1);
+    expect([sink.heartbeats, exchange.state.phase]).toEqual([1, 'stream']);
+    time.advanceSync(999);
+    expect(sink.heartbeats).toBe(1);
+    time.advanceSync(1);
+
+    expect(sink.heartbeats).toBe(2);
+  });
+
+  test('but an answer that comes before that is plain', () => {
+    const { exchange, sink, time } = opened({ firstBeatMs: 100 });
+
+    time.advanceSync(99);
+    exchange.finish(ANSWER);
+    time.advanceSync(10_000);
+
+    expect(sink).toMatchObject({ heartbeats: 0, ends: ['finish'], broken: [] });
+    expect(time.pendingCount).toBe(0);
   });
 
   test('and a notification puts the next heartbeat off', () => {

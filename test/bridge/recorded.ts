@@ -12,6 +12,7 @@ export function text(chunks: Chunks): string {
 /** Holds its caller to the port's promise: nothing after the end, and no stream where none is taken. */
 export class RecordedSink implements ReplySink {
   readonly canStream: boolean;
+  isConnected = true;
   backlogBytes = 0;
   readonly notified: string[] = [];
   heartbeats = 0;

@@ -1,22 +1,40 @@
 import { describe, expect, test } from 'vitest';
-import { type RouterFacts, refuseQuestion, routeNotification } from '../../src/bridge/reply-router.ts';
+import {
+  METHOD_NOT_FOUND,
+  type RouterFacts,
+  type Sharing,
+  UNDECLARED,
+  isLeftOver,
+  routeNotification,
+  routeQuestion,
+} from '../../src/bridge/reply-router.ts';
 import { notificationOf, requestOf } from './recorded.ts';
 
-function facts(calls: Readonly<Record<number, string>>, session: readonly string[] | null = null): RouterFacts<string> {
-  return { find: (id) => calls[id], ofOneSession: session };
+const EVERY_SHARING: readonly Sharing[] = ['session', 'everybody', 'pool'];
+
+/** Calls by our id; those whose name begins with `ask` may be asked back. */
+function facts(sharing: Sharing, calls: Readonly<Record<number, string>> = {}): RouterFacts<string> {
+  return {
+    sharing,
+    calls: Object.values(calls),
+    find: (id) => calls[id],
+    mayAskBack: (call) => call.startsWith('ask'),
+  };
 }
 
-describe('progress belongs to the call with its token', () => {
-  const calls = facts({ 7: 'alice', 8: 'bob' });
+describe('progress belongs to the call with its token, whoever is on the link', () => {
+  const calls = { 7: 'alice', 8: 'bob' };
 
   test.each<[token: unknown, call: string]>([
     [7, 'alice'],
     ['7', 'alice'],
     [8, 'bob'],
-  ])('%j', (progressToken, call) => {
+  ])('%j [B19]', (progressToken, call) => {
     const message = notificationOf('notifications/progress', { progressToken, progress: 1 });
 
-    expect(routeNotification(message, calls)).toEqual({ to: 'progress', call });
+    for (const sharing of EVERY_SHARING) {
+      expect(routeNotification(message, facts(sharing, calls))).toEqual({ to: 'progress', call });
+    }
   });
 
   test.each<[what: string, params: object]>([
@@ -27,65 +45,130 @@ describe('progress belongs to the call with its token', () => {
     ['a token in an object', { progressToken: { id: 7 } }],
     ['no token', { progress: 1 }],
     ['a token in _meta', { _meta: { progressToken: 7 } }],
-  ])('and to nobody with %s', (_what, params) => {
+  ])('and to nobody with %s, not even to the only call of a session [B19]', (_what, params) => {
     const message = notificationOf('notifications/progress', params);
 
-    expect(routeNotification(message, calls)).toEqual({ to: 'nobody', as: 'late_progress' });
-    expect(routeNotification(message, facts({ 7: 'alice' }, ['alice']))).toEqual({ to: 'nobody', as: 'late_progress' });
+    for (const sharing of EVERY_SHARING) {
+      expect(routeNotification(message, facts(sharing, calls))).toEqual({ to: 'nobody', as: 'late_progress' });
+      expect(routeNotification(message, facts(sharing, { 7: 'alice' }))).toEqual({ to: 'nobody', as: 'late_progress' });
+    }
   });
 });
 
 describe('a log message says nothing of its cause', () => {
   const log = notificationOf('notifications/message', { level: 'info', data: 'x' });
+  const nobody = { to: 'nobody', as: 'unroutable_notification' };
 
-  test('so it goes to the newest call in flight of a session, where a wrong guess harms nobody', () => {
-    expect(routeNotification(log, facts({}, ['only']))).toEqual({ to: 'call', call: 'only' });
-    expect(routeNotification(log, facts({}, ['first', 'second']))).toEqual({ to: 'call', call: 'second' });
+  test('on a session’s own link it is the session’s, and about its only call', () => {
+    expect(routeNotification(log, facts('session', { 7: 'alice' }))).toEqual({ to: 'session', about: 'alice' });
   });
 
-  test.each<[what: string, session: readonly string[] | null]>([
-    ['on a pooled link', null],
-    ['in a session with none', []],
-  ])('and to nobody %s', (_what, session) => {
-    expect(routeNotification(log, facts({ 7: 'alice' }, session))).toEqual({
-      to: 'nobody',
-      as: 'unroutable_notification',
+  test('of more calls it is about none that could be named', () => {
+    expect(routeNotification(log, facts('session', { 7: 'alice', 8: 'alice too' }))).toEqual({
+      to: 'session',
+      about: null,
     });
+    expect(routeNotification(log, facts('session'))).toEqual({ to: 'session', about: null });
+  });
+
+  test('on the link of everybody it goes to the session of the only call, and to nobody if there are more', () => {
+    expect(routeNotification(log, facts('everybody', { 7: 'alice' }))).toEqual({ to: 'session of', call: 'alice' });
+    expect(routeNotification(log, facts('everybody', { 7: 'alice', 8: 'bob' }))).toEqual(nobody);
+    expect(routeNotification(log, facts('everybody'))).toEqual(nobody);
+  });
+
+  test('on a pooled link it goes to nobody: nobody there has asked for a level', () => {
+    expect(routeNotification(log, facts('pool', { 7: 'alice' }))).toEqual(nobody);
+    expect(routeNotification(log, facts('pool'))).toEqual(nobody);
   });
 });
 
-test.each([
-  'notifications/tools/list_changed',
-  'notifications/resources/updated',
-  'notifications/cancelled',
-  'notifications/initialized',
-  'notifications/Progress',
-  'x',
-])('%s goes to nobody, even in a session with one call', (method) => {
-  const message = notificationOf(method, { progressToken: 7 });
+describe('what is about no call', () => {
+  test.each([
+    'notifications/tools/list_changed',
+    'notifications/prompts/list_changed',
+    'notifications/resources/list_changed',
+    'notifications/resources/updated',
+    'notifications/elicitation/complete',
+    'notifications/Progress',
+    'x/invented',
+    '__proto__',
+  ])('%s is for the sessions on the link, and on a pooled one for nobody', (method) => {
+    const message = notificationOf(method, { progressToken: 7, requestId: 7 });
+    const calls = { 7: 'alice' };
 
-  expect(routeNotification(message, facts({ 7: 'alice' }, ['alice']))).toEqual({
-    to: 'nobody',
-    as: 'unroutable_notification',
+    expect(EVERY_SHARING.map((sharing) => routeNotification(message, facts(sharing, calls)))).toEqual([
+      { to: 'session', about: null },
+      { to: 'every session' },
+      { to: 'nobody', as: 'unroutable_notification' },
+    ]);
+  });
+
+  test.each(['notifications/initialized', 'notifications/roots/list_changed', 'notifications/tasks/status'])(
+    '%s is no upstream’s to say, or of what is not bridged: it is for nobody [D6]',
+    (method) => {
+      for (const sharing of EVERY_SHARING) {
+        expect(routeNotification(notificationOf(method), facts(sharing, { 7: 'alice' }))).toEqual({
+          to: 'nobody',
+          as: 'unroutable_notification',
+        });
+      }
+    },
+  );
+
+  test('notifications/cancelled is about a question of the upstream’s own', () => {
+    for (const sharing of EVERY_SHARING) {
+      const message = notificationOf('notifications/cancelled', { requestId: 7 });
+      expect(routeNotification(message, facts(sharing, { 7: 'alice' }))).toEqual({ to: 'question' });
+    }
   });
 });
 
-describe('a question is refused with an error that its asker understands', () => {
-  test.each<[method: string, idle: boolean, retire: boolean]>([
-    ['elicitation/create', true, true],
-    ['elicitation/create', false, false],
-    ['sampling/createMessage', true, true],
-    ['sampling/createMessage', false, false],
+describe('a question', () => {
+  const QUESTIONS = ['sampling/createMessage', 'elicitation/create', 'roots/list'];
+
+  test.each<[sharing: Sharing, calls: Readonly<Record<number, string>>, verdict: object]>([
+    ['session', { 7: 'ask' }, { to: 'session', about: 'ask' }],
+    ['session', { 7: 'list', 8: 'ask' }, { to: 'session', about: 'ask' }],
+    // Which of them asks cannot be told; it is the session’s all the same.
+    ['session', { 7: 'ask', 8: 'ask too' }, { to: 'session', about: null }],
+    ['session', { 7: 'list' }, { to: 'session', about: null }],
+    ['session', {}, { to: 'session', about: null }],
+    ['everybody', { 7: 'ask' }, { to: 'session of', call: 'ask' }],
+    ['everybody', { 7: 'list', 8: 'ask', 9: 'list' }, { to: 'session of', call: 'ask' }],
+    ['everybody', { 7: 'ask', 8: 'ask too' }, { to: 'nobody', refusal: UNDECLARED }],
+    ['everybody', { 7: 'list' }, { to: 'nobody', refusal: UNDECLARED }],
+    ['everybody', {}, { to: 'nobody', refusal: UNDECLARED }],
+    ['pool', { 7: 'ask' }, { to: 'nobody', refusal: UNDECLARED }],
+    ['pool', {}, { to: 'nobody', refusal: UNDECLARED }],
+  ])('on a link of %s with %j [E4 G17]', (sharing, calls, verdict) => {
+    for (const method of QUESTIONS) {
+      expect(routeQuestion(requestOf({ method }), facts(sharing, calls))).toEqual(verdict);
+    }
+  });
+
+  test.each(['tools/call', 'x/unknown', '', '__proto__', 'Roots/list', 'tasks/get', 'initialize'])(
+    'that is none (%j) is refused as a method that nobody has, and is not repeated in the refusal [G10]',
+    (method) => {
+      for (const sharing of EVERY_SHARING) {
+        const verdict = routeQuestion(requestOf({ method }), facts(sharing, { 7: 'ask' }));
+        expect(verdict).toEqual({
+          to: 'nobody',
+          refusal: { code: METHOD_NOT_FOUND, message: 'method not found' },
+        });
+      }
+    },
+  );
+
+  test.each<[method: string, isLeft: boolean]>([
+    ['elicitation/create', true],
+    ['sampling/createMessage', true],
     // Many servers ask for roots right after `initialized`.
-    ['roots/list', true, false],
-    ['roots/list', false, false],
-    ['x/unknown', true, false],
-    ['__proto__', true, false],
-    ['tools/call', true, false],
-  ])('%s, idle: %s → the link is retired: %s', (method, idle, retire) => {
-    const refusal = refuseQuestion(requestOf({ method }), { idle });
-
-    expect(refusal).toMatchObject({ code: -32601, retire });
-    expect(refusal.message).not.toContain(method);
+    ['roots/list', false],
+    ['x/unknown', false],
+    ['__proto__', false],
+    ['tools/call', false],
+  ])('%s on a link on which nobody is was left over by an earlier caller: %s', (method, isLeft) => {
+    expect(isLeftOver(requestOf({ method }))).toBe(isLeft);
   });
 });

@@ -2,21 +2,23 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   EMPTY_PROFILE,
+  FULL_PROFILE,
   PROFILE_MEMBERS,
   declaredCapabilities,
   profileOf,
+  sessionCapabilities,
 } from '../../src/protocol/capability-profile.ts';
+import { SERVED_REVISIONS, type ServedRevision } from '../../src/protocol/eras.ts';
+import { type Tree, treeOf } from './two-readers.ts';
 
-/** All that a bridge could ever carry. */
-const ALL = new Set(PROFILE_MEMBERS);
 const EVERYTHING = {
   roots: { listChanged: true },
   sampling: { tools: {}, context: {} },
   elicitation: { form: {}, url: {} },
 };
 
-function keyOf(capabilities: unknown): string {
-  return profileOf(capabilities, ALL).key;
+function keyOf(capabilities: unknown, revision: ServedRevision = '2025-11-25'): string {
+  return profileOf(capabilities, revision).key;
 }
 
 test.each<[what: string, capabilities: unknown, key: string]>([
@@ -54,13 +56,29 @@ test.each<[what: string, capabilities: unknown, key: string]>([
 test.each([undefined, null, true, 7, 'roots', [], [{ roots: {} }], () => {}])(
   'capabilities that are no object (%s) are none',
   (capabilities) => {
-    expect(profileOf(capabilities, ALL)).toBe(EMPTY_PROFILE);
+    expect(profileOf(capabilities, '2025-11-25')).toBe(EMPTY_PROFILE);
   },
 );
 
-test('what the bridge cannot carry is not declared', () => {
-  expect(profileOf(EVERYTHING, new Set(['roots', 'elicitation.form'])).key).toBe('roots+elicitation.form');
-  expect(profileOf({ sampling: {} }, new Set(['roots']))).toBe(EMPTY_PROFILE);
+describe('a client cannot be asked for what its revision does not have', () => {
+  test.each<[revision: ServedRevision, capabilities: object, key: string]>([
+    ['2025-03-26', EVERYTHING, 'roots+sampling'],
+    ['2025-06-18', EVERYTHING, 'roots+sampling+elicitation.form'],
+    ['2025-11-25', EVERYTHING, PROFILE_MEMBERS.join('+')],
+    ['2025-03-26', { elicitation: {} }, ''],
+    ['2025-06-18', { elicitation: {} }, 'elicitation.form'],
+    // There the one mode has no name, so whatever stands inside says nothing.
+    ['2025-06-18', { elicitation: { url: {} } }, 'elicitation.form'],
+    ['2025-06-18', { sampling: { tools: {} } }, 'sampling'],
+    ['2025-03-26', { sampling: { context: {} } }, 'sampling'],
+  ])('%s: %j [B23]', (revision, capabilities, key) => {
+    expect(keyOf(capabilities, revision)).toBe(key);
+  });
+});
+
+test('the full profile is that of a client of the latest revision which declares everything', () => {
+  expect(FULL_PROFILE).toEqual(profileOf(EVERYTHING, '2025-11-25'));
+  expect(declaredCapabilities(FULL_PROFILE)).toEqual({ ...EVERYTHING, roots: {} });
 });
 
 test('no invention of a client makes another key: 1,000 random members', () => {
@@ -122,7 +140,7 @@ describe('what we declare upstream is exactly the profile', () => {
     [{ elicitation: { url: {} } }],
     [{ roots: {}, sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } }],
   ])('%j', (capabilities) => {
-    expect(declaredCapabilities(profileOf(capabilities, ALL))).toEqual(capabilities);
+    expect(declaredCapabilities(profileOf(capabilities, '2025-11-25'))).toEqual(capabilities);
   });
 
   test('and read back it is the same profile, whatever was declared', () => {
@@ -130,10 +148,82 @@ describe('what we declare upstream is exactly the profile', () => {
       fc.constantFrom({}, { tools: {} }, { url: {} }, { form: {}, url: {} }, { tools: {}, context: {} }),
     );
     fc.assert(
-      fc.property(part, part, part, fc.subarray([...PROFILE_MEMBERS]), (roots, sampling, elicitation, carried) => {
-        const profile = profileOf({ roots, sampling, elicitation }, new Set([...carried, 'sampling']));
+      fc.property(part, part, part, fc.constantFrom(...SERVED_REVISIONS), (roots, sampling, elicitation, revision) => {
+        const profile = profileOf({ roots, sampling, elicitation }, revision);
         expect(keyOf(declaredCapabilities(profile))).toBe(profile.key);
       }),
     );
   });
 });
+
+describe('what the link of a session declares are the client’s own bytes', () => {
+  const said = (text: string, revision: ServedRevision): string =>
+    Buffer.from(sessionCapabilities(Buffer.from(text), revision)).toString();
+  const STRANGE =
+    '{ "roots":{"listChanged" : true}, "experimental":{"n":9007199254740993,"x":1.0,"__proto__":{}},"\\ud800":[] }';
+  const ALL =
+    '{"roots":{},"sampling":{"tools":{"a":1.0}, "context":{}},"elicitation":{"form":{},"url":{}},"tasks":{"list":{}}}';
+
+  test.each(SERVED_REVISIONS)('whatever else stands in them: %s', (revision) => {
+    expect(said(STRANGE, revision)).toBe(STRANGE);
+    expect(said('{}', revision)).toBe('{}');
+  });
+
+  test.each<[revision: ServedRevision, text: string, after: string]>([
+    ['2025-11-25', ALL, ALL.replace(',"tasks":{"list":{}}', '')],
+    ['2025-11-25', '{"tasks":{}}', '{}'],
+    ['2025-11-25', '{ "\\u0074asks" : {} , "a":1.0}', '{ "a":1.0}'],
+    ['2025-11-25', '{"x":{"tasks":{}},"tools":["tasks"]}', '{"x":{"tasks":{}},"tools":["tasks"]}'],
+    ['2025-11-25', '{"tasks":{},"a":1,"tasks":null}', '{"a":1}'],
+    ['2025-06-18', ALL, '{"roots":{},"sampling":{},"elicitation":{"form":{}}}'],
+    ['2025-06-18', '{"elicitation":{"url":{}},"sampling":{"x":1,"tools":{}}}', '{"elicitation":{},"sampling":{"x":1}}'],
+    ['2025-06-18', '{"elicitation":true,"sampling":[1.0]}', '{"elicitation":true,"sampling":[1.0]}'],
+    ['2025-06-18', '{"\\u0065licitation":{"\\u0075rl":{},"a":1.0}}', '{"\\u0065licitation":{"a":1.0}}'],
+    ['2025-03-26', ALL, '{"roots":{},"sampling":{}}'],
+    ['2025-03-26', '{"sampling":{}, "elicitation":{}}', '{"sampling":{}}'],
+  ])('without tasks, and without what %s does not have: %s [B23 D6]', (revision, text, after) => {
+    expect(said(text, revision)).toBe(after);
+  });
+
+  test.each<[revision: ServedRevision, text: string, after: string]>([
+    ['2025-06-18', '{"a":1,"elicitation":{"url":{}},"elicitation":{}}', '{"elicitation":{}}'],
+    ['2025-06-18', '{"a":1,"elicitation":{},"elicitation":null}', '{}'],
+    ['2025-06-18', '{"sampling":{"tools":{}},"roots":{},"sampling":{}}', '{"roots":{},"sampling":{}}'],
+    [
+      '2025-03-26',
+      '{"sampling":{"tools":{}},"sampling":{"context":{}},"roots":{"listChanged":true}}',
+      '{"roots":{},"sampling":{}}',
+    ],
+  ])('but given twice it is what we read, and nothing else is said: %s %s', (revision, text, after) => {
+    expect(said(text, revision)).toBe(after);
+  });
+
+  test('given twice or not, a reader who takes the first and one who takes the last read the profile that we read', () => {
+    const part = fc.constantFrom(
+      '{}',
+      'null',
+      '{"url":{}}',
+      '{"form":{}}',
+      '{"tools":{}}',
+      '{"tools":null,"tools":{}}',
+    );
+    const member = fc.tuple(fc.constantFrom('roots', 'sampling', 'elicitation', 'tasks'), part);
+
+    fc.assert(
+      fc.property(fc.array(member, { maxLength: 5 }), fc.constantFrom(...SERVED_REVISIONS), (members, revision) => {
+        const text = `{${members.map(([name, value]) => `"${name}":${value}`).join()}}`;
+        const ours = profileOf(JSON.parse(text), revision);
+        for (const wins of ['first', 'last'] as const) {
+          const theirs = plain(treeOf(said(text, revision), wins));
+          expect(profileOf(theirs, revision).key, `${text} at ${revision}, ${wins}`).toBe(ours.key);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+/** A tree without numbers, as the object that JSON.parse would give. */
+function plain(tree: Tree): unknown {
+  return tree instanceof Map ? Object.fromEntries([...tree].map(([key, value]) => [key, plain(value)])) : tree;
+}

@@ -42,7 +42,7 @@ describe('the kind of a message follows from its members', () => {
   });
 });
 
-describe('a message of the wrong shape is an invalid request', () => {
+describe('a message of the wrong shape is an invalid request [A6 A7]', () => {
   test.each<[why: string, text: string]>([
     ['an empty array', '[]'],
     ['a batch', '[{"jsonrpc":"2.0","id":1,"method":"ping"}]'],
@@ -171,7 +171,7 @@ describe('a member that we read may be given once only', () => {
   });
 });
 
-describe('ids are kept as their own bytes', () => {
+describe('ids are kept as their own bytes [A5]', () => {
   test.each(['0', '-3', '-0', '""', '"1"', '1', '9007199254740993', '123456789012345678901234567890', '"\\ud800"'])(
     '%s',
     (id) => {

@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { ProxyError } from '../../src/domain/errors.ts';
-import { EMPTY_PROFILE, PROFILE_MEMBERS, profileOf } from '../../src/protocol/capability-profile.ts';
 import { UPSTREAM_REVISIONS } from '../../src/protocol/eras.ts';
 import { type Answer, encode } from '../../src/protocol/json-rpc.ts';
-import { INITIALIZED, initializeRequest, readInitializeAnswer } from '../../src/protocol/upstream-handshake.ts';
+import {
+  INITIALIZED,
+  type ServerOffers,
+  initializeRequest,
+  readInitializeAnswer,
+} from '../../src/protocol/upstream-handshake.ts';
 import { read } from './read.ts';
 
 function answer(text: string): Answer {
@@ -27,8 +31,11 @@ function thrownBy(act: () => unknown): unknown {
 
 describe('our initialize', () => {
   test('says what the link offers, and nothing else', () => {
-    const profile = profileOf({ sampling: {}, elicitation: { url: {} } }, new Set(PROFILE_MEMBERS));
-    const offer = { revision: '2025-11-25', profile, clientInfo: encode('{"name":"a","version":"1"}') } as const;
+    const offer = {
+      revision: '2025-11-25',
+      capabilities: encode('{"sampling":{},"elicitation":{"url":{}}}'),
+      clientInfo: encode('{"name":"a","version":"1"}'),
+    } as const;
 
     expect(JSON.parse(Buffer.from(initializeRequest(41, offer)).toString())).toEqual({
       jsonrpc: '2.0',
@@ -42,13 +49,21 @@ describe('our initialize', () => {
     });
   });
 
-  test('carries the clientInfo byte for byte', () => {
+  test('carries capabilities and clientInfo byte for byte', () => {
+    const capabilities = '{ "experimental" : {"x":1.0,"big":9007199254740993,"__proto__":{}} }';
     const clientInfo = '{ "name":"\\ud800é","version":1.0,"x":{"__proto__":1},"big":9007199254740993 }';
-    const offer = { revision: '2024-11-05', profile: EMPTY_PROFILE, clientInfo: encode(clientInfo) } as const;
+    const offer = {
+      revision: '2024-11-05',
+      capabilities: encode(capabilities),
+      clientInfo: encode(clientInfo),
+    } as const;
+
     const text = Buffer.from(initializeRequest(1, offer)).toString();
 
-    expect(text).toContain(`"clientInfo":${clientInfo}}}`);
-    expect(text).toContain('"protocolVersion":"2024-11-05","capabilities":{},');
+    expect(text).toBe(
+      '{"jsonrpc":"2.0","id":1,"method":"initialize","params":' +
+        `{"protocolVersion":"2024-11-05","capabilities":${capabilities},"clientInfo":${clientInfo}}}`,
+    );
     expect(read(text).kind).toBe('request');
   });
 
@@ -61,7 +76,12 @@ describe('the answer to it', () => {
   test.each(UPSTREAM_REVISIONS)('sets the revision of the link: %s', (revision) => {
     const given = result(`{"protocolVersion":"${revision}","capabilities":{},"serverInfo":{"name":"s","version":"2"}}`);
 
-    expect(readInitializeAnswer(given)).toEqual({ revision, answer: given, server: 's 2' });
+    expect(readInitializeAnswer(given)).toEqual({
+      revision,
+      answer: given,
+      server: 's 2',
+      offers: { logging: false, subscribe: false, lists: [], identity: expect.any(String) },
+    });
   });
 
   test.each<[what: string, serverInfo: string, server: string]>([
@@ -93,7 +113,7 @@ describe('the answer to it', () => {
     ['a version that is no text', '{"protocolVersion":20250618}'],
     ['a version in an array', '{"protocolVersion":["2025-06-18"]}'],
     ['a version from a prototype', '{"__proto__":{"protocolVersion":"2025-06-18"}}'],
-  ])('%s ends the link as a wrong version', (_what, text) => {
+  ])('%s ends the link as a wrong version [G4]', (_what, text) => {
     expect(thrownBy(() => readInitializeAnswer(result(text)))).toMatchObject({ code: 'upstream_version' });
   });
 
@@ -134,4 +154,62 @@ describe('the answer to it', () => {
 
     expect(thrownBy(() => readInitializeAnswer(given))).toBeInstanceOf(ProxyError);
   });
+});
+
+describe('what the upstream offers', () => {
+  const offersOf = (capabilities: string, more = ''): ServerOffers =>
+    readInitializeAnswer(result(`{"protocolVersion":"2025-06-18","capabilities":${capabilities}${more}}`)).offers;
+
+  test.each<[capabilities: string, logging: boolean, subscribe: boolean, lists: readonly string[]]>([
+    ['{}', false, false, []],
+    ['null', false, false, []],
+    ['"all"', false, false, []],
+    ['{"logging":{}}', true, false, []],
+    ['{"logging":{"x":1}}', true, false, []],
+    ['{"logging":true}', false, false, []],
+    ['{"logging":null}', false, false, []],
+    ['{"resources":{}}', false, false, ['resources']],
+    ['{"resources":{"subscribe":true}}', false, true, ['resources']],
+    ['{"resources":{"subscribe":false,"listChanged":true}}', false, false, ['resources']],
+    ['{"resources":{"subscribe":"true"}}', false, false, ['resources']],
+    ['{"resources":{"subscribe":{}}}', false, false, ['resources']],
+    ['{"subscribe":true}', false, false, []],
+    [
+      '{"resources":{},"tools":{},"completions":{},"prompts":{},"logging":{}}',
+      true,
+      false,
+      ['tools', 'prompts', 'resources'],
+    ],
+    ['{"tools":{"listChanged":false}}', false, false, ['tools']],
+    ['{"tools":null,"prompts":1}', false, false, []],
+    ['{"__proto__":{"logging":{},"tools":{}}}', false, false, []],
+    ['{"resources":{"__proto__":{"subscribe":true}}}', false, false, ['resources']],
+  ])('%s [G19 G20]', (capabilities, logging, subscribe, lists) => {
+    expect(offersOf(capabilities)).toMatchObject({ logging, subscribe, lists });
+  });
+
+  test('is the same server as long as the bytes of its name and its capabilities are the same', () => {
+    const tools = '{"tools":{}}';
+    const one = ',"serverInfo":{"name":"a","version":"1"}';
+    const before = offersOf(tools, one).identity;
+
+    expect(offersOf(tools, `${one},"instructions":"other"`).identity).toBe(before);
+    const others = [
+      offersOf(tools, one.replace('"1"', '"2"')),
+      offersOf('{"tools":{"listChanged":true}}', one),
+      offersOf('{}', one),
+      offersOf(tools),
+      readInitializeAnswer(result('{"protocolVersion":"2025-06-18"}')).offers,
+    ].map(({ identity }) => identity);
+    expect(new Set([before, ...others]).size).toBe(6);
+  });
+
+  test.each(['"capabilities":{},"capabilities":{"tools":{}}', '"serverInfo":{},"serverInfo":{"name":"x"}'])(
+    'cannot be told where it is given twice: %s',
+    (members) => {
+      const given = result(`{"protocolVersion":"2025-06-18",${members}}`);
+
+      expect(thrownBy(() => readInitializeAnswer(given))).toMatchObject({ code: 'initialize_failed' });
+    },
+  );
 });

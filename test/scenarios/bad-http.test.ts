@@ -20,7 +20,7 @@ async function answerTo(gateway: Gateway, bytes: string): Promise<ReturnType<typ
 const refusal = (reason: string, code = -32600): object => ({ jsonrpc: '2.0', error: { code, data: { reason } } });
 
 test.each(['/', '/mcp/x', '/MCP', '/mcp/../mcp', '/mcp%2f', '//mcp', '/sse', '/mcp;x', '/%6dcp/..'])(
-  'nothing is served at %s',
+  'nothing is served at %s [A15]',
   async (path) => {
     const { gateway, upstream } = await gatewayBefore();
 
@@ -48,12 +48,11 @@ test('/mcp/ is /mcp, and a query does not matter', async () => {
 });
 
 test.each([
-  ['GET', '/mcp', 'POST, DELETE'],
-  ['HEAD', '/mcp', 'POST, DELETE'],
-  ['PUT', '/mcp', 'POST, DELETE'],
-  ['PATCH', '/mcp/', 'POST, DELETE'],
-  ['OPTIONS', '/mcp', 'POST, DELETE'],
-  ['TRACE', '/mcp', 'POST, DELETE'],
+  ['HEAD', '/mcp', 'POST, GET, DELETE'],
+  ['PUT', '/mcp', 'POST, GET, DELETE'],
+  ['PATCH', '/mcp/', 'POST, GET, DELETE'],
+  ['OPTIONS', '/mcp', 'POST, GET, DELETE'],
+  ['TRACE', '/mcp', 'POST, GET, DELETE'],
   ['POST', '/healthz', 'GET'],
   ['DELETE', '/readyz', 'GET'],
 ] as const)('%s %s is 405 and the answer names what is allowed: %s', async (method, path, allow) => {
@@ -73,14 +72,53 @@ test.each(['PUT', 'PROPFIND', 'QUERY'])('%s with a body is 405 too', async (meth
   expect([answer.status, answer.json]).toMatchObject([405, refusal('method_not_allowed')]);
 });
 
-test('GET with a live session is 405: there is no stream to be had yet', async () => {
+// A client that looks for the old transport's stream here would wait for an endpoint event for ever.
+test.each([
+  ['GET', '/mcp', { accept: 'text/event-stream' }],
+  ['GET', '/mcp/', { accept: 'text/event-stream', 'last-event-id': '1.0' }],
+  ['GET', '/mcp', { accept: 'text/event-stream', 'mcp-protocol-version': '2025-11-25' }],
+  ['GET', '/mcp', {}],
+  ['DELETE', '/mcp', {}],
+] as const)('%s %s without a session is 405 and only POST is allowed: %j [A12 E3]', async (method, path, headers) => {
   const { gateway } = await gatewayBefore();
-  const session = await gateway.openSession();
 
-  const answer = await gateway.send('GET', '/mcp', { 'mcp-session-id': session, accept: 'text/event-stream' });
+  const answer = await gateway.send(method, path, headers);
 
-  expect(answer.status).toBe(405);
+  expect([answer.status, answer.headers['allow'], answer.headers['content-type']]).toEqual([
+    405,
+    'POST',
+    'application/json',
+  ]);
+  expect(answer.json).toMatchObject(refusal('method_not_allowed'));
+  expect(answer.json.error.message).toContain('Mcp-Session-Id');
 });
+
+test.each(['GET', 'DELETE'] as const)(
+  '%s without a session is 400 where only sessions are served, and says what it needs [A12 B16]',
+  async (method) => {
+    const { gateway } = await gatewayBefore({}, { upstream: { mode: 'session' } });
+
+    const answer = await gateway.send(method, '/mcp', { accept: 'text/event-stream' });
+
+    expect([answer.status, answer.json]).toMatchObject([400, refusal('session_required')]);
+    expect(answer.json.error.message).toContain('initialize');
+  },
+);
+
+test.each(['GET', 'DELETE'] as const)(
+  '%s with two session ids is refused, not joined or chosen from',
+  async (method) => {
+    const { gateway } = await gatewayBefore();
+    const session = ['mcp-session-id', await gateway.openSession()] as const;
+
+    const answer = await answerTo(
+      gateway,
+      requestBytes(method, '/mcp', [HOST, session, session, ['accept', 'text/event-stream']]),
+    );
+
+    expect([answer.status, answer.json]).toMatchObject([400, refusal('invalid_request')]);
+  },
+);
 
 test('CONNECT is 405, and no tunnel', async () => {
   const { gateway, upstream } = await gatewayBefore();
@@ -89,15 +127,6 @@ test('CONNECT is 405, and no tunnel', async () => {
   client.write(requestBytes('CONNECT', upstream.url.host, [['host', upstream.url.host]]));
 
   expect(await client.closed).toMatch(/^HTTP\/1\.1 405 /);
-});
-
-test('DELETE without a session id is 400 and says what it needs', async () => {
-  const { gateway } = await gatewayBefore();
-
-  const answer = await gateway.send('DELETE', '/mcp');
-
-  expect([answer.status, answer.json]).toMatchObject([400, refusal('session_required')]);
-  expect(answer.json.error.message).toContain('Mcp-Session-Id');
 });
 
 test('/healthz and /readyz say that it lives and whether the upstream can be used, and nothing more', async () => {
@@ -123,7 +152,7 @@ const ROUTES = [
   ['POST', '/%zz'],
 ] as const;
 
-test.each(ROUTES)('a page from elsewhere gets 403 on %s %s', async (method, path) => {
+test.each(ROUTES)('a page from elsewhere gets 403 on %s %s [A1]', async (method, path) => {
   const { gateway } = await gatewayBefore();
 
   for (const origin of FOREIGN_ORIGINS) {
@@ -135,7 +164,7 @@ test.each(ROUTES)('a page from elsewhere gets 403 on %s %s', async (method, path
   }
 });
 
-test('pages of loopback names may call, and others that are configured', async () => {
+test('pages of loopback names may call, and others that are configured [A1]', async () => {
   const { gateway } = await gatewayBefore();
   const { gateway: configured } = await gatewayBefore({}, { allowedOrigins: ['https://app.example'] });
 
@@ -214,7 +243,7 @@ test('two session ids are refused, not joined or chosen from', async () => {
   expect([answer.status, answer.json]).toMatchObject([400, refusal('invalid_request')]);
 });
 
-test('headers over 16 KiB are 431, as JSON-RPC', async () => {
+test('headers over 16 KiB are 431, as JSON-RPC [A8]', async () => {
   const { gateway } = await gatewayBefore();
   const client = await gateway.connect();
 
@@ -227,7 +256,7 @@ test('headers over 16 KiB are 431, as JSON-RPC', async () => {
 test.each([
   ['declared', [['content-length', '1000000']], ''],
   ['sent in chunks', [['transfer-encoding', 'chunked']], `${(4096).toString(16)}\r\n${' '.repeat(4096)}\r\n`],
-] as const)('a body over limits.bodyBytes is 413 as soon as it is known: %s', async (_, framing, body) => {
+] as const)('a body over limits.bodyBytes is 413 as soon as it is known: %s [A8]', async (_, framing, body) => {
   const { gateway } = await gatewayBefore({}, { limits: { bodyBytes: '1KiB' } });
 
   const answer = await answerTo(gateway, requestBytes('POST', '/mcp', [HOST, ...framing, ...JSON_PAIRS], body));
@@ -239,7 +268,7 @@ test.each([
 test.each([
   ['a body', requestBytes('POST', '/mcp', [HOST, LENGTH, ...JSON_PAIRS], CALL.slice(0, 10))],
   ['headers', 'POST /mcp HTTP/1.1\r\nHost: localh'],
-])('a client that never ends %s gets 408 as JSON-RPC and is closed', async (_, bytes) => {
+])('a client that never ends %s gets 408 as JSON-RPC and is closed [A8]', async (_, bytes) => {
   const { gateway } = await gatewayBefore({}, { timeouts: { clientBody: '500ms', clientHeaders: '400ms' } });
   const client = await gateway.connect();
 

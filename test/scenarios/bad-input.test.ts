@@ -17,6 +17,8 @@ interface Refusal {
   readonly id?: number | string;
   /** The setting that the text must name. */
   readonly names?: string;
+  /** Of the checklist. */
+  readonly rows?: string;
 }
 
 const parse = (what: string, body: string | Buffer): Refusal => ({
@@ -25,6 +27,7 @@ const parse = (what: string, body: string | Buffer): Refusal => ({
   status: 400,
   code: -32700,
   reason: 'parse_error',
+  rows: '[A7]',
 });
 const invalid = (what: string, body: string, id?: number | string): Refusal => ({
   what,
@@ -50,25 +53,50 @@ const REFUSALS: readonly Refusal[] = [
   parse('a surrogate in UTF-8', Buffer.concat([Buffer.from('{"x":"'), Buffer.of(0xed, 0xa0, 0x80), Buffer.from('"}')])),
   parse('UTF-16', Buffer.from(CALL, 'utf16le')),
 
-  invalid('an empty object', '{}'),
+  { ...invalid('an empty object', '{}'), rows: '[A7]' },
   invalid('a string', '"ping"'),
   invalid('null', 'null'),
-  invalid('an empty array', '[]'),
-  invalid('a batch', `[${CALL}]`),
+  { ...invalid('an empty batch', '[]'), rows: '[B8]' },
+  invalid('a batch that holds something else', `[${CALL},1]`),
+  invalid('a batch in a batch', `[[${CALL}]]`),
+  {
+    ...invalid(
+      'a batch with initialize',
+      `[${CALL},{"jsonrpc":"2.0","id":8,"method":"initialize","params":{"protocolVersion":"2025-03-26"}}]`,
+    ),
+    rows: '[B7]',
+  },
+  { ...invalid('a batch of a request and a response', `[${CALL},{"jsonrpc":"2.0","id":8,"result":{}}]`), rows: '[B8]' },
+  { ...invalid('a batch with one id twice', `[${CALL},${CALL}]`), rows: '[B8]' },
+  {
+    ...invalid('a batch of 101', `[${Array.from({ length: 101 }, (_, id) => CALL.replace('7', `${id}`)).join()}]`),
+    names: 'limits.batch',
+  },
+  parse('a batch that never ends', `[${CALL}`),
+  {
+    ...invalid('a batch in revision 2025-06-18', `[${CALL}]`),
+    headers: { 'mcp-protocol-version': '2025-06-18' },
+    rows: '[C1]',
+  },
+  {
+    ...invalid('a batch in revision 2025-11-25', `[${CALL}]`),
+    headers: { 'mcp-protocol-version': '2025-11-25' },
+    rows: '[C1]',
+  },
   invalid('no version', '{"id":7,"method":"ping"}', 7),
-  invalid('version 1.0', '{"jsonrpc":"1.0","id":7,"method":"ping"}', 7),
+  { ...invalid('version 1.0', '{"jsonrpc":"1.0","id":7,"method":"ping"}', 7), rows: '[A7]' },
   invalid('a number for a version', '{"jsonrpc":2.0,"id":7,"method":"ping"}', 7),
   invalid('neither method nor result', '{"jsonrpc":"2.0","id":"a"}', 'a'),
   invalid('method and result', '{"jsonrpc":"2.0","id":7,"method":"ping","result":{}}', 7),
   invalid('result and error', '{"jsonrpc":"2.0","id":7,"result":{},"error":{"code":1,"message":""}}', 7),
   invalid('a method that is no string', '{"jsonrpc":"2.0","id":7,"method":1}', 7),
   invalid('positional parameters', '{"jsonrpc":"2.0","id":7,"method":"ping","params":[1]}', 7),
-  invalid('the id null', '{"jsonrpc":"2.0","id":null,"method":"ping"}'),
-  invalid('the id 1.0', '{"jsonrpc":"2.0","id":1.0,"method":"ping"}'),
-  invalid('the id 1e0', '{"jsonrpc":"2.0","id":1e0,"method":"ping"}'),
-  invalid('the id 1.5', '{"jsonrpc":"2.0","id":1.5,"method":"ping"}'),
-  invalid('the id true', '{"jsonrpc":"2.0","id":true,"method":"ping"}'),
-  invalid('an object for an id', '{"jsonrpc":"2.0","id":{},"method":"ping"}'),
+  { ...invalid('the id null', '{"jsonrpc":"2.0","id":null,"method":"ping"}'), rows: '[A6]' },
+  { ...invalid('the id 1.0', '{"jsonrpc":"2.0","id":1.0,"method":"ping"}'), rows: '[A6]' },
+  { ...invalid('the id 1e0', '{"jsonrpc":"2.0","id":1e0,"method":"ping"}'), rows: '[A6]' },
+  { ...invalid('the id 1.5', '{"jsonrpc":"2.0","id":1.5,"method":"ping"}'), rows: '[A6]' },
+  { ...invalid('the id true', '{"jsonrpc":"2.0","id":true,"method":"ping"}'), rows: '[A6]' },
+  { ...invalid('an object for an id', '{"jsonrpc":"2.0","id":{},"method":"ping"}'), rows: '[A6]' },
   invalid('two versions', '{"jsonrpc":"2.0","jsonrpc":"2.0","id":7,"method":"ping"}'),
   invalid('two methods', '{"jsonrpc":"2.0","id":7,"method":"ping","method":"tools/call"}', 7),
   invalid('two methods, one by an escape', '{"jsonrpc":"2.0","id":7,"method":"ping","\\u006dethod":"x"}', 7),
@@ -135,6 +163,7 @@ const REFUSALS: readonly Refusal[] = [
     status: 413,
     code: -32600,
     reason: 'body_too_large',
+    rows: '[A8]',
     names: 'limits.bodyBytes',
   },
   {
@@ -144,6 +173,7 @@ const REFUSALS: readonly Refusal[] = [
     code: -32600,
     reason: 'session_unknown',
     id: 7,
+    rows: '[B15]',
   },
   {
     what: 'initialize with a session id',
@@ -161,29 +191,33 @@ const REFUSALS: readonly Refusal[] = [
     code: -32022,
     reason: 'unsupported_version',
     id: 7,
+    rows: '[C2]',
   })),
 ];
 
-test.each(REFUSALS)('$what: $status, $code, $reason', async ({ body, headers, config, ...expected }) => {
-  const { gateway, upstream } = await gatewayBefore({}, config);
+test.each(REFUSALS.map((refusal) => ({ rows: '', ...refusal })))(
+  '$what: $status, $code, $reason $rows',
+  async ({ body, headers, config, ...expected }) => {
+    const { gateway, upstream } = await gatewayBefore({}, config);
 
-  const answer = await gateway.send('POST', '/mcp', { ...JSON_HEADERS, ...headers }, body ?? CALL);
+    const answer = await gateway.send('POST', '/mcp', { ...JSON_HEADERS, ...headers }, body ?? CALL);
 
-  expect(answer.status).toBe(expected.status);
-  expect(answer.headers['content-type']).toBe('application/json');
-  expect(answer.json).toMatchObject({
-    jsonrpc: '2.0',
-    error: {
-      code: expected.code,
-      message: expect.stringContaining(expected.names ?? ''),
-      data: { reason: expected.reason },
-    },
-  });
-  expect(answer.json.id).toBe(expected.id);
-  expect(gateway.journal.of('refused')).toMatchObject([{ reason: expected.reason, status: expected.status }]);
-  expect(upstream.received.filter(({ message }) => message.id === 7)).toEqual([]);
-  expect((await gateway.call('count')).json.result.content[0].text).toBe('1');
-});
+    expect(answer.status).toBe(expected.status);
+    expect(answer.headers['content-type']).toBe('application/json');
+    expect(answer.json).toMatchObject({
+      jsonrpc: '2.0',
+      error: {
+        code: expected.code,
+        message: expect.stringContaining(expected.names ?? ''),
+        data: { reason: expected.reason },
+      },
+    });
+    expect(answer.json.id).toBe(expected.id);
+    expect(gateway.journal.of('refused')).toMatchObject([{ reason: expected.reason, status: expected.status }]);
+    expect(upstream.received.filter(({ message }) => message.id === 7)).toEqual([]);
+    expect((await gateway.call('count')).json.result.content[0].text).toBe('1');
+  },
+);
 
 test.each([
   ['application/json', 'application/json'],

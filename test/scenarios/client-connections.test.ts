@@ -1,7 +1,16 @@
 // Connections of clients: what is odd but legal in HTTP/1.1 is served, and a refusal does not spoil what follows it.
 
 import { expect, test } from 'vitest';
-import { type Gateway, JSON_HEADERS, gatewayBefore, replyIn, requestBytes } from '../support/gateway.ts';
+import { createApp } from '../../src/app.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import {
+  type Gateway,
+  JSON_HEADERS,
+  RecordingJournal,
+  gatewayBefore,
+  replyIn,
+  requestBytes,
+} from '../support/gateway.ts';
 
 const CALL = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2}}}';
 const NEXT = CALL.replace('"id":7', '"id":8');
@@ -90,4 +99,18 @@ test.each([
   const all = await client.until('"id":8');
   expect(all).toContain(`HTTP/1.1 ${status} `);
   expect(all).toContain('"id":8,"result"');
+});
+
+test('it listens on loopback unless told otherwise [A2]', async () => {
+  const config = parseConfig({
+    upstreams: [{ url: 'http://127.0.0.1:9/sse' }],
+    links: { min: 0 },
+    listen: { port: 0 },
+  });
+  const app = createApp({ config, journal: new RecordingJournal(), version: 'test' });
+
+  const address = await app.listen();
+  await app.close();
+
+  expect(address.address).toBe('127.0.0.1');
 });

@@ -12,7 +12,8 @@ const message = (data: string | Buffer): Buffer =>
 test.each<readonly [what: string, bytes: Buffer]>([
   ['data that is no JSON', message('{"jsonrpc":')],
   ['JSON that is no message', message('{"hello":1}')],
-  ['a batch', message('[{"jsonrpc":"2.0","method":"x"}]')],
+  ['an array of what is no message', message('[{"jsonrpc":"2.0"}]')],
+  ['an empty array', message('[]')],
   ['a message with two ids', message('{"jsonrpc":"2.0","id":1,"id":2,"result":{}}')],
   ['a message with two results', message('{"jsonrpc":"2.0","id":1,"result":{},"result":{}}')],
   ['nesting of 200 levels', message(`{"jsonrpc":"2.0","id":1,"result":${'['.repeat(200)}${']'.repeat(200)}}`)],
@@ -69,7 +70,7 @@ test.each<readonly [what: string, bytes: string, why: string]>([
   expect(gateway.journal.of('link_closed')).toMatchObject([{ reason: 'lost', why: expect.stringContaining(why) }]);
 });
 
-test('a message over the limit fails the calls of that link, by name, and no other’s', async () => {
+test('a message over the limit fails the calls of that link, by name, and no other’s [G22]', async () => {
   const { gateway, upstream } = await gatewayBefore({}, LIMITS);
   const session = await gateway.openSession();
   const other = gateway.call('slow', {}, 1);

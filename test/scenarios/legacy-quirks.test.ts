@@ -21,7 +21,7 @@ test.each<readonly [what: string, post: PostAnswer]>([
   ['202 with JSON that is no message (fastapi_mcp)', { status: 202, body: '{"message":"Accepted"}', ran: true }],
   ['204', { status: 204, ran: true }],
   ['no response at all (server-everything, unknown session)', 'silent'],
-])('POST is answered with %s', async (_, post) => {
+])('POST is answered with %s [G8]', async (_, post) => {
   const { gateway, upstream } = await gatewayBefore({
     post: (message) => (message.method === 'tools/call' ? post : 'accepted'),
   });
@@ -42,7 +42,7 @@ test.each<readonly [what: string, post: PostAnswer]>([
 });
 
 test.each<PostAnswer>(['answered', 'answered-here', 'finished'])(
-  'even initialize may be answered like that: %s',
+  'even initialize may be answered like that: %s [G8]',
   async (post) => {
     const { gateway } = await gatewayBefore({ post });
 
@@ -50,7 +50,7 @@ test.each<PostAnswer>(['answered', 'answered-here', 'finished'])(
   },
 );
 
-test('an answer that comes in the body and on the stream is given once, and the other copy is counted', async () => {
+test('an answer that comes in the body and on the stream is given once, and the other copy is counted [G8]', async () => {
   const { gateway } = await gatewayBefore({ post: 'answered' });
 
   await gateway.call('count');
@@ -72,7 +72,7 @@ test('POSTs do not wait for one another where they are answered only after the t
   expect((await slow).json.result.content[0].text).toBe('done');
 });
 
-test('a cancel is told although the POST of its call is not answered before the tool has finished', async () => {
+test('a cancel is told although the POST of its call is not answered before the tool has finished [B18 G12]', async () => {
   const { gateway, upstream } = await gatewayBefore({ post: 'finished' });
   const session = await gateway.openSession();
   const answer = gateway.call('slow', {}, 1, IN(session));
@@ -103,7 +103,7 @@ test.each<readonly [what: string, path: string, endpoint: Behaviour['endpoint'],
     (id) => [`/m?a=1&sessionID=${id}#frag`],
     /^\/m\?a=1&sessionID=[^#]+$/,
   ],
-])('the endpoint event names %s', async (_, path, endpoint, posts) => {
+])('the endpoint event names %s [G1]', async (_, path, endpoint, posts) => {
   const { gateway, upstream } = await gatewayBefore({ path, endpoint });
 
   expect((await gateway.call('add', { a: 1, b: 1 })).json.result.content[0].text).toBe('2');
@@ -111,7 +111,7 @@ test.each<readonly [what: string, path: string, endpoint: Behaviour['endpoint'],
   expect(pathsOf(upstream, 'tools/call')[0]).toMatch(posts);
 });
 
-test('a query of the stream’s URL is sent with the GET, and messageUrl keeps the announced query', async () => {
+test('a query of the stream’s URL is sent with the GET, and messageUrl keeps the announced query [G1]', async () => {
   const upstream = await startLegacyServer();
   onTestFinished(() => upstream.close());
   const messageUrl = new URL('/elsewhere?gone=1', upstream.url).href;
@@ -131,7 +131,7 @@ test.each<readonly [what: string, framing: Behaviour['framing']]>([
   ['CR only', { lineEnds: lineEnds.cr, space: true, eventField: true }],
   ['no space after the colon (Spring)', { lineEnds: lineEnds.lf, space: false, eventField: true }],
   ['no event field (Ruby)', { lineEnds: lineEnds.lf, space: true, eventField: false }],
-])('the stream’s framing is %s', async (_, framing) => {
+])('the stream’s framing is %s [G15]', async (_, framing) => {
   const { gateway, upstream } = await gatewayBefore({ framing });
   const params = { name: 'slow', arguments: {}, _meta: { progressToken: 1 } };
   const answer = gateway.post({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
@@ -144,7 +144,7 @@ test.each<readonly [what: string, framing: Behaviour['framing']]>([
   expect((await gateway.call('echo', { x: '\r\n' })).json.result.structuredContent).toEqual({ x: '\r\n' });
 });
 
-test.each(['message', 'ping'])('a ping of the server is answered, as `event:%s`', async (event) => {
+test.each(['message', 'ping'])('a ping of the server is answered, as `event:%s` [G9]', async (event) => {
   const { gateway, upstream } = await gatewayBefore({
     framing: { lineEnds: lineEnds.lf, space: false, eventField: true },
   });
@@ -177,7 +177,7 @@ test('notifications before initialize is answered are no hindrance (mcp-proxy, h
   expect(gateway.journal.dropped('unroutable_notification')).toBe(2);
 });
 
-test('a ping right behind the endpoint event is answered', { timeout: 3000 }, async () => {
+test('a ping right behind the endpoint event is answered [G9 G3]', { timeout: 3000 }, async () => {
   const { gateway, upstream } = await gatewayBefore({ greeting: [{ jsonrpc: '2.0', id: 'early', method: 'ping' }] });
 
   await gateway.call('count');
@@ -191,7 +191,7 @@ test('a ping right behind the endpoint event is answered', { timeout: 3000 }, as
     });
 });
 
-test('roots/list right after initialized is refused, and the link is kept', async () => {
+test('roots/list right after initialized is refused, and the link is kept [G10]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const stream = await upstream.nextStream();
   await gateway.journal.until(({ fact }) => fact === 'link_open');
@@ -203,7 +203,7 @@ test('roots/list right after initialized is refused, and the link is kept', asyn
   expect(upstream.gets).toHaveLength(1);
 });
 
-test('a question on an idle link is left over from an earlier caller: refused, and nobody gets that link again', async () => {
+test('a question on an idle link is left over from an earlier caller: refused, and nobody gets that link again [G10 G11]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   await gateway.call('count');
   const stream = await upstream.nextStream();
@@ -215,7 +215,7 @@ test('a question on an idle link is left over from an earlier caller: refused, a
   expect((await gateway.call('count')).json.result.content[0].text).toBe('1');
 });
 
-test('a question while a call runs is refused, and the call goes on', async () => {
+test('a question while a call runs is refused, and the call goes on [E4 G10 G11]', async () => {
   const { gateway } = await gatewayBefore();
 
   const { json } = await gateway.call('ask', { questions: [{ method: 'sampling/createMessage' }, { method: 'x/y' }] });
@@ -227,13 +227,14 @@ test('a question while a call runs is refused, and the call goes on', async () =
   expect(gateway.journal.dropped('refused_question')).toBe(2);
 });
 
-test('what is declared upstream is what can be carried: nothing, even if the client can do it all', async () => {
+test('a session’s own link declares what its client does, without tasks; a link that is shared declares nothing [G11]', async () => {
   const { gateway, upstream } = await gatewayBefore();
+  const declared = { roots: { listChanged: true }, sampling: {}, elicitation: {} };
 
-  await gateway.openSession({ capabilities: { roots: { listChanged: true }, sampling: {}, elicitation: {} } });
+  await gateway.openSession({ capabilities: { ...declared, tasks: { list: {} } } });
 
   const initializes = upstream.received.filter(({ message }) => message.method === 'initialize');
-  expect(initializes.map(({ message }) => message.params?.['capabilities'])).toEqual([{}, {}]);
+  expect(initializes.map(({ message }) => message.params?.['capabilities'])).toEqual([{}, declared]);
 });
 
 test('a second endpoint event is ignored and counted', async () => {
@@ -244,7 +245,7 @@ test('a second endpoint event is ignored and counted', async () => {
   expect(gateway.journal.dropped('second_endpoint')).toBe(1);
 });
 
-test('a second endpoint event on another origin costs the link', async () => {
+test('a second endpoint event on another origin costs the link [G2]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   await gateway.call('count');
   const stream = await upstream.nextStream();
@@ -267,7 +268,7 @@ test('a server that closes the stream right after the endpoint event is a 502 th
   expect((await gateway.call('count')).status).toBe(200);
 });
 
-test('the upstream sees the Host of its own URL, no Origin, and nothing of the client’s headers', async () => {
+test('the upstream sees the Host of its own URL, no Origin, and nothing of the client’s headers [A4]', async () => {
   const { gateway, upstream } = await gatewayBefore({}, { upstream: { headers: { 'x-api-key': 'k' } } });
 
   await gateway.call('add', {}, 1, {

@@ -3,6 +3,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { openEvents } from '../support/event-client.ts';
 import { gatewayBefore } from '../support/gateway.ts';
 import { spanOf } from '../support/json-span.ts';
 import { text } from '../support/legacy-behaviour.ts';
@@ -60,7 +61,7 @@ test('everything else in a request crosses as well: its own order, its white spa
   );
 });
 
-test('results come back as the bytes that the upstream sent, as JSON', async () => {
+test('results come back as the bytes that the upstream sent, as JSON [A10]', async () => {
   const { gateway, upstream } = await gatewayBefore();
 
   await fc.assert(
@@ -133,7 +134,7 @@ test.each(
     '"é\\n\u{1F600}"',
     `"${'x'.repeat(10_000)}"`,
   ].map((id) => ({ id, shown: id.slice(0, 40) })),
-)('the id $shown comes back as it was, in JSON and in a stream', async ({ id }) => {
+)('the id $shown comes back as it was, in JSON and in a stream [A5 G5]', async ({ id }) => {
   const { gateway, upstream } = await gatewayBefore();
 
   const json = await gateway.post(callWith('{}', 'add', id), JSON_ONLY);
@@ -147,7 +148,7 @@ test.each(
   expect(upstream.received.slice(-2).every(({ message }) => typeof message.id === 'number')).toBe(true);
 });
 
-test('the id of a question goes back as it came', async () => {
+test('the id of a question goes back as it came [G23]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   await gateway.call('count');
   const stream = await upstream.nextStream();
@@ -158,6 +159,59 @@ test('the id of a question goes back as it came', async () => {
       .poll(() => upstream.received.at(-1)?.raw.toString(), { timeout: 5000 })
       .toContain(`"id":${id},"error"`);
   }
+});
+
+test('a question and its answer cross as the bytes that they are, but for the id [B22 G23]', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const sessionId = await gateway.openSession({ capabilities: { sampling: {} } });
+  const link = upstream.streams.at(-1);
+  const client = await openEvents(gateway, { sessionId });
+
+  await fc.assert(
+    fc.asyncProperty(anyJson('\n\t '), anyJson('\r\n\t '), ids, async (asked, said, id) => {
+      const question = (as: string): string =>
+        `{"a":${asked}, "id" :${as},"method":"sampling/createMessage","params":{"b":${asked},"_meta":{"c":${asked}}},"jsonrpc":"2.0"}`;
+      if (link !== undefined) upstream.sendTo(link, Buffer.from(question(id)));
+      const { data, json } = await client.next();
+
+      const answer = (as: string): string => ` {"d":${said},"result":${said} , "jsonrpc":"2.0","id" : ${as}}\n`;
+      const told = await gateway.post(answer(JSON.stringify(json.id)), { 'mcp-session-id': sessionId });
+      const wanted = answer(id);
+      await expect
+        .poll(() => upstream.received.at(-1)?.raw.toString() === wanted, { interval: 1, timeout: 5000 })
+        .toBe(true);
+
+      expect(data).toBe(onOneLine(question(JSON.stringify(json.id))));
+      expect(told.status).toBe(202);
+    }),
+    RUNS,
+  );
+});
+
+test('notifications of a session cross as the bytes that they are, both ways, and again when a stream is resumed [B12]', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const sessionId = await gateway.openSession();
+  const link = upstream.streams.at(-1);
+  const client = await openEvents(gateway, { sessionId });
+  const texts = fc
+    .sample(anyJson('\n\t '), 100)
+    .map((json) => `{"x":${json},"method":"notifications/y", "params" :{"z":${json}},"jsonrpc":"2.0"}`);
+
+  for (const text of texts) {
+    await gateway.post(text, { 'mcp-session-id': sessionId });
+    expect((await upstream.nextRequest('notifications/y')).raw.toString()).toBe(text);
+    if (link !== undefined) upstream.sendTo(link, Buffer.from(text));
+  }
+  const events = [];
+  for (const _ of texts) events.push(await client.next());
+  await client.leave();
+  const [first, ...later] = events;
+  const resumed = await openEvents(gateway, { sessionId, lastEventId: first?.id ?? '' });
+  const again = [];
+  for (const _ of later) again.push(await resumed.next());
+
+  expect(events.map(({ data }) => data)).toEqual(texts.map(onOneLine));
+  expect(again).toEqual(later);
 });
 
 test('a string of 3 MiB crosses, in JSON, in a stream and in a session', async () => {
@@ -178,7 +232,7 @@ test('a string of 3 MiB crosses, in JSON, in a stream and in a session', async (
   expect(spanOf(raw, ['params', 'arguments']).equals(Buffer.from(args))).toBe(true);
 });
 
-test('500 callers at once with equal ids and tokens, answered in any order, get their own', async () => {
+test('500 callers at once with equal ids and tokens, answered in any order, get their own [A14 B19 G13]', async () => {
   const { gateway, upstream } = await gatewayBefore({
     tools: {
       tagged: async (call) => {
@@ -198,6 +252,8 @@ test('500 callers at once with equal ids and tokens, answered in any order, get 
   const [order = []] = fc.sample(fc.shuffledSubarray(calls, { minLength: calls.length }), 1);
   for (const call of order) call.release();
 
+  const tokens = new Set(calls.map((call) => call.bytes('params', '_meta', 'progressToken').toString()));
+  expect(tokens.size).toBe(tags.length);
   const seen = (await Promise.all(answers)).map(({ events }) => events.map((event) => JSON.parse(event)));
   expect(seen).toEqual(
     tags.map((tag) => [

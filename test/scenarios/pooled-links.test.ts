@@ -112,7 +112,7 @@ test('a call whose client has left and whose link is lost is counted', { timeout
 
 // Time passes
 
-test('a silent call becomes a stream after 12 to 18 seconds, and shows life as often', async () => {
+test('a silent call becomes a stream after 12 to 18 seconds, and shows life as often [A9]', async () => {
   const time = new VirtualTime();
   const { gateway, upstream } = await gatewayBefore({}, {}, time);
   let hasBegun = false;
@@ -181,7 +181,7 @@ test('unused links beyond links.min are closed after links.idleTimeout', async (
   expect(gateway.journal.of('link_closed').map(({ reason }) => reason)).toEqual(['idle', 'idle']);
 });
 
-test('a call whose client has left still ends after timeouts.request, and the upstream is told', async () => {
+test('a call whose client has left still ends after timeouts.request, and the upstream is told [G18]', async () => {
   const time = new VirtualTime();
   const { gateway, upstream } = await gatewayBefore({}, {}, time);
   const client = await callRaw(gateway, 'slow');

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { type Answer, type Gateway, JSON_HEADERS, eventsOf, gatewayBefore, requestBytes } from '../support/gateway.ts';
-import { type LegacyCall, text } from '../support/legacy-behaviour.ts';
+import { type LegacyCall, NO_ANSWER, text } from '../support/legacy-behaviour.ts';
 import type { LegacyServer } from '../support/legacy-server.ts';
 
 const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
@@ -21,7 +21,7 @@ test('logs of the only call in flight reach its client', async () => {
   );
 });
 
-test('a cancel reaches the upstream with the upstream’s own id and the client’s reason; the call ends with 202', async () => {
+test('a cancel reaches the upstream with the upstream’s own id and the client’s reason; the call ends with 202 [B18]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const session = await gateway.openSession();
   const answer = gateway.call('slow', {}, 'mine', IN(session));
@@ -51,7 +51,7 @@ test('a cancelled call whose reply is a stream already closes the stream without
   expect(whole).not.toContain('"id":5');
 });
 
-test('an answer that comes after the cancel is counted and given to nobody', async () => {
+test('an answer that comes after the cancel is counted and given to nobody [B18]', async () => {
   const { gateway, upstream } = await gatewayBefore({
     tools: { stubborn: (call) => call.released.then(() => text('too late')) },
   });
@@ -96,7 +96,7 @@ test('a cancel waits for its call: it does not overtake a POST that is not accep
   await call.cancelled;
 });
 
-test('equal ids in flight in two sessions and without one get their own answers', async () => {
+test('equal ids in flight in two sessions and without one get their own answers [A14]', async () => {
   const { gateway, upstream } = await gatewayBefore({
     tools: { held: (call) => call.released.then(() => text(String(call.args['who']))) },
   });
@@ -148,7 +148,7 @@ async function leftBehind(gateway: Gateway, upstream: LegacyServer, session: str
   return call;
 }
 
-test('a client that leaves does not stop its call: the answer is counted, and the session goes on', async () => {
+test('a client that leaves does not stop its call: the answer is counted, and the session goes on [B14]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const session = await gateway.openSession();
   const call = await leftBehind(gateway, upstream, session);
@@ -184,4 +184,34 @@ test('a cancel reaches the upstream even if the session is deleted right after i
   await call.cancelled;
   expect((await answer).status).toBe(202);
   await upstream.whenStreams(1);
+});
+
+test('ping is answered at once, though the server answers nothing any more [B17]', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const session = await gateway.openSession();
+  upstream.behaviour.post = 'silent';
+  upstream.behaviour.methods = { ping: () => NO_ANSWER };
+  void gateway.call('never', {}, 1, IN(session));
+  await upstream.nextCall('never');
+
+  const answer = await gateway.post({ jsonrpc: '2.0', id: 'p', method: 'ping' }, IN(session));
+
+  expect([answer.status, answer.text]).toEqual([200, '{"jsonrpc":"2.0","id":"p","result":{}}']);
+});
+
+test('a response to what was never asked is 202 without a body, and counted [B4]', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const session = await gateway.openSession();
+
+  const answers = [
+    await gateway.post({ jsonrpc: '2.0', id: 1, result: {} }, IN(session)),
+    await gateway.post({ jsonrpc: '2.0', id: 'causeway-1', error: { code: 1, message: '' } }, IN(session)),
+  ];
+
+  expect(answers.map(({ status, text: body }) => [status, body])).toEqual([
+    [202, ''],
+    [202, ''],
+  ]);
+  expect(gateway.journal.dropped('client_response')).toBe(2);
+  expect(upstream.received.filter(({ message }) => message.method === undefined)).toEqual([]);
 });

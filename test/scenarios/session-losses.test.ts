@@ -24,7 +24,7 @@ function said(upstream: LegacyServer, method: string): RpcMessage['params'][] {
   return upstream.received.filter(({ message }) => message.method === method).map(({ message }) => message.params);
 }
 
-test('a link lost with calls in flight: each gets one error within 100 ms, and the session goes on', async () => {
+test('a link lost with calls in flight: each gets one error within 100 ms, and the session goes on [G16]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const session = await gateway.openSession({ clientInfo: { name: 'mine', version: '7' } });
   const answers = [gateway.call('never', {}, 'a', IN(session)), gateway.call('never', {}, 'b', IN(session))];
@@ -81,7 +81,7 @@ test.each<readonly [string, PlainAnswer]>([
   await upstream.whenStreams(2);
 });
 
-test('a server that was restarted knows no session any more: the client does not notice', async () => {
+test('a server that was restarted knows no session any more: the client does not notice [G16]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const session = await gateway.openSession();
   await gateway.call('count', {}, 1, IN(session));
@@ -132,7 +132,7 @@ test('503: the link is dead and the call fails with outcome unknown, sent once; 
   expect(said(upstream, 'tools/call')).toHaveLength(2);
 });
 
-test('a link lost with a list in flight: in a session the list fails, it is not asked for again', async () => {
+test('a link lost with a list in flight: in a session the list fails, it is not asked for again [G16]', async () => {
   const { gateway, upstream } = await gatewayBefore({ methods: { 'tools/list': (call) => call.released } });
   const session = await gateway.openSession();
   const answer = gateway.post({ jsonrpc: '2.0', id: 1, method: 'tools/list' }, IN(session));

@@ -14,7 +14,7 @@ function callOf(name: string, args: object = {}, meta?: object): object {
   };
 }
 
-test('one POST without a handshake calls a tool and gets JSON', async () => {
+test('one POST without a handshake calls a tool and gets JSON [E2 A5]', async () => {
   const { gateway } = await gatewayBefore();
 
   const answer = await gateway.call('add', { a: 2, b: 3 }, 'seven');
@@ -48,7 +48,7 @@ test.each([
   ['of a tool', 'tools/call', { name: 'broken', arguments: {} }, -32001, 'out of order'],
   ['of an unknown tool', 'tools/call', { name: 'missing', arguments: {} }, -32602, 'Tool missing not found'],
   ['of a method that only the upstream could know', 'x/unknown', {}, -32601, 'Method not found'],
-])('an error %s is the upstream’s own, with status 200', async (_name, method, params, code, message) => {
+])('an error %s is the upstream’s own, with status 200 [B20]', async (_name, method, params, code, message) => {
   const { gateway } = await gatewayBefore({ tools: { broken: () => Promise.reject(new RpcError(-32001, message)) } });
 
   const answer = await gateway.post({ jsonrpc: '2.0', id: 4, method, params });
@@ -57,7 +57,7 @@ test.each([
   expect(answer.text).toBe(`{"jsonrpc":"2.0","id":4,"error":${JSON.stringify({ code, message })}}`);
 });
 
-test('ping is answered here, whatever the upstream does', async () => {
+test('ping is answered here, whatever the upstream does [B17]', async () => {
   const { gateway, upstream } = await gatewayBefore({ get: { status: 500 } });
 
   const answer = await gateway.post({ jsonrpc: '2.0', id: -3, method: 'ping' });
@@ -68,7 +68,7 @@ test('ping is answered here, whatever the upstream does', async () => {
 });
 
 test.each(['logging/setLevel', 'resources/subscribe', 'resources/unsubscribe', 'tasks/list'])(
-  '%s needs a session, and does not reach the upstream',
+  '%s needs a session, and does not reach the upstream [B20 D6]',
   async (method) => {
     const { gateway, upstream } = await gatewayBefore();
 
@@ -84,7 +84,7 @@ test.each([
   ['notifications/initialized', 'sessionless_notification'],
   ['notifications/cancelled', 'sessionless_notification'],
   ['notifications/made/up', 'sessionless_notification'],
-])('%s without a session is accepted, dropped and counted', async (method, what) => {
+])('%s without a session is accepted, dropped and counted [E5 B4]', async (method, what) => {
   const { gateway } = await gatewayBefore();
 
   const answer = await gateway.post({ jsonrpc: '2.0', method, params: { requestId: 1 } });
@@ -93,7 +93,7 @@ test.each([
   expect(gateway.journal.dropped(what)).toBe(1);
 });
 
-test('an answer to a question that nobody asked is accepted, dropped and counted', async () => {
+test('an answer to a question that nobody asked is accepted, dropped and counted [B4]', async () => {
   const { gateway } = await gatewayBefore();
 
   const answer = await gateway.post({ jsonrpc: '2.0', id: 1, result: {} });
@@ -103,7 +103,7 @@ test('an answer to a question that nobody asked is accepted, dropped and counted
 });
 
 test.each(['"p-1"', '7', '"7"', '9007199254740993', '""'])(
-  'progress turns the reply into a stream and carries the client’s own token %s',
+  'progress turns the reply into a stream and carries the client’s own token %s [B19 A9]',
   async (token) => {
     const { gateway, upstream } = await gatewayBefore();
     const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","_meta":{"progressToken":${token}}}}`;
@@ -142,7 +142,7 @@ test('progress is not held back until the answer', async () => {
   expect(await (await reply).until('done')).toContain('done');
 });
 
-test('the upstream gets a progress token only where the client sent one, and never the client’s', async () => {
+test('the upstream gets a progress token only where the client sent one, and never the client’s [G13]', async () => {
   const { gateway, upstream } = await gatewayBefore();
 
   await gateway.post(callOf('add'));
@@ -153,7 +153,7 @@ test('the upstream gets a progress token only where the client sent one, and nev
   expect(with_?.message.params?.['_meta']).toEqual({ progressToken: with_?.message.id, other: 1 });
 });
 
-test('a silent call becomes a stream that shows life by comments, and its answer is the last event', async () => {
+test('a silent call becomes a stream that shows life by comments, and its answer is the last event [A9]', async () => {
   const { gateway, upstream } = await gatewayBefore({}, { heartbeat: '100ms' });
   const reply = gateway.open(callOf('slow'));
   const call = await upstream.nextCall('slow');

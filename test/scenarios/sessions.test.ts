@@ -26,7 +26,7 @@ async function countIn(gateway: Gateway, session: string): Promise<string> {
   return (await gateway.call('count', {}, 1, IN(session))).json.result.content[0].text;
 }
 
-test('a session from initialize to DELETE, and its id means nothing afterwards', async () => {
+test('a session from initialize to DELETE, and its id means nothing afterwards [B3 B4 B15]', async () => {
   const { gateway } = await gatewayBefore();
 
   const opened = await initialize(gateway);
@@ -54,14 +54,17 @@ test.each([
   ['2024-11-05', '2025-11-25'],
   ['2026-07-28', '2025-11-25'],
   ['1900-01-01', '2025-11-25'],
-])('a client that asks for revision %s is answered %s, whatever the upstream speaks', async (asked, answered) => {
-  const { gateway } = await gatewayBefore({ protocolVersion: '2024-11-05' });
+])(
+  'a client that asks for revision %s is answered %s, whatever the upstream speaks [B1 B2]',
+  async (asked, answered) => {
+    const { gateway } = await gatewayBefore({ protocolVersion: '2024-11-05' });
 
-  const { status, json } = await initialize(gateway, { protocolVersion: asked });
+    const { status, json } = await initialize(gateway, { protocolVersion: asked });
 
-  expect(status).toBe(200);
-  expect(json.result.protocolVersion).toBe(answered);
-});
+    expect(status).toBe(200);
+    expect(json.result.protocolVersion).toBe(answered);
+  },
+);
 
 test('the answer to initialize is the upstream’s own but for the revision', async () => {
   const result =
@@ -90,10 +93,38 @@ test('the upstream sees the client’s own clientInfo and revision, and initiali
   expect(said.map(({ message }) => message.id)).toEqual([expect.any(Number), undefined, expect.any(Number)]);
 });
 
+test('what the client can be asked is declared upstream in its own words, but for tasks and what its revision does not have', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { links: { min: 0 } });
+  const capabilities =
+    '{"roots":{"listChanged":true}, "tasks":{"list":{}},"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}},"experimental":{"\\u0078":1.0}}';
+  const open = async (protocolVersion: string): Promise<string | undefined> => {
+    const params = `{"protocolVersion":"${protocolVersion}","capabilities":${capabilities},"clientInfo":{"name":"x","version":"1"}}`;
+    await gateway.post(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":${params}}`);
+    return spanOf((await upstream.nextRequest('initialize')).raw, ['params', 'capabilities']).toString();
+  };
+
+  expect(await open('2025-11-25')).toBe(
+    '{"roots":{"listChanged":true},"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}},"experimental":{"\\u0078":1.0}}',
+  );
+  expect(await open('2025-06-18')).toBe(
+    '{"roots":{"listChanged":true},"sampling":{},"elicitation":{"form":{}},"experimental":{"\\u0078":1.0}}',
+  );
+  expect(await open('2025-03-26')).toBe('{"roots":{"listChanged":true},"sampling":{},"experimental":{"\\u0078":1.0}}');
+});
+
+test('nothing is declared to an upstream that asks nothing', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { links: { min: 0 }, upstream: { asks: 'never' } });
+
+  await gateway.openSession({ capabilities: { roots: {}, sampling: {} } });
+
+  expect((await upstream.nextRequest('initialize')).message.params).toMatchObject({ capabilities: {} });
+  expect(upstream.streams[0]?.session.capabilities).toEqual({});
+});
+
 test.each([
   ['2025-06-18', '2025-06-18'],
   ['2024-11-05', undefined],
-])('a link that negotiated %s says so in the header of its messages: %s', async (protocolVersion, header) => {
+])('a link that negotiated %s says so in the header of its messages: %s [G14]', async (protocolVersion, header) => {
   const { gateway, upstream } = await gatewayBefore({ protocolVersion });
 
   await gateway.call('add', {}, 1, IN(await gateway.openSession()));
@@ -102,7 +133,7 @@ test.each([
   expect(said[0]?.headers['mcp-protocol-version']).toBe(header);
 });
 
-test('a foreign, a forged and an ended id are the same unknown id', async () => {
+test('a foreign, a forged and an ended id are the same unknown id [B15]', async () => {
   const { gateway } = await gatewayBefore();
   const other = await gatewayBefore();
   const live = await gateway.openSession();
@@ -190,7 +221,7 @@ test('initialized is said upstream once, and other notifications cross as they a
   ]);
 });
 
-test('a session speaks the revision it agreed on, even if the header names another that is served', async () => {
+test('a session speaks the revision it agreed on, even if the header names another that is served [C2 C4]', async () => {
   const { gateway } = await gatewayBefore();
   const session = await gateway.openSession({ protocolVersion: '2025-06-18' });
 
@@ -263,22 +294,88 @@ test('limits.sessions bounds the sessions, and one that ends makes room', async 
 });
 
 test('what asks for a session’s own upstream session reaches it: log level and subscriptions', async () => {
-  const { gateway, upstream } = await gatewayBefore();
+  const { gateway, upstream } = await gatewayBefore({
+    capabilities: { logging: {}, resources: { subscribe: true } },
+    methods: { 'resources/subscribe': () => ({ x: 1 }), 'resources/unsubscribe': () => ({}) },
+  });
+  const session = await gateway.openSession();
+  const ask = (id: number, method: string, params: object): Promise<Answer> =>
+    gateway.post({ jsonrpc: '2.0', id, method, params }, IN(session));
+
+  const level = await ask(1, 'logging/setLevel', { level: 'debug' });
+  const subscribed = await ask(2, 'resources/subscribe', { uri: 'a:b' });
+  const unsubscribed = await ask(3, 'resources/unsubscribe', { uri: 'a:b' });
+
+  expect([level.json, subscribed.json, unsubscribed.json]).toEqual([
+    { jsonrpc: '2.0', id: 1, result: {} },
+    { jsonrpc: '2.0', id: 2, result: { x: 1 } },
+    { jsonrpc: '2.0', id: 3, result: {} },
+  ]);
+  expect(upstream.received.slice(-3).map(({ message }) => [message.method, message.params])).toEqual([
+    ['logging/setLevel', { level: 'debug' }],
+    ['resources/subscribe', { uri: 'a:b' }],
+    ['resources/unsubscribe', { uri: 'a:b' }],
+  ]);
+});
+
+test.each([
+  ['logging/setLevel', { level: 'debug' }, { resources: { subscribe: true } }],
+  ['resources/subscribe', { uri: 'a:b' }, { logging: {}, resources: { listChanged: true } }],
+  ['resources/unsubscribe', { uri: 'a:b' }, { logging: {}, resources: {} }],
+])(
+  '%s is −32601 in a 200, and not passed on, where the server does not offer it',
+  async (method, params, capabilities) => {
+    const { gateway, upstream } = await gatewayBefore({ capabilities, methods: { [method]: () => ({}) } });
+    const session = await gateway.openSession();
+
+    const answer = await gateway.post({ jsonrpc: '2.0', id: 1, method, params }, IN(session));
+
+    expect([answer.status, answer.json]).toMatchObject([200, { id: 1, error: { code: -32601 } }]);
+    expect(upstream.received.map(({ message }) => message.method)).not.toContain(method);
+  },
+);
+
+test.each([
+  ['logging/setLevel', {}],
+  ['logging/setLevel', { level: 'loud' }],
+  ['logging/setLevel', { level: 1 }],
+  ['resources/subscribe', {}],
+  ['resources/subscribe', { uri: 1 }],
+])('%s with %j is −32602, and not passed on', async (method, params) => {
+  const { gateway, upstream } = await gatewayBefore({
+    capabilities: { logging: {}, resources: { subscribe: true } },
+    methods: { [method]: () => ({}) },
+  });
   const session = await gateway.openSession();
 
-  const level = await gateway.post(
-    { jsonrpc: '2.0', id: 1, method: 'logging/setLevel', params: { level: 'debug' } },
-    IN(session),
-  );
-  const subscribed = await gateway.post(
-    { jsonrpc: '2.0', id: 2, method: 'resources/subscribe', params: { uri: 'a:b' } },
-    IN(session),
-  );
+  const answer = await gateway.post({ jsonrpc: '2.0', id: 1, method, params }, IN(session));
 
-  expect(level.json).toEqual({ jsonrpc: '2.0', id: 1, result: {} });
-  expect(subscribed.json).toMatchObject({ id: 2, error: { code: -32601, message: 'Method not found' } });
-  expect(upstream.received.slice(-2).map(({ message }) => message.method)).toEqual([
-    'logging/setLevel',
-    'resources/subscribe',
+  expect([answer.status, answer.json]).toMatchObject([200, { id: 1, error: { code: -32602 } }]);
+  expect(upstream.received.map(({ message }) => message.method)).not.toContain(method);
+});
+
+test('an unknown method is −32601 in a 200, as the server says it [B20]', async () => {
+  const { gateway } = await gatewayBefore();
+
+  const answer = await gateway.post({ jsonrpc: '2.0', id: 1, method: 'x/y' }, IN(await gateway.openSession()));
+
+  expect([answer.status, answer.json]).toEqual([
+    200,
+    { jsonrpc: '2.0', id: 1, error: { code: -32601, message: 'Method not found' } },
   ]);
+});
+
+test('an empty array, one message in an array, and more are refused in a session that knows no batches [C1]', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
+
+  for (const protocolVersion of ['2025-06-18', '2025-11-25']) {
+    const session = await gateway.openSession({ protocolVersion });
+    for (const batch of [[], [ping], [ping, { ...ping, id: 2 }], [{ jsonrpc: '2.0', method: 'notifications/x' }]]) {
+      const answer = await gateway.post(batch, IN(session));
+      expect([answer.status, answer.json]).toMatchObject([400, { error: { code: -32600 } }]);
+      expect(answer.json).not.toHaveProperty('id');
+    }
+  }
+  expect(upstream.received.map(({ message }) => message.method)).not.toContain('notifications/x');
 });

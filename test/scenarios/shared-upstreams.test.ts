@@ -54,7 +54,7 @@ test('broadcast: calls in flight on both links when it is found out are answered
   await upstream.whenStreams(1);
 });
 
-test('broadcast: many callers at once on two links of the pool get their own answers', async () => {
+test('broadcast: many callers at once on two links of the pool get their own answers [A14]', async () => {
   const { gateway } = await gatewayBefore({ delivery: 'all', tools }, { links: { min: 2, max: 2, maxInFlight: 4 } });
   const names = Array.from({ length: 40 }, (_, i) => `caller ${i}`);
 
@@ -151,7 +151,7 @@ test('--single: a session’s initialize is answered from the one link’s, with
   expect(upstream.streams).toHaveLength(1);
 });
 
-test('--single: a cancel in a session reaches the upstream and nobody else’s call', async () => {
+test('--single: a cancel in a session reaches the upstream and nobody else’s call [B18 G12]', async () => {
   const { gateway, upstream } = await gatewayBefore({}, SINGLE);
   const [a, b] = [await gateway.openSession(), await gateway.openSession()];
   const ofA = gateway.call('slow', {}, 1, IN(a));
@@ -167,7 +167,7 @@ test('--single: a cancel in a session reaches the upstream and nobody else’s c
   expect((await ofB).json.result.content[0].text).toBe('done');
 });
 
-test('--single: a question on the idle link is refused, and the link stays', async () => {
+test('--single: a question on the idle link is refused, and the link stays [G10]', async () => {
   const { gateway, upstream } = await gatewayBefore({}, SINGLE);
   await gateway.call('count');
 

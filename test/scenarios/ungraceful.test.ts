@@ -267,11 +267,10 @@ test('a session that notifies without end costs few sockets', async () => {
   const session = await gateway.openSession();
   const notify = () => gateway.post({ jsonrpc: '2.0', method: 'notifications/custom' }, { 'mcp-session-id': session });
 
-  const answers = await Promise.all(Array.from({ length: 200 }, notify));
+  const answers = await Promise.all(Array.from({ length: 400 }, notify));
 
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
-  expect(
-    upstream.received.filter(({ message }) => message.method === 'notifications/custom').length,
-  ).toBeLessThanOrEqual(16);
-  expect(gateway.journal.dropped('undelivered_notification')).toBeGreaterThanOrEqual(184);
+  expect(upstream.received.filter(({ message }) => message.method === 'notifications/custom').length).toBe(1);
+  // One is on its way, and so many wait for their turn.
+  expect(gateway.journal.dropped('undelivered_notification')).toBe(400 - 256);
 });

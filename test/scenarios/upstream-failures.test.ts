@@ -135,7 +135,7 @@ test.each<readonly [what: string, status: number, reason: string, behaviour: Par
   ['an unknown revision', 502, 'upstream_version', { protocolVersion: '2099-01-01' }],
   ['no revision', 502, 'upstream_version', { methods: { initialize: () => ({ capabilities: {} }) } }],
   ['a message over the limit', 502, 'upstream_message_too_large', { greeting: [oversized] }],
-])('%s: %i, %s', async (_, status, reason, behaviour) => {
+])('%s: %i, %s [A11 G4 G22 G24]', async (_, status, reason, behaviour) => {
   const { gateway } = await gatewayBefore(behaviour, { ...SOON, limits: { upstreamMessageBytes: '4KiB' } });
 
   await failsWith(gateway, status, reason);
@@ -176,7 +176,7 @@ test('userinfo of the upstream’s own origin in the endpoint event is refused a
   await failsWith(gateway, 502, 'endpoint_refused');
 });
 
-test('a redirect to another origin is not followed', async () => {
+test('a redirect to another origin is not followed [G22]', async () => {
   const elsewhere = await listening();
   const location = `http://127.0.0.1:${elsewhere.port}/sse`;
   const { gateway } = await gatewayBefore({ get: { status: 302, headers: { location } } }, SOON);

@@ -58,8 +58,9 @@ function rewritesPage(): string {
     '',
     'Members that are given twice are refused where the gateway reads them (`jsonrpc`, `id`, `method`, `params`, `result`,',
     '`error`; in `params`: `name`, `uri`, `_meta`, `task`, `inputResponses`, `requestState`, `progressToken`, `requestId`,',
-    '`protocolVersion`, `capabilities`, `clientInfo`, `level`; `progressToken` and reserved keys in `_meta`; `code`, `message`',
-    'and `data` of an error): two parsers that disagree about which of the two counts are a hole. Elsewhere they cross.',
+    '`protocolVersion`, `capabilities`, `clientInfo`, `level`, `mode`, `tools`, `toolChoice`, `elicitationId`; `progressToken`',
+    'and reserved keys in `_meta`; `code`, `message` and `data` of an error): two parsers that disagree about which of the two counts are a',
+    'hole. Elsewhere they cross.',
     '',
   ].join('\n');
 }

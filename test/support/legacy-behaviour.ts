@@ -57,10 +57,12 @@ export const NO_ANSWER = Symbol('no answer');
 
 export class RpcError extends Error {
   readonly code: number;
+  readonly data: unknown;
 
-  constructor(code: number, message: string) {
+  constructor(code: number, message: string, data?: unknown) {
     super(message);
     this.code = code;
+    this.data = data;
   }
 }
 
@@ -98,6 +100,7 @@ export interface Behaviour {
   /** In the answer to initialize; without it, the one that was asked for. */
   protocolVersion: string | undefined;
   capabilities: object;
+  serverInfo: object;
   methods: Readonly<Record<string, Answerer>>;
   tools: Readonly<Record<string, Answerer>>;
 }
@@ -185,6 +188,7 @@ export function defaultBehaviour(): Behaviour {
     greeting: [],
     protocolVersion: undefined,
     capabilities: { tools: { listChanged: true }, logging: {} },
+    serverInfo: { name: 'scripted-legacy-server', version: '1.0.0' },
     methods: {},
     tools,
   };
@@ -202,7 +206,7 @@ export function answererOf(behaviour: Behaviour, method: string): Answerer {
         return {
           protocolVersion: behaviour.protocolVersion ?? protocolVersion,
           capabilities: behaviour.capabilities,
-          serverInfo: { name: 'scripted-legacy-server', version: '1.0.0' },
+          serverInfo: behaviour.serverInfo,
         };
       };
     case 'ping':

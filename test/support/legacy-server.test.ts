@@ -223,6 +223,17 @@ test('a message may come before initialize is answered, and a request may never 
   expect(await stream.until(': over')).not.toContain('"id":1');
 });
 
+test('answers to its requests are told apart by the type of their id, and come with their bytes', async () => {
+  const server = await started();
+  await open(server);
+
+  await post(server, '{"jsonrpc":"2.0","result":{"n":1.0},"id":"7"}');
+  await post(server, '{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"no"}}');
+
+  expect((await server.nextReply(7)).message.error).toEqual({ code: -1, message: 'no' });
+  expect((await server.nextReply('7')).raw.toString()).toBe('{"jsonrpc":"2.0","result":{"n":1.0},"id":"7"}');
+});
+
 test('finds the bytes of a value in JSON', () => {
   const json = Buffer.from('{"\\u0061" : [1, {"b":"}\\\\\\""} ], "é": {"c": -1.0e5}, "s":"x"}');
 

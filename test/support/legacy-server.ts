@@ -101,6 +101,7 @@ export class LegacyServer {
   readonly #opened = new Inbox<LegacyStream>();
   readonly #requests = new Inbox<Received>();
   readonly #calls = new Inbox<LegacyCall>();
+  readonly #replies = new Inbox<Received>();
   #streamWaiters: { readonly count: number; readonly resolve: () => void }[] = [];
   #linesWritten = 0;
 
@@ -142,6 +143,11 @@ export class LegacyServer {
   /** The next call of this tool, once the tool runs. */
   async nextCall(tool: string): Promise<LegacyCall> {
     return this.#calls.next(tool);
+  }
+
+  /** The next answer to a request of the server with this id; `7` and `"7"` are two. */
+  async nextReply(id: string | number): Promise<Received> {
+    return this.#replies.next(JSON.stringify(id));
   }
 
   /** Bytes as they are; nothing if the stream is closing or closed. */
@@ -238,6 +244,7 @@ export class LegacyServer {
       const received = { message, raw, url, headers };
       this.received.push(received);
       if (message.method !== undefined) this.#requests.put(message.method, received);
+      else this.#replies.put(JSON.stringify(message.id ?? null), received);
     }
     const isLost = [...this.#pastSessionIds].some((sessionId) => url.includes(sessionId));
     const stream = this.#streams.find(({ sessionId }) => url.includes(sessionId)) ?? this.#streams.at(-1);
@@ -292,8 +299,8 @@ export class LegacyServer {
       const bytes = Buffer.isBuffer(result) ? result : Buffer.from(JSON.stringify(result));
       return Buffer.concat([Buffer.from('"result":'), bytes]);
     } catch (error) {
-      const code = error instanceof RpcError ? error.code : -32603;
-      return Buffer.from(`"error":${JSON.stringify({ code, message: toError(error).message })}`);
+      const { code, data } = error instanceof RpcError ? error : { code: -32603 };
+      return Buffer.from(`"error":${JSON.stringify({ code, message: toError(error).message, data })}`);
     }
   }
 

@@ -3,15 +3,24 @@
 import { Call } from '../../src/bridge/call.ts';
 import { CallIds } from '../../src/bridge/correlation.ts';
 import { Exchange } from '../../src/bridge/exchange.ts';
+import type { Refusal } from '../../src/bridge/reply-router.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { type LinkId, linkId } from '../../src/domain/ids.ts';
-import type { Chunks, Fact, Link, PostOutcome } from '../../src/domain/ports.ts';
+import type { Chunks, Fact, Link, PostOutcome, Reader } from '../../src/domain/ports.ts';
 import type { LinkCloseReason, LinkState } from '../../src/domain/states.ts';
-import { encode } from '../../src/protocol/json-rpc.ts';
+import { type Notification, type Request, encode } from '../../src/protocol/json-rpc.ts';
 import { Conversation } from '../../src/traffic/conversation.ts';
-import { RecordedSink, requestOf, text } from '../bridge/recorded.ts';
+import type { Heard, LinkListener, Question } from '../../src/traffic/link-listener.ts';
+import { readInitializeAnswer } from '../../src/protocol/upstream-handshake.ts';
+import { RecordedSink, answerOf, requestOf, text } from '../bridge/recorded.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 
+/** The upstream offers all that there is. */
+const HANDSHAKE = {
+  protocolVersion: '2025-11-25',
+  capabilities: { logging: {}, resources: { subscribe: true } },
+  serverInfo: { name: 's', version: '1' },
+};
 const POST_URL = new URL('http://up.example/messages');
 
 export class MemoryLink implements Link {
@@ -20,18 +29,20 @@ export class MemoryLink implements Link {
   state: LinkState = { phase: 'open', postUrl: POST_URL };
   readonly sent: { readonly message: string; readonly done: (outcome: PostOutcome) => void }[] = [];
   readonly taken: string[] = [];
+  /** How often reading was stopped without being started again. */
+  pauses = 0;
 
   constructor(id: number) {
     this.id = linkId(id);
   }
 
-  send(message: Chunks, _deadlineMs: number, done: (outcome: PostOutcome) => void): () => void {
+  send(message: Chunks, _deadlineMs: number | null, done: (outcome: PostOutcome) => void): () => void {
     this.sent.push({ message: text(message), done });
     return () => {};
   }
 
-  answer(message: Chunks, done: () => void): void {
-    this.sent.push({ message: text(message), done: () => done() });
+  answer(message: Chunks, done: (outcome: PostOutcome) => void): void {
+    this.sent.push({ message: text(message), done });
   }
 
   accept(index: number, body: Uint8Array | null = null): void {
@@ -42,8 +53,19 @@ export class MemoryLink implements Link {
     this.taken.push(Buffer.from(body).toString());
   }
 
-  pause(): void {}
-  resume(): void {}
+  pause(): void {
+    this.pauses++;
+  }
+
+  resume(): void {
+    this.pauses--;
+  }
+
+  /** What was sent, as JSON. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into messages freely
+  get messages(): any[] {
+    return this.sent.map(({ message }): unknown => JSON.parse(message));
+  }
 
   close(reason: LinkCloseReason): void {
     if (this.state.phase !== 'closed') this.state = { phase: 'closed', reason };
@@ -54,15 +76,71 @@ export class MemoryLink implements Link {
   }
 }
 
+/** A session that writes down what its link tells it. */
+export class RecordedSession implements LinkListener {
+  readonly asks: Question[] = [];
+  readonly requests: Request[] = [];
+  readonly withdrawals: { readonly question: Question; readonly method: string | null }[] = [];
+  readonly hears: { readonly method: string; readonly about: Call | null }[] = [];
+  /** What it says to a question. */
+  refuses: Refusal | null = null;
+  /** Whether what it hears concerns it, and who reads it. */
+  concerns = true;
+  reader: Reader | null = null;
+  /** Done with each question as it comes. */
+  onAsked: (question: Question) => void = () => {};
+
+  asked(question: Question, request: Request): Refusal | null {
+    this.asks.push(question);
+    this.requests.push(request);
+    this.onAsked(question);
+    return this.refuses;
+  }
+
+  withdrawn(question: Question, message: Notification | null): void {
+    this.withdrawals.push({ question, method: message?.method ?? null });
+  }
+
+  heard(message: Notification, about: Call | null): Heard | null {
+    this.hears.push({ method: message.method, about });
+    return this.concerns ? { by: this.reader } : null;
+  }
+}
+
+/** A client that takes what is written to it when the test says so. */
+export class SlowReader implements Reader {
+  backlogBytes = 0;
+  tooSlow = 0;
+  readonly waiting: (() => void)[] = [];
+
+  onDrained(tell: () => void): void {
+    this.waiting.push(tell);
+  }
+
+  readerTooSlow(): void {
+    this.tooSlow++;
+  }
+}
+
+export interface Begin {
+  readonly exclusive?: boolean;
+  readonly session?: LinkListener | null;
+  readonly method?: string;
+}
+
 export class ConversationWorld {
   readonly time = new VirtualTime();
   readonly facts: Fact[] = [];
   readonly foreign: Conversation[] = [];
   readonly ids = new CallIds(0);
   readonly inFlight = { count: 0 };
+  readonly asking = { count: 0, links: 0 };
+  isSingle = false;
+  readonly sessions: LinkListener[] = [];
   readonly #config = parseConfig({ upstreams: [{ url: 'http://up.example/sse' }] });
 
-  conversation(link: Link, dedicated = false): Conversation {
+  /** `owner`: the session whose own it is. */
+  conversation(link: Link, owner: LinkListener | null = null): Conversation {
     const conversation = new Conversation(
       {
         upstream: 'up',
@@ -73,17 +151,20 @@ export class ConversationWorld {
         timeouts: this.#config.timeouts,
         limits: this.#config.limits,
         inFlight: this.inFlight,
-        isSingle: () => false,
+        asking: this.asking,
+        isSingle: () => this.isSingle,
+        sessions: () => this.sessions,
         onForeignAnswer: (heardBy) => this.foreign.push(heardBy),
       },
-      dedicated,
+      owner,
     );
     conversation.attach(link, () => {});
+    conversation.opened(readInitializeAnswer(answerOf(0, { result: HANDSHAKE })));
     return conversation;
   }
 
   /** A call that runs on the conversation, and how its place was given back. */
-  begun(conversation: Conversation, exclusive = true) {
+  begun(conversation: Conversation, { exclusive = true, session = null, method = 'tools/call' }: Begin = {}) {
     const released: string[] = [];
     const sink = new RecordedSink();
     const exchange = new Exchange({
@@ -95,7 +176,7 @@ export class ConversationWorld {
       onEnd: () => {},
     });
     const call = new Call({
-      request: requestOf({ params: { _meta: { progressToken: 'theirs' } } }),
+      request: requestOf({ method, params: { _meta: { progressToken: 'theirs' } } }),
       exchange,
       clock: this.time,
       timers: this.time,
@@ -105,7 +186,7 @@ export class ConversationWorld {
       again: () => false,
       onUnread: () => {},
     });
-    conversation.begin(call, exclusive, (how) => released.push(how));
+    conversation.begin(call, { exclusive, session }, (how) => released.push(how));
     return { call, exchange, sink, released };
   }
 

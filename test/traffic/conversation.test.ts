@@ -3,12 +3,12 @@ import { ProxyError } from '../../src/domain/errors.ts';
 import type { PostOutcome } from '../../src/domain/ports.ts';
 import type { LinkCloseReason } from '../../src/domain/states.ts';
 import { answerOf, notificationOf, requestOf } from '../bridge/recorded.ts';
-import { ConversationWorld, MemoryLink } from './conversation-world.ts';
+import { ConversationWorld, MemoryLink, RecordedSession } from './conversation-world.ts';
 
 const CANCELLED = notificationOf('notifications/cancelled', { requestId: 'own', reason: 'bored' });
 
 describe('a cancel does not overtake its call', () => {
-  test('it goes out at once where the POST of the call was accepted', () => {
+  test('it goes out at once where the POST of the call was accepted, under the id that the upstream knows [B18 G12]', () => {
     const world = new ConversationWorld();
     const link = new MemoryLink(1);
     const { call, released } = world.begun(world.conversation(link));
@@ -102,15 +102,32 @@ describe('an idle conversation that is asked a question', () => {
     expect(conversation.isOpen).toBe(false);
   });
 
-  test('stays where it belongs to a session, or is asked for roots', () => {
+  test('stays where it belongs to a session, is the only one, or is asked for roots', () => {
     const world = new ConversationWorld();
-    const links = [new MemoryLink(1), new MemoryLink(2)] as const;
-    world.conversation(links[0], true).message(question);
+    const links = [new MemoryLink(1), new MemoryLink(2), new MemoryLink(3)] as const;
+    const session = new RecordedSession();
+    session.refuses = { code: -32601, message: 'no' };
+    world.conversation(links[0], session).message(question);
     world.conversation(links[1]).message(requestOf({ method: 'roots/list', id: 1 }));
+    world.isSingle = true;
+    world.conversation(links[2]).message(question);
     for (const link of links) link.accept(0);
 
-    expect(links.map(({ closed }) => closed)).toEqual([null, null]);
-    expect(world.drops).toEqual(['refused_question', 'refused_question']);
+    expect(links.map(({ closed }) => closed)).toEqual([null, null, null]);
+    expect(world.drops).toEqual(['refused_question', 'refused_question', 'refused_question']);
+  });
+
+  test('refuses it also while a call runs there, which no session waits for', () => {
+    const world = new ConversationWorld();
+    const link = new MemoryLink(1);
+    const conversation = world.conversation(link);
+    world.begun(conversation);
+
+    conversation.message(question);
+    link.accept(1);
+
+    expect(link.messages[1]).toMatchObject({ id: 'q', error: { code: -32601 } });
+    expect(link.closed).toBeNull();
   });
 });
 
@@ -154,7 +171,10 @@ describe('a POST that says that the session is gone', () => {
     const world = new ConversationWorld();
     const link = new MemoryLink(1);
     const conversation = world.conversation(link);
-    const [first, second] = [world.begun(conversation, false), world.begun(conversation, false)];
+    const [first, second] = [
+      world.begun(conversation, { exclusive: false }),
+      world.begun(conversation, { exclusive: false }),
+    ];
 
     link.sent[0]?.done(outcome);
 
@@ -173,7 +193,7 @@ test.each<[reason: LinkCloseReason, code: string]>([
   const world = new ConversationWorld();
   const link = new MemoryLink(1);
   const conversation = world.conversation(link);
-  const calls = [world.begun(conversation, false), world.begun(conversation, false)];
+  const calls = [world.begun(conversation, { exclusive: false }), world.begun(conversation, { exclusive: false })];
   for (const index of [0, 1]) link.accept(index);
 
   conversation.close(reason);
@@ -210,11 +230,68 @@ describe('a ping', () => {
     const world = new ConversationWorld();
     const [idle, busy] = [world.conversation(new MemoryLink(1)), world.conversation(new MemoryLink(2))];
     const lost = idle.ping(5000);
-    world.time.advanceSync(5000);
+    await world.time.advance(5000);
+    expect(await lost).toBe(false);
+
     world.begun(busy);
     const unproven = idle.ping(5000);
-    world.time.advanceSync(5000);
+    await world.time.advance(5000);
 
-    expect([await lost, await unproven]).toEqual([false, true]);
+    expect(await unproven).toBe(true);
+  });
+
+  test.each<[outcome: PostOutcome]>([
+    [{ kind: 'unsent', error: new ProxyError('upstream_unreachable', 'x') }],
+    [{ kind: 'broken', error: new ProxyError('post_failed', 'x') }],
+    [{ kind: 'session_refused' }],
+    [{ kind: 'session_gone', error: new ProxyError('post_failed', 'x') }],
+  ])('that cannot be sent shows it at once, whatever is in flight: $kind', async (outcome) => {
+    const world = new ConversationWorld();
+    const link = new MemoryLink(1);
+    const conversation = world.conversation(link);
+    world.begun(world.conversation(new MemoryLink(2)));
+    const alive = conversation.ping(5000);
+
+    link.sent[0]?.done(outcome);
+
+    expect(await alive).toBe(false);
+  });
+
+  test('is over when the link is: nobody waits for its answer', async () => {
+    const world = new ConversationWorld();
+    const conversations = [world.conversation(new MemoryLink(1)), world.conversation(new MemoryLink(2))] as const;
+    world.begun(world.conversation(new MemoryLink(3)));
+    const pings = conversations.map((conversation) => conversation.ping(5000));
+
+    conversations[0].lost(new ProxyError('upstream_session_lost', 'x'));
+    conversations[1].close('idle');
+
+    expect(await Promise.all(pings)).toEqual([false, false]);
+  });
+
+  test('is answered by the body of its POST too', async () => {
+    const world = new ConversationWorld();
+    const link = new MemoryLink(1);
+    const conversation = world.conversation(link);
+    const alive = conversation.ping(5000);
+
+    link.accept(0, Buffer.from('{"jsonrpc":"2.0","id":1,"result":{}}'));
+    expect(link.taken).toEqual(['{"jsonrpc":"2.0","id":1,"result":{}}']);
+    conversation.message(answerOf(1));
+
+    expect(await alive).toBe(true);
+  });
+
+  test('answered too late is a late answer, and nothing waits for it', async () => {
+    const world = new ConversationWorld();
+    const conversation = world.conversation(new MemoryLink(1));
+    const lost = conversation.ping(5000);
+    await world.time.advance(5000);
+
+    conversation.message(answerOf(1));
+
+    expect(await lost).toBe(false);
+    expect(world.drops).toEqual(['late_answer']);
+    expect(world.time.pendingCount).toBe(0);
   });
 });

@@ -41,26 +41,29 @@ class Caller {
       again: () => false,
       onUnread: () => {},
     });
-    const leave = world.pool.lease({ key: world.key(), exclusive, principal: 'alice' }, (result) => {
-      if (result instanceof ProxyError) {
-        this.call.leaseFailed(result);
-        return;
-      }
-      const { conversation } = result;
-      this.on = conversation;
-      const here = holders.get(conversation) ?? new Set();
-      holders.set(conversation, here.add(this));
-      this.call.granted({
-        exclusive,
-        id: ids.issue(linkId(conversation.number)),
-        post: () => {},
-        cancel: () => this.#asksLater(conversation, holders),
-        release: (how) => {
-          here.delete(this);
-          result.release(how);
-        },
-      } satisfies CallLease);
-    });
+    const leave = world.pool.lease(
+      { key: world.key(), exclusive, mayAskBack: exclusive, principal: 'alice' },
+      (result) => {
+        if (result instanceof ProxyError) {
+          this.call.leaseFailed(result);
+          return;
+        }
+        const { conversation } = result;
+        this.on = conversation;
+        const here = holders.get(conversation) ?? new Set();
+        holders.set(conversation, here.add(this));
+        this.call.granted({
+          exclusive,
+          id: ids.issue(linkId(conversation.number)),
+          post: () => {},
+          cancel: () => this.#asksLater(conversation, holders),
+          release: (how) => {
+            here.delete(this);
+            result.release(how);
+          },
+        } satisfies CallLease);
+      },
+    );
     this.call.waits(leave);
   }
 

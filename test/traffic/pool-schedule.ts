@@ -5,7 +5,12 @@ import { expect } from 'vitest';
 import { type Caller, type LinkInput, type MemoryConversation, PoolWorld } from './pool-world.ts';
 
 export type Step =
-  | { readonly do: 'ask'; readonly who: number; readonly exclusive: boolean; readonly releasesAtOnce: boolean }
+  | {
+      readonly do: 'ask';
+      readonly who: number;
+      readonly needs: 'nothing' | 'may ask back' | 'to be alone';
+      readonly releasesAtOnce: boolean;
+    }
   | { readonly do: 'release'; readonly which: number; readonly how: 'reuse' | 'retire' }
   | { readonly do: 'leave' | 'opens' | 'fails' | 'dies' | 'cut at once'; readonly which: number }
   | { readonly do: 'upstream'; readonly is: 'opens' | 'refuses' | 'ask' }
@@ -21,7 +26,12 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('ask' as const),
       who: fc.nat(2),
-      exclusive: fc.boolean(),
+      needs: fc.constantFrom(
+        'nothing' as const,
+        'may ask back' as const,
+        'to be alone' as const,
+        'to be alone' as const,
+      ),
       releasesAtOnce: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
     }),
   },
@@ -69,6 +79,8 @@ export class Schedule {
   readonly #boundTo = new Map<MemoryConversation, string>();
   readonly #retired = new Set<MemoryConversation>();
   #isSingle = false;
+  /** So many had asked when the pool became single. */
+  #singleSince = 0;
   #pings: MemoryConversation['answersPing'] = 'alive';
 
   constructor(links: LinkInput) {
@@ -130,7 +142,8 @@ export class Schedule {
         this.callers.push(
           world.ask({
             principal: WHO[next.who] ?? '',
-            exclusive: next.exclusive,
+            exclusive: next.needs === 'to be alone',
+            mayAskBack: next.needs !== 'nothing',
             told: (caller) => {
               this.#granted(caller);
               if (next.releasesAtOnce) caller.release();
@@ -180,6 +193,7 @@ export class Schedule {
         await world.time.advance(0);
         return;
       case 'single':
+        if (!this.#isSingle) this.#singleSince = this.callers.length;
         this.#isSingle = true;
         world.pool.becomeSingle(world.key('alice'), next.keeps ? (world.open[0] ?? null) : null);
         return;
@@ -205,8 +219,11 @@ export class Schedule {
     this.#held.set(caller, conversation);
     if (!conversation.isOpen) this.faults.push('a conversation was granted that is not open');
     if (this.#retired.has(conversation)) this.faults.push('a conversation was granted that was retired');
-    if (this.#isSingle) return;
     if (others.length >= this.#links.maxInFlight) this.faults.push('more than maxInFlight on one link');
+    if (this.#isSingle) {
+      this.#grantedOnSingle(caller, others);
+      return;
+    }
     if (others.some(({ exclusive }) => exclusive))
       this.faults.push('a conversation was granted that somebody has alone');
     if (!caller.exclusive) return;
@@ -214,6 +231,22 @@ export class Schedule {
     const bound = this.#boundTo.get(conversation) ?? caller.principal;
     if (bound !== caller.principal) this.faults.push('a conversation went from one principal to another');
     this.#boundTo.set(conversation, caller.principal);
+  }
+
+  /** A question that comes belongs to the only call that may ask: there is one, if anybody could answer it. */
+  #grantedOnSingle(caller: Caller, others: readonly Caller[]): void {
+    const asking = [caller, ...others].filter(({ mayAskBack }) => mayAskBack);
+    if (asking.length > 1 && asking.some(({ exclusive }) => exclusive)) {
+      this.faults.push('a question on the only link could be one of two calls’');
+    }
+    // Until then they stood in lines of their own.
+    const inOneLine = this.callers.slice(this.#singleSince);
+    const at = inOneLine.indexOf(caller);
+    const isInLine = at !== -1 || !this.callers.includes(caller);
+    const earlier = inOneLine.slice(0, at === -1 ? undefined : at);
+    if (caller.mayAskBack && isInLine && earlier.some(({ waits, mayAskBack }) => waits && mayAskBack)) {
+      this.faults.push('somebody who may ask back has overtaken another');
+    }
   }
 
   /** Holds after every step. */

@@ -2,20 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { PoolWorld } from './pool-world.ts';
 
 describe('from the moment in which a pool becomes single', () => {
-  test('one conversation serves every key, exclusive or not, and nothing is retired', async () => {
+  test('one conversation serves every key, and nothing is retired', async () => {
     const world = new PoolWorld();
     world.pool.becomeSingle(world.key(), null);
 
-    const callers = await world.served(
-      { exclusive: true },
-      { principal: 'bob', exclusive: true },
-      { declares: { roots: {} } },
-    );
-    callers[0]?.release('retire');
+    const callers = await world.served({}, { principal: 'bob' }, { declares: { roots: {} }, exclusive: true });
+    for (const caller of callers) caller.release('retire');
 
     expect(callers.map(({ on }) => on)).toEqual([1, 1, 1]);
     expect(world.pool.isSingle).toBe(true);
-    expect((await world.served({ exclusive: true }))[0]?.on).toBe(1);
+    expect(world.ask({ exclusive: true, principal: 'carol' }).on).toBe(1);
+    expect(world.open).toHaveLength(1);
     expect(world.attempts).toHaveLength(1);
   });
 
@@ -109,6 +106,46 @@ describe('the conversation that is kept', () => {
     expect(world.ask({ principal: 'carol' }).on).toBe(1);
     expect(world.open).toHaveLength(1);
   });
+
+  // It is to carry the questions of everybody's calls, and an upstream asks only what was declared to it.
+  test('has declared what the one link has to: the one named is not kept if it has declared something else', async () => {
+    const world = new PoolWorld();
+    const callers = await world.served({ declares: { roots: {} } }, {}, { declares: { sampling: {} } });
+    for (const caller of callers) caller.release();
+
+    world.pool.becomeSingle(world.key('alice', { sampling: {} }), world.conversations[0] ?? null);
+
+    expect(world.open.map(({ number }) => number)).toEqual([3]);
+    expect(world.ask().on).toBe(3);
+    expect(world.attempts).toHaveLength(3);
+  });
+
+  test('is none where none has declared that: another is opened', async () => {
+    const world = new PoolWorld();
+    const callers = await world.served({}, { declares: { roots: {} }, exclusive: true });
+    callers[0]?.release();
+
+    world.pool.becomeSingle(world.key('alice', { sampling: {}, roots: {} }), world.conversations[0] ?? null);
+    const bob = world.ask({ principal: 'bob' });
+    await world.time.advance(0);
+
+    expect(bob.on).toBe(3);
+    // What was in use ends with its last call.
+    expect(world.open.map(({ number }) => number)).toEqual([2, 3]);
+    callers[1]?.release();
+    expect(world.open.map(({ number }) => number)).toEqual([3]);
+  });
+
+  test('may be another principal’s: what was declared is what matters', async () => {
+    const world = new PoolWorld();
+    const declares = { elicitation: {} };
+    const [bob] = await world.served({ principal: 'bob', declares, exclusive: true });
+    bob?.release();
+
+    world.pool.becomeSingle(world.key('alice', declares), world.conversations[0] ?? null);
+
+    expect(world.ask({ principal: 'carol', exclusive: true }).on).toBe(1);
+  });
 });
 
 describe('the other conversations', () => {
@@ -167,7 +204,7 @@ describe('the other conversations', () => {
     world.upstream = 'ask';
     const bob = world.ask({ principal: 'bob' });
     const carol = world.ask({ principal: 'carol', exclusive: true });
-    const alice = world.ask({ exclusive: true });
+    const alice = world.ask();
     world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
     for (const attempt of world.pending.slice()) attempt.succeed();
     await world.time.advance(0);
@@ -181,9 +218,27 @@ describe('those who wait', () => {
   test('for any key are served by the one link', async () => {
     const world = new PoolWorld({ max: 1 });
     await world.served({ exclusive: true }, { exclusive: true, principal: 'bob' });
-    const waiting = [world.ask({ exclusive: true }), world.ask({ exclusive: true, principal: 'bob' })];
+    const waiting = [world.ask(), world.ask({ principal: 'bob' }), world.ask({ mayAskBack: true })];
+    expect(waiting.map(({ waits }) => waits)).toEqual([true, true, true]);
 
     world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+
+    // The third may ask back, and somebody who could answer is there.
+    expect(waiting.map(({ on }) => on)).toEqual([1, 1, null]);
+  });
+
+  test('to be alone are served by the one link one after the other, whatever links they had before', async () => {
+    const world = new PoolWorld({ max: 1 });
+    const [alice, bob] = await world.served({ exclusive: true }, { exclusive: true, principal: 'bob' });
+    const waiting = [world.ask({ exclusive: true }), world.ask({ exclusive: true, principal: 'bob' })];
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+    // Bob's old link ends with his call, which runs beside.
+    bob?.release();
+    expect(waiting.map(({ on }) => on)).toEqual([null, null]);
+
+    alice?.release();
+    expect(waiting.map(({ on }) => on)).toEqual([1, null]);
+    waiting[0]?.release();
 
     expect(waiting.map(({ on }) => on)).toEqual([1, 1]);
   });
@@ -236,6 +291,113 @@ describe('those who wait', () => {
     await world.time.advance(0);
 
     expect(bob.on).toBe(1);
+  });
+});
+
+describe('on the one link a call of somebody who could answer a question', () => {
+  async function single(links: object = {}) {
+    const world = new PoolWorld(links);
+    world.pool.becomeSingle(world.key(), null);
+    (await world.served({}))[0]?.release();
+    return world;
+  }
+
+  test('is the only one that the upstream could be asking for, and all others run beside it [G17]', async () => {
+    const world = await single();
+    const alone = world.ask({ exclusive: true });
+    const [free, asking, other] = [world.ask(), world.ask({ mayAskBack: true }), world.ask({ exclusive: true })];
+
+    expect([alone.on, free.on]).toEqual([1, 1]);
+    expect([asking.waits, other.waits]).toEqual([true, true]);
+    // However many come, they are no reason for another link.
+    expect(world.attempts).toHaveLength(1);
+  });
+
+  test('waits until those that may ask back have ended, and for no others [G17]', async () => {
+    const world = await single();
+    const asking = [world.ask({ mayAskBack: true }), world.ask({ mayAskBack: true })];
+    world.ask();
+    expect(asking.map(({ on }) => on)).toEqual([1, 1]);
+    const alone = world.ask({ exclusive: true });
+
+    asking[0]?.release();
+    expect(alone.waits).toBe(true);
+    asking[1]?.release();
+
+    expect(alone.on).toBe(1);
+  });
+
+  test('does not wait for ever: who may ask back and comes later stands behind it', async () => {
+    const world = await single();
+    const first = world.ask({ mayAskBack: true });
+    const alone = world.ask({ exclusive: true });
+    const [later, free] = [world.ask({ mayAskBack: true }), world.ask()];
+    expect([alone.on, later.on, free.on]).toEqual([null, null, 1]);
+
+    first.release();
+    expect([alone.on, later.on]).toEqual([1, null]);
+    alone.release();
+
+    expect(later.on).toBe(1);
+  });
+
+  test('does not wait for ever on a full link either: the first place that is free is its', async () => {
+    const world = await single({ maxInFlight: 2 });
+    const busy = [world.ask(), world.ask()];
+    const alone = world.ask({ exclusive: true });
+    const line = [1, 2, 3].map(() => world.ask());
+
+    busy[0]?.release();
+
+    expect(alone.on).toBe(1);
+    expect(line.map(({ on }) => on)).toEqual([null, null, null]);
+  });
+
+  test('is followed by the others in their order', async () => {
+    const world = await single();
+    const line = [world.ask({ exclusive: true })];
+    line.push(...[1, 2, 3].map((n) => world.ask({ exclusive: n !== 2, mayAskBack: true, principal: `p${n}` })));
+
+    for (const [index, caller] of line.entries()) {
+      expect(line.map(({ on }) => on)).toEqual(line.map((_, other) => (other <= index ? 1 : null)));
+      caller.release();
+    }
+  });
+
+  test('that leaves the line lets those behind it in', async () => {
+    const world = await single();
+    world.ask({ mayAskBack: true });
+    const alone = world.ask({ exclusive: true });
+    const later = world.ask({ mayAskBack: true });
+
+    alone.leave();
+
+    expect(later.on).toBe(1);
+  });
+
+  test('that had its link to itself before keeps it so', async () => {
+    const world = new PoolWorld();
+    const [alice] = await world.served({ exclusive: true });
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+    const [asking, free] = [world.ask({ mayAskBack: true }), world.ask()];
+    expect([asking.on, free.on]).toEqual([null, 1]);
+
+    alice?.release();
+
+    expect(asking.on).toBe(1);
+  });
+
+  test('waits also for those that shared the link before', async () => {
+    const world = new PoolWorld();
+    const [first, second] = await world.served({ mayAskBack: true }, { mayAskBack: true });
+    world.pool.becomeSingle(world.key(), world.conversations[0] ?? null);
+    const alone = world.ask({ exclusive: true });
+    first?.release();
+    expect(alone.waits).toBe(true);
+
+    second?.release();
+
+    expect(alone.on).toBe(1);
   });
 });
 

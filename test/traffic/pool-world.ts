@@ -5,7 +5,7 @@ import type { ConfigInput } from '../../src/config/schema.ts';
 import { ProxyError } from '../../src/domain/errors.ts';
 import { NO_CREDENTIAL } from '../../src/domain/principal.ts';
 import type { LinkCloseReason } from '../../src/domain/states.ts';
-import { EMPTY_PROFILE, PROFILE_MEMBERS, profileOf } from '../../src/protocol/capability-profile.ts';
+import { EMPTY_PROFILE, profileOf } from '../../src/protocol/capability-profile.ts';
 import { ConversationPool } from '../../src/traffic/conversation-pool.ts';
 import type { Lease, Poolable } from '../../src/traffic/lease-rules.ts';
 import { type Isolation, type LinkKey, linkKey } from '../../src/upstream/link-key.ts';
@@ -77,6 +77,7 @@ export interface Attempt {
 export class Caller {
   readonly principal: string;
   readonly exclusive: boolean;
+  readonly mayAskBack: boolean;
   lease: Lease<MemoryConversation> | null = null;
   error: ProxyError | null = null;
   hasLeft = false;
@@ -84,9 +85,10 @@ export class Caller {
   toldInVain = 0;
   leave: () => void = () => {};
 
-  constructor(principal: string, exclusive: boolean) {
+  constructor(principal: string, exclusive: boolean, mayAskBack: boolean) {
     this.principal = principal;
     this.exclusive = exclusive;
+    this.mayAskBack = mayAskBack;
   }
 
   get waits(): boolean {
@@ -106,6 +108,8 @@ export class Caller {
 export interface Ask {
   readonly principal?: string;
   readonly exclusive?: boolean;
+  /** As every call that must be alone may; others may too, of callers who declare nothing. */
+  readonly mayAskBack?: boolean;
   /** Capabilities that make another key. */
   readonly declares?: object;
   /** Told as soon as there is a result. */
@@ -136,13 +140,15 @@ export class PoolWorld {
   }
 
   key(principal = 'alice', declares: object = {}): LinkKey {
-    const profile = Object.keys(declares).length === 0 ? EMPTY_PROFILE : profileOf(declares, new Set(PROFILE_MEMBERS));
+    const profile = Object.keys(declares).length === 0 ? EMPTY_PROFILE : profileOf(declares, '2025-11-25');
     return linkKey(NO_CREDENTIAL, { key: principal }, profile, this.#isolation);
   }
 
-  ask({ principal = 'alice', exclusive = false, declares = {}, told = () => {} }: Ask = {}): Caller {
-    const caller = new Caller(principal, exclusive);
-    const leave = this.pool.lease({ key: this.key(principal, declares), exclusive, principal }, (result) => {
+  ask(ask: Ask = {}): Caller {
+    const { principal = 'alice', exclusive = false, mayAskBack = exclusive, declares = {}, told = () => {} } = ask;
+    const caller = new Caller(principal, exclusive, mayAskBack);
+    const key = this.key(principal, declares);
+    const leave = this.pool.lease({ key, exclusive, mayAskBack, principal }, (result) => {
       if (!caller.waits) caller.toldInVain++;
       if (result instanceof ProxyError) caller.error = result;
       else caller.lease = result;

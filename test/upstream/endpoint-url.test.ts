@@ -55,7 +55,7 @@ describe('what an upstream announces is resolved as a browser would', () => {
   });
 });
 
-describe('nothing an upstream says makes us talk to another origin', () => {
+describe('nothing an upstream says makes us talk to another origin [G2]', () => {
   test.each<[why: string, announced: string]>([
     ['another host', 'http://evil.com/m'],
     ['another host without a scheme', '//evil.com/m'],

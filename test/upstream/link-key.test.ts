@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ANYONE, NO_CREDENTIAL } from '../../src/domain/principal.ts';
-import { EMPTY_PROFILE, PROFILE_MEMBERS, profileOf } from '../../src/protocol/capability-profile.ts';
+import { EMPTY_PROFILE, profileOf } from '../../src/protocol/capability-profile.ts';
 import { type Isolation, linkKey } from '../../src/upstream/link-key.ts';
 
-const SAMPLING = profileOf({ sampling: {} }, new Set(PROFILE_MEMBERS));
+const SAMPLING = profileOf({ sampling: {} }, '2025-11-25');
 
 function textOf(
   fingerprint: string,

@@ -30,7 +30,7 @@ test.each<[code: string, row: ErrorCode]>([
   expect(connectError(cause)).toMatchObject({ code: row, cause, details: { outcome: 'not_executed' } });
 });
 
-test('the text of the system does not reach the client: it holds addresses', () => {
+test('the text of the system does not reach the client: it holds addresses [G24]', () => {
   for (const code of ['ECONNREFUSED', 'ETIMEDOUT', 'EPROTO', 'UND_ERR_HEADERS_TIMEOUT']) {
     expect(connectError(systemError(code)).message).not.toMatch(/10\.1\.2\.3|9001/);
   }

@@ -60,6 +60,16 @@ function file(text: string): string {
   return path;
 }
 
+const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":1}}}';
+const INITIALIZE =
+  '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"clientInfo":{"name":"test","version":"1"}}}';
+
+/** Resolves with the headers. */
+function post(endpoint: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
+  const usual = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  return fetch(endpoint, { method: 'POST', headers: { ...usual, ...headers }, body });
+}
+
 test('demo --once performs one call, prints it on stdout, and ends with 0', async () => {
   const program = run('demo', '--once', '--listen', '127.0.0.1:0');
 
@@ -139,6 +149,8 @@ test.each([
   ['a file that is not there', ['serve', '-c', 'missing.yaml'], 3, /cannot be read/],
   ['a demo on an address that is not ours', ['demo', '--listen', '192.0.2.1:80'], 3, /not one of this machine/],
   ['an unknown log level', ['http://127.0.0.1:1/sse', '--log-level', 'verbose'], 2, /--log-level/],
+  ['an unknown mode', ['http://127.0.0.1:1/sse', '--mode', 'statless'], 2, /--mode.*auto.*stateless.*session/s],
+  ['a mode that is left open', ['http://127.0.0.1:1/sse', '--mode'], 2, /--mode/],
   ['a misspelt command', ['dmeo'], 3, /serve, demo, version/],
   ['serve without a file', ['serve'], 2, /--config/],
 ] as const)('%s: one clear message and the right exit code', async (_, args, code, message) => {
@@ -186,6 +198,105 @@ test('serve runs what a file describes', async () => {
   });
 
   expect(await response.text()).toContain('"text":"2"');
+});
+
+test.each([
+  ['auto', [200, 405], true],
+  ['stateless', [200, 405], false],
+  ['session', [400, 400], true],
+] as const)(
+  '--mode %s: a call and a GET without a session are %j; a session is opened: %s',
+  async (mode, statuses, opens) => {
+    const upstream = await startLegacyServer();
+    cleanUp.push(() => upstream.close());
+    const program = run(upstream.url.href, '--mode', mode, '--listen', '127.0.0.1:0', '--log-format', 'json');
+    const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+
+    const called = await post(endpoint, CALL);
+    const got = await fetch(endpoint, { headers: { accept: 'text/event-stream' } });
+    const opened = await post(endpoint, INITIALIZE);
+
+    expect([called.status, got.status]).toEqual(statuses);
+    expect([opened.status, opened.headers.has('mcp-session-id')]).toEqual([200, opens]);
+  },
+);
+
+test('--mode goes for every server of a file, whatever the file says; without it each has its own', async () => {
+  const upstream = await startLegacyServer();
+  cleanUp.push(() => upstream.close());
+  const url = upstream.url.href;
+  const config = file(
+    `upstreams:\n  - { name: a, path: /a, url: ${url}, mode: stateless }\n  - { name: b, path: /b, url: ${url} }\n`,
+  );
+  const flags = ['serve', '-c', config, '--listen', '127.0.0.1:0', '--log-format', 'json'];
+
+  const statuses: number[][] = [];
+  for (const program of [run(...flags), run(...flags, '--mode', 'session')]) {
+    const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/a/);
+    const opened = await post(endpoint, INITIALIZE);
+    const called = [await post(endpoint, CALL), await post(endpoint.replace(/a$/, 'b'), CALL)];
+    statuses.push([Number(opened.headers.has('mcp-session-id')), ...called.map(({ status }) => status)]);
+  }
+
+  expect(statuses).toEqual([
+    [0, 200, 200],
+    [1, 400, 400],
+  ]);
+});
+
+test('mode, asks and streams of a file are followed', async () => {
+  const upstream = await startLegacyServer();
+  cleanUp.push(() => upstream.close());
+  const config = file(
+    `upstreams:\n  - url: ${upstream.url.href}\n    mode: session\n    asks: never\nstreams:\n  primeAfter: 20ms\n  retry: 7s\nlog: { format: json }\n`,
+  );
+  const program = run('serve', '-c', config, '--listen', '127.0.0.1:0');
+  const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+
+  const outside = await post(endpoint, CALL);
+  const opened = await post(endpoint, INITIALIZE);
+  const session = { 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' };
+  const slow = post(endpoint, CALL.replace('"add"', '"slow"'), session);
+  const call = await upstream.nextCall('slow');
+  const stream = await slow;
+  call.release();
+
+  expect([outside.status, opened.status, stream.status]).toEqual([400, 200, 200]);
+  expect(call.stream.session.capabilities).toEqual({});
+  expect(stream.headers.get('content-type')).toBe('text/event-stream');
+  expect(await stream.text()).toMatch(/^id: \S+\nretry: 7000\ndata: \n\n/);
+});
+
+test.each(['auto', 'stateless', 'session'])('the line to paste works in mode %s', async (mode) => {
+  const upstream = await startLegacyServer();
+  cleanUp.push(() => upstream.close());
+  const program = run(upstream.url.href, '--mode', mode, '--listen', '127.0.0.1:0', '--log-format', 'pretty');
+  const [, line = ''] = await program.says(/^ {2}(curl .*)$/m);
+  const [, url = '', body = ''] = /curl -s (\S+) -H 'content-type: application\/json' -d '(.*)'$/.exec(line) ?? [];
+
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+
+  expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('"result"')]);
+});
+
+test.each(['stateless', 'session'])('the demo works in mode %s', async (mode) => {
+  const program = run('demo', '--once', '--mode', mode, '--listen', '127.0.0.1:0');
+
+  expect([await program.ended, program.stderr()]).toEqual([0, expect.not.stringMatching(/^\s+at /m)]);
+  expect(program.stdout()).toContain('"text":"5"');
+});
+
+test.each([
+  ['an unknown mode', '    mode: statless\n', /proxy\.yaml:3:\d+: upstreams\S*mode.*"auto"\|"stateless"\|"session"/],
+  ['an unknown asks', '    asks: sometimes\n', /proxy\.yaml:3:\d+: upstreams\S*asks.*"auto"\|"never"/],
+  ['a streams.retry without a unit', 'streams:\n  retry: 5\n', /proxy\.yaml:4:\d+: streams\.retry: .*unit/],
+  ['a streams.maxEvents of 0', 'streams:\n  maxEvents: 0\n', /proxy\.yaml:4:\d+: streams\.maxEvents/],
+  ['a misspelt key of streams', 'streams:\n  primeafter: 1s\n', /proxy\.yaml:4:\d+: .*primeafter/],
+])('a file with %s is refused, with its place', async (_what, lines, message) => {
+  const program = run('serve', '-c', file(`upstreams:\n  - url: http://127.0.0.1:1/sse\n${lines}`));
+
+  expect(await program.ended).toBe(3);
+  expect(program.stderr()).toMatch(message);
 });
 
 test('a broken file is refused with the place of every fault', async () => {

@@ -1,7 +1,7 @@
 // `mcp-causeway demo`: a built-in legacy server, the gateway before it, and one tool call through both.
 
 import { ConfigError } from '../../config/load.ts';
-import { type Running, type ServeFlags, configFromUrl, curlLine, start } from '../serve.ts';
+import { INITIALIZE, type Running, type ServeFlags, configFromUrl, curlLine, start } from '../serve.ts';
 import { startLegacyServer } from './legacy-server.ts';
 
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":3}}}';
@@ -26,12 +26,7 @@ export async function runDemo(flags: ServeFlags, print: (text: string) => void):
     print(`A legacy server speaks HTTP+SSE at        ${legacy.url.href}\n`);
     print(`The gateway serves Streamable HTTP at      ${running.endpoint}\n\n`);
     print(`POST ${running.endpoint}\n  ${CALL}\n`);
-    const response = await fetch(running.endpoint, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/json' },
-      body: CALL,
-      signal: AbortSignal.timeout(20_000),
-    });
+    const response = await post(running.endpoint, CALL, await sessionHeader(running.endpoint, flags.mode));
     print(`HTTP ${response.status}\n  ${await response.text()}\n\n`);
     if (!response.ok) throw new Error(`the call through the gateway came back with HTTP ${response.status}`);
     return { endpoint: running.endpoint, close };
@@ -39,6 +34,23 @@ export async function runDemo(flags: ServeFlags, print: (text: string) => void):
     await close();
     throw error;
   }
+}
+
+function post(endpoint: string, body: string, headers: Readonly<Record<string, string>>): Promise<Response> {
+  return fetch(endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json', ...headers },
+    body,
+    signal: AbortSignal.timeout(20_000),
+  });
+}
+
+/** Where nothing is served without a session, the call needs one. */
+async function sessionHeader(endpoint: string, mode: string | undefined): Promise<Record<string, string>> {
+  if (mode !== 'session') return {};
+  const response = await post(endpoint, INITIALIZE, {});
+  await response.body?.cancel();
+  return { 'mcp-session-id': response.headers.get('mcp-session-id') ?? '' };
 }
 
 /** Where the usual port is taken and none was asked for, any free one does. */
@@ -53,6 +65,6 @@ async function startBefore(url: string, flags: ServeFlags): Promise<Running> {
   }
 }
 
-export function invitation(endpoint: string): string {
-  return `Your turn, in another terminal:\n\n  ${curlLine(endpoint, CALL)}\n\nCtrl-C ends it.\n`;
+export function invitation(endpoint: string, mode: string | undefined): string {
+  return `Your turn, in another terminal:\n\n  ${curlLine(endpoint, mode === 'session' ? INITIALIZE : CALL)}\n\nCtrl-C ends it.\n`;
 }

@@ -1,0 +1,133 @@
+// From an HTTP request to an exchange: where its answer goes, what the client's leaving means, and what is logged.
+
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Exchange, type ExchangeEnd } from '../bridge/exchange.ts';
+import { ProxyError } from '../domain/errors.ts';
+import type { Journal, Random, ReplySink } from '../domain/ports.ts';
+import { accepted } from '../protocol/headers.ts';
+import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
+import { methodRow } from '../protocol/methods.ts';
+import type { Mount } from '../traffic/mount.ts';
+import type { SessionRegistry } from '../traffic/session-registry.ts';
+import type { Session } from '../traffic/session.ts';
+import type { Tally } from '../traffic/tally.ts';
+import { JsonReply } from './json-reply.ts';
+import { whenTaken } from './raw-reply.ts';
+import { SseReply } from './sse-reply.ts';
+
+export interface RouteDeps {
+  readonly registry: SessionRegistry;
+  readonly journal: Journal;
+  readonly random: Random;
+  /** Replies that have not been taken to their end, over all mounts. */
+  readonly inFlight: Tally;
+  /** Calls upstream at this moment, over all mounts. */
+  readonly calls: () => number;
+  readonly isDraining: () => boolean;
+}
+
+/** One HTTP request to one mount. */
+export interface Incoming {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly mount: Mount;
+  readonly deps: RouteDeps;
+}
+
+/** Replies that are not taken yet count, and so do calls whose client has left: both hold what they hold. */
+export function isFull(mount: Mount, deps: RouteDeps, more = 1): boolean {
+  return Math.max(deps.inFlight.count, deps.calls()) + more > mount.config.limits.inFlight;
+}
+
+export function inFlightLimit(): ProxyError {
+  return new ProxyError('in_flight_limit', 'too many requests are in flight (limits.inFlight)', {
+    outcome: 'not_executed',
+  });
+}
+
+export function draining(): ProxyError {
+  return new ProxyError('draining', 'the gateway is shutting down', { outcome: 'not_executed' });
+}
+
+export interface OpenReply {
+  readonly sink: ReplySink;
+  /** Told once, when the client has left in a way that it cannot come back from. */
+  onGone: () => void;
+}
+
+/**
+ * From here on the reply is ours: it will be written exactly once, by the raw response. `session`: the reply may become
+ * one of its streams. Throws a ProxyError, with nothing begun.
+ */
+export function openReply({ request, reply, mount, deps }: Incoming, session: Session | null, requests = 1): OpenReply {
+  // Looked at again: many requests can have sent their headers before the first of them was counted.
+  if (isFull(mount, deps, requests)) throw inFlightLimit();
+  if (deps.isDraining()) throw draining();
+  reply.hijack();
+  const response = reply.raw;
+  const { json, stream } = accepted(request.headers.accept);
+  const { clientWrite } = mount.config.timeouts;
+  const events = stream ? new SseReply(response, clientWrite, !json) : null;
+  const resumable = events === null ? null : (session?.reply(events) ?? null);
+  const open: OpenReply = { sink: resumable ?? events ?? new JsonReply(response, clientWrite), onGone: () => {} };
+  deps.inFlight.begin(requests);
+  response.on('close', () => {
+    if (resumable === null || resumable.connectionClosed()) open.onGone();
+    whenTaken(request.raw.socket, () => deps.inFlight.end(requests));
+  });
+  // A socket that breaks while it is written to says so by `close`.
+  response.on('error', () => {});
+  return open;
+}
+
+export interface ExchangeTimes {
+  /** See ExchangeOptions. */
+  readonly heartbeatMs: number | null;
+  readonly firstBeatMs?: number;
+}
+
+/** `session`: null for a request without one. */
+export function exchangeTimes(
+  { mount, deps }: Incoming,
+  session: Session | null,
+): ExchangeTimes & { readonly heartbeatMs: number } {
+  const heartbeatMs = mount.config.heartbeat * (0.8 + 0.4 * deps.random.fraction());
+  return session?.primes === true
+    ? { heartbeatMs, firstBeatMs: Math.min(heartbeatMs, mount.config.streams.primeAfter) }
+    : { heartbeatMs };
+}
+
+export function openExchange(
+  message: Request,
+  sink: ReplySink,
+  mode: 'session' | 'sessionless',
+  times: ExchangeTimes,
+  { mount, deps }: Incoming,
+): Exchange {
+  const startedAt = mount.clock.now();
+  return new Exchange({
+    id: bytesOf(message.bytes, message.id),
+    sink,
+    timers: mount.timers,
+    ...times,
+    upstream: mount.name,
+    onEnd: (end) => {
+      deps.journal.record({
+        fact: 'exchange',
+        upstream: mount.name,
+        mode,
+        method: message.method.slice(0, 64),
+        ...nameOf(message),
+        ...end,
+        durationMs: Math.round((mount.clock.now() - startedAt) * 1000) / 1000,
+      } satisfies { fact: 'exchange' } & ExchangeEnd & Record<string, unknown>);
+    },
+  });
+}
+
+/** The tool, prompt or resource, for the log. */
+function nameOf(message: Request): { name?: string } {
+  const { nameFrom } = methodRow(message.method);
+  const member = nameFrom === undefined ? undefined : message.params?.members.get(nameFrom);
+  return member?.kind === 'string' ? { name: textOf(message.bytes, member).slice(0, 128) } : {};
+}

@@ -1,0 +1,80 @@
+// GET and DELETE of one mount: a session's stream, and its end.
+
+import type { FastifyInstance } from 'fastify';
+import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { ANYONE } from '../domain/principal.ts';
+import { classify } from '../protocol/classify.ts';
+import { accepted } from '../protocol/headers.ts';
+import type { Mount } from '../traffic/mount.ts';
+import type { Session } from '../traffic/session.ts';
+import { refuse } from './error-reply.ts';
+import { type Incoming, type RouteDeps, draining, inFlightLimit, isFull } from './open-exchange.ts';
+import { SseReply } from './sse-reply.ts';
+
+export function sessionRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps): void {
+  app.get(mount.path, (request, reply) => within({ request, reply, mount, deps }, serveGet));
+  app.delete(mount.path, (request, reply) =>
+    within({ request, reply, mount, deps }, (incoming) => {
+      deps.registry.end(sessionOf(incoming), 'deleted');
+      void reply.code(204).send();
+    }),
+  );
+}
+
+/** What goes into the Allow header of a 405: what may be sent to a path where there is no stream to be had. */
+const ALWAYS_ALLOWED = 'POST';
+
+function within(incoming: Incoming, serve: (incoming: Incoming) => void): void {
+  try {
+    serve(incoming);
+  } catch (thrown) {
+    const error = asProxyError(thrown);
+    if (error.status === 405) incoming.reply.header('allow', ALWAYS_ALLOWED);
+    void refuse(incoming.reply, incoming.deps.journal, error);
+  }
+}
+
+/** Throws a ProxyError. */
+function sessionOf({ request, mount, deps }: Incoming): Session {
+  const { headers } = request;
+  const sessionId = headers['mcp-session-id'];
+  if (sessionId === undefined && mount.mode !== 'session') {
+    // [spec 2025-11-25 transports] "The server MUST either return Content-Type: text/event-stream in response to this
+    // HTTP GET, or else return HTTP 405 Method Not Allowed, indicating that the server does not offer an SSE stream at
+    // this endpoint." A client that looks for the old transport here would wait for an endpoint event for ever.
+    throw new ProxyError('method_not_allowed', `${request.method} needs an Mcp-Session-Id`);
+  }
+  const classified = classify(null, {
+    sessionId,
+    protocolVersion: headers['mcp-protocol-version'],
+    mode: mount.mode,
+  });
+  if (classified.mode === 'reject') {
+    throw new ProxyError(classified.code, classified.why, classified.data && { data: classified.data });
+  }
+  if (classified.mode !== 'session') throw new ProxyError('session_required', `${request.method} needs a session`);
+  return deps.registry.find(classified.sessionId, mount, ANYONE);
+}
+
+function serveGet(incoming: Incoming): void {
+  const { request, reply, mount, deps } = incoming;
+  const session = sessionOf(incoming);
+  // An empty one is what a client sends that has seen no event.
+  const lastEventId = request.headers['last-event-id']?.toString() || undefined;
+  // The answer that is waited for may still come on a stream that is resumed.
+  if (deps.isDraining() && lastEventId === undefined) throw draining();
+  if (lastEventId !== undefined && isFull(mount, deps)) throw inFlightLimit();
+  if (!accepted(request.headers.accept).stream) {
+    throw new ProxyError('not_acceptable', 'Accept must name text/event-stream');
+  }
+  const events = new SseReply(reply.raw, mount.config.timeouts.clientWrite, true);
+  const { isReply, closed } = session.listen(events, lastEventId);
+  reply.hijack();
+  // As the POST that it resumes: somebody waits for an answer on it, and it holds what is not taken.
+  if (isReply) deps.inFlight.begin();
+  reply.raw.on('close', () => {
+    closed();
+    if (isReply) deps.inFlight.end();
+  });
+  reply.raw.on('error', () => {});
+}

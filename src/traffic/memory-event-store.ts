@@ -1,0 +1,171 @@
+// The events of all sessions in this process's memory: bounded per session by number, bytes and age, and in all by
+// bytes. Within a session the oldest event goes first; over all sessions, that of the session used least recently.
+
+import type { StreamConfig } from '../config/schema.ts';
+import type { Clock, EventStore, StoredEvent } from '../domain/ports.ts';
+
+export interface StoreOptions {
+  readonly config: StreamConfig;
+  /** Over all sessions. */
+  readonly maxBytes: number;
+  readonly clock: Clock;
+}
+
+interface Kept {
+  readonly stream: number;
+  readonly event: StoredEvent;
+  readonly at: number;
+  isSent: boolean;
+}
+
+/** What an event costs beside its bytes. */
+const OVERHEAD_BYTES = 200;
+const costOf = ({ event }: Kept): number => event.message.length + OVERHEAD_BYTES;
+
+export class MemoryEventStore {
+  readonly #options: StoreOptions;
+  /** The session used least recently first. */
+  readonly #sessions = new Set<SessionEvents>();
+  #bytes = 0;
+  /** Kept elsewhere, and counted here. */
+  #held = 0;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+  }
+
+  get bytes(): number {
+    return this.#bytes + this.#held;
+  }
+
+  /** A store for one more session. `onUnsent` is told of each event that goes without ever having been sent. */
+  open(onUnsent: () => void): EventStore {
+    return new SessionEvents(this.#options, onUnsent, {
+      hold: (bytes) => {
+        if (bytes > 0 && this.#held + bytes > this.#options.maxBytes) return false;
+        this.#held += bytes;
+        this.#shrink();
+        return true;
+      },
+      changed: (session, bytes) => {
+        this.#bytes += bytes;
+        // Using it makes it the youngest; losing an event does not.
+        if (bytes >= 0 || session.size === 0) this.#sessions.delete(session);
+        if (bytes >= 0 && session.size > 0) this.#sessions.add(session);
+        if (bytes > 0) this.#shrink();
+      },
+    });
+  }
+
+  /** Drops what is too old. */
+  purge(): void {
+    for (const session of this.#sessions) session.purge();
+  }
+
+  #shrink(): void {
+    while (this.bytes > this.#options.maxBytes) {
+      const [longestUnused] = this.#sessions;
+      if (longestUnused === undefined) return;
+      // The last event of all stays: it alone may be larger than everything that is allowed.
+      if (this.#sessions.size === 1 && longestUnused.size === 1) return;
+      longestUnused.evictOldest();
+    }
+  }
+}
+
+interface Whole {
+  /** A session's events came to hold so many bytes more, or less; 0: they were asked for. */
+  changed(session: SessionEvents, bytes: number): void;
+  /** See EventStore. */
+  hold(bytes: number): boolean;
+}
+
+class SessionEvents implements EventStore {
+  readonly #options: StoreOptions;
+  readonly #onUnsent: () => void;
+  readonly #whole: Whole;
+  /** The oldest first; what stands before `#from` is gone already. */
+  #kept: (Kept | null)[] = [];
+  #from = 0;
+  #bytes = 0;
+  readonly #perStream = new Map<number, number>();
+  #isClosed = false;
+
+  constructor(options: StoreOptions, onUnsent: () => void, whole: Whole) {
+    this.#options = options;
+    this.#onUnsent = onUnsent;
+    this.#whole = whole;
+  }
+
+  get size(): number {
+    return this.#kept.length - this.#from;
+  }
+
+  append(stream: number, event: StoredEvent, isSent: boolean): void {
+    if (this.#isClosed) return;
+    const { config, clock } = this.#options;
+    const kept: Kept = { stream, event, at: clock.now(), isSent };
+    this.#kept.push(kept);
+    this.#perStream.set(stream, (this.#perStream.get(stream) ?? 0) + 1);
+    this.#grow(costOf(kept));
+    this.purge();
+    while (this.size > config.maxEvents || (this.#bytes > config.maxBytes && this.size > 1)) this.evictOldest();
+  }
+
+  after(stream: number, seq: number): readonly StoredEvent[] {
+    this.purge();
+    const events: StoredEvent[] = [];
+    for (let i = this.#from; i < this.#kept.length; i++) {
+      const kept = this.#kept[i];
+      if (kept === undefined || kept === null || kept.stream !== stream || kept.event.seq <= seq) continue;
+      kept.isSent = true;
+      events.push(kept.event);
+    }
+    this.#grow(0);
+    return events;
+  }
+
+  has(stream: number): boolean {
+    this.purge();
+    return this.#perStream.has(stream);
+  }
+
+  hold(bytes: number): boolean {
+    return this.#whole.hold(bytes);
+  }
+
+  purge(): void {
+    const oldest = this.#options.clock.now() - this.#options.config.maxAge;
+    while (this.size > 0 && (this.#kept[this.#from]?.at ?? 0) < oldest) this.evictOldest();
+  }
+
+  evictOldest(): void {
+    const kept = this.#kept[this.#from];
+    if (kept === undefined || kept === null) return;
+    this.#kept[this.#from++] = null;
+    // Cut off in one go now and then: an array is shifted in time that grows with its length.
+    if (this.#from > 64 && this.#from * 2 > this.#kept.length) {
+      this.#kept = this.#kept.slice(this.#from);
+      this.#from = 0;
+    }
+    const left = (this.#perStream.get(kept.stream) ?? 1) - 1;
+    if (left > 0) this.#perStream.set(kept.stream, left);
+    else this.#perStream.delete(kept.stream);
+    if (!kept.isSent) this.#onUnsent();
+    this.#grow(-costOf(kept));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    // Nobody can come back for them: the session's end is the trace.
+    this.#kept = [];
+    this.#from = 0;
+    this.#perStream.clear();
+    this.#grow(-this.#bytes);
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes;
+    this.#whole.changed(this, bytes);
+  }
+}

@@ -1,0 +1,106 @@
+// What we ask an upstream on our own: pings, and what brings its session up to date with what is wanted of it.
+
+import type { CallIds } from '../bridge/correlation.ts';
+import type { Link, Timers } from '../domain/ports.ts';
+import { type Answer, ownMessage } from '../protocol/json-rpc.ts';
+import type { ServerOffers } from '../protocol/upstream-handshake.ts';
+import { type Telling, Told, type Wanted } from './wants.ts';
+
+export interface OwnRequestsOptions {
+  readonly ids: CallIds;
+  readonly timers: Timers;
+  /** The link, once it is open. */
+  readonly link: () => Link;
+  /** Nothing can be asked any more. */
+  readonly isOver: () => boolean;
+  /** How long the upstream may take to take note of something. */
+  readonly tellMs: number;
+  readonly onNotTold: (method: string) => void;
+}
+
+/** The answer; or its POST failed, for the session or for this message alone; or nothing came in time. */
+type Outcome = Answer | 'lost' | 'rejected' | 'silent';
+
+export class OwnRequests {
+  readonly #options: OwnRequestsOptions;
+  /** By our id. */
+  readonly #open = new Map<number, (outcome: Outcome) => void>();
+  readonly told = new Told();
+  #telling: Promise<void> | null = null;
+  /** Of the upstream, once the link is open. */
+  #offers: Pick<ServerOffers, 'logging' | 'subscribe'> = { logging: false, subscribe: false };
+
+  constructor(options: OwnRequestsOptions) {
+    this.#options = options;
+  }
+
+  opened(offers: ServerOffers): void {
+    this.#offers = offers;
+  }
+
+  /** False: it is the answer to none of ours. */
+  answered(id: number, answer: Answer): boolean {
+    const settle = this.#open.get(id);
+    settle?.(answer);
+    return settle !== undefined;
+  }
+
+  /** Nothing will be answered any more. */
+  end(): void {
+    for (const settle of this.#open.values()) settle('silent');
+  }
+
+  /** An error is an answer too: the upstream lives. */
+  async ping(timeoutMs: number): Promise<'answered' | 'lost' | 'silent'> {
+    const outcome = await this.#ask('ping', undefined, timeoutMs, false);
+    return typeof outcome === 'object' ? 'answered' : outcome === 'lost' ? 'lost' : 'silent';
+  }
+
+  /** Tells the upstream what is wanted. Null when it knows; what it refuses is not asked again. */
+  bringUpToDate(wanted: Wanted): Promise<void> | null {
+    const missing = this.told.missing(wanted, this.#offers);
+    if (missing.length === 0) return this.#telling;
+    const telling = (this.#telling ?? Promise.resolve())
+      .then(() => this.#tell(missing))
+      .finally(() => {
+        if (this.#telling === telling) this.#telling = null;
+      });
+    return (this.#telling = telling);
+  }
+
+  async #tell(missing: readonly Telling[]): Promise<void> {
+    const { tellMs, isOver, onNotTold } = this.#options;
+    for (const { method, params } of missing) {
+      if (isOver()) return;
+      // One after the other: two POSTs can overtake each other.
+      // oxlint-disable-next-line no-await-in-loop
+      const outcome = await this.#ask(method, params, tellMs, true);
+      if (typeof outcome !== 'object' || outcome.kind === 'error') onNotTold(method);
+    }
+  }
+
+  /** `rejectionEnds`: a POST that was refused by its status is the end of it; else an answer may still come. */
+  #ask(method: string, params: object | undefined, timeoutMs: number, rejectionEnds: boolean): Promise<Outcome> {
+    const { ids, timers } = this.#options;
+    const link = this.#options.link();
+    const id = ids.issue(link.id);
+    return new Promise((resolve) => {
+      const settle = (outcome: Outcome): void => {
+        timer.cancel();
+        this.#open.delete(id);
+        resolve(outcome);
+      };
+      const timer = timers.after(timeoutMs, () => settle('silent'));
+      this.#open.set(id, settle);
+      link.send([ownMessage({ id, method, ...(params && { params }) })], timeoutMs, (outcome) => {
+        if (outcome.kind === 'accepted') {
+          if (outcome.body !== null) link.take(outcome.body);
+        } else if (outcome.kind !== 'rejected') {
+          settle('lost');
+        } else if (rejectionEnds) {
+          settle('rejected');
+        }
+      });
+    });
+  }
+}

@@ -1,0 +1,258 @@
+// The upstream side of one session: a link of its own, opened anew when it is lost, or a place on the only link of a
+// mount that runs on one. Whoever holds it asks for a conversation and does not care which.
+
+import type { Call } from '../bridge/call.ts';
+import { ProxyError, asProxyError } from '../domain/errors.ts';
+import type { Chunks } from '../domain/ports.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { LinkCloseReason } from '../domain/states.ts';
+import { type CapabilityProfile, EMPTY_PROFILE } from '../protocol/capability-profile.ts';
+import { methodRow } from '../protocol/methods.ts';
+import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
+import type { Conversation } from './conversation.ts';
+import type { LinkListener } from './link-listener.ts';
+import { needsToBeAlone } from './lease-rules.ts';
+import type { Mount } from './mount.ts';
+import { Retry } from './retry.ts';
+import type { Wanted } from './wants.ts';
+
+export interface SessionLinkOptions {
+  readonly mount: Mount;
+  readonly principal: Principal;
+  /** What the client can be asked. */
+  readonly profile: CapabilityProfile;
+  /** Said upstream when the link is opened, and again when it is opened anew. */
+  readonly offer: HandshakeOffer;
+  readonly wants: Wanted;
+  readonly listener: LinkListener;
+  /** The client listens, so a lost link is opened anew before anybody calls. */
+  readonly isListening: () => boolean;
+  /** The link was opened anew; the upstream may be another one by now. */
+  readonly onReopened: (handshake: Handshake) => void;
+}
+
+/** A link that ends sooner than this after it opened counts as one that failed to open. */
+const SHORT_LIFE_MS = 5000;
+
+export class SessionLink {
+  readonly #options: SessionLinkOptions;
+  #own: Conversation | null = null;
+  /** An attempt to have an open link, for which somebody waits. */
+  #opening: Promise<Conversation> | null = null;
+  readonly #retry: Retry;
+  #isOver = false;
+
+  constructor(options: SessionLinkOptions) {
+    this.#options = options;
+    const { mount } = options;
+    this.#retry = new Retry(
+      mount.timers,
+      (failures) => mount.backoffMs(failures),
+      () => this.keepOpen(),
+    );
+  }
+
+  /** The first time. Rejects with a ProxyError. */
+  open(): Promise<Handshake> {
+    return this.#options.mount.isSingle ? this.#handshakeOfSingle() : this.#openOwn();
+  }
+
+  /**
+   * Puts the call on a conversation, as soon as there is one that knows what the session wants. `onDone` is told once,
+   * when the call has its outcome; `onBegun` when it runs.
+   */
+  begin(call: Call, onBegun: (conversation: Conversation) => void, onDone: () => void): void {
+    const { queueTimeout, pingInterval } = this.#options.mount.config.links;
+    if (this.#options.mount.isSingle) {
+      this.#beginOnSingle(call, onBegun, onDone);
+      return;
+    }
+    // One that is being opened anew has not been told yet what the old one knew.
+    const current = this.#opening === null && this.#own?.isOpen === true ? this.#own : null;
+    if (current !== null && (current.inFlight > 0 || !current.isDoubtful(pingInterval))) {
+      this.#beginOnOwn(current, call, onBegun, onDone);
+      return;
+    }
+    let over = false;
+    /** True for the first who asks: the link is there, it failed, it took too long, or nobody waits any more. */
+    const isFirst = (): boolean => {
+      if (over) return false;
+      over = true;
+      timer.cancel();
+      return true;
+    };
+    const giveUp = (error: ProxyError): void => {
+      if (!isFirst()) return;
+      onDone();
+      call.leaseFailed(error);
+    };
+    const timer = this.#options.mount.timers.after(queueTimeout, () =>
+      giveUp(
+        new ProxyError('upstream_unavailable', 'the session’s link did not open in time (links.queueTimeout)', {
+          outcome: 'not_executed',
+        }),
+      ),
+    );
+    call.waits(() => {
+      if (isFirst()) onDone();
+    });
+    this.#ensureOpen().then(
+      (conversation) => {
+        if (isFirst()) this.#beginOnOwn(conversation, call, onBegun, onDone);
+      },
+      (thrown: unknown) => {
+        // It went over to one link while ours opened.
+        if (this.#options.mount.isSingle && isFirst()) this.#beginOnSingle(call, onBegun, onDone);
+        else giveUp(asProxyError(thrown));
+      },
+    );
+  }
+
+  /** A notification of the client's. False: there is nothing of this session upstream that it could be about. */
+  notify(message: Chunks): boolean {
+    if (this.#options.mount.isSingle || this.#own?.isOpen !== true) return false;
+    this.#own.notify(message);
+    return true;
+  }
+
+  /** Opens a lost link anew if the client listens to it; else the next call does. */
+  keepOpen(): void {
+    const { mount, isListening } = this.#options;
+    if (mount.isSingle) {
+      mount.keepSingleOpen();
+      return;
+    }
+    if (this.#isOver || this.#own?.isOpen === true || this.#opening !== null) return;
+    if (!this.#retry.isWaiting && isListening()) this.#ensureOpen().catch(() => {});
+  }
+
+  /** The mount runs on one link now: ours ends with its last call. */
+  leaveOwn(): void {
+    if (this.#own === null || this.#own.inFlight > 0) return;
+    this.#own.close('single');
+    this.#own = null;
+  }
+
+  end(reason: LinkCloseReason): void {
+    this.#isOver = true;
+    this.#retry.stop();
+    this.#own?.close(reason);
+    this.#own = null;
+  }
+
+  #beginOnOwn(
+    conversation: Conversation,
+    call: Call,
+    onBegun: (conversation: Conversation) => void,
+    onDone: () => void,
+  ): void {
+    conversation.begin(call, { exclusive: false, session: this.#options.listener }, () => {
+      onDone();
+      if (this.#options.mount.isSingle) this.leaveOwn();
+    });
+    onBegun(conversation);
+  }
+
+  #beginOnSingle(call: Call, onBegun: (conversation: Conversation) => void, onDone: () => void): void {
+    const { mount, principal, profile, listener } = this.#options;
+    const row = methodRow(call.request.method);
+    const exclusive = needsToBeAlone(row, profile);
+    const want = { principal, profile: EMPTY_PROFILE, exclusive, mayAskBack: row.mayAskBack === true };
+    const leave = mount.lease(want, (result) => {
+      if (result instanceof ProxyError) {
+        onDone();
+        call.leaseFailed(result);
+        return;
+      }
+      const { conversation } = result;
+      const begin = (): void => {
+        if (!conversation.isOpen) {
+          result.release('reuse');
+          onDone();
+          call.leaseFailed(new ProxyError('upstream_session_lost', 'the link closed', { outcome: 'not_executed' }));
+          return;
+        }
+        conversation.begin(call, { exclusive, session: listener }, (how) => {
+          onDone();
+          result.release(how);
+        });
+        onBegun(conversation);
+      };
+      const upToDate = conversation.bringUpToDate(mount.wants);
+      if (upToDate === null) begin();
+      else {
+        upToDate.then(begin).catch((thrown: unknown) => {
+          result.release('reuse');
+          onDone();
+          call.leaseFailed(asProxyError(thrown));
+        });
+      }
+    });
+    call.waits(() => {
+      leave();
+      onDone();
+    });
+  }
+
+  /** The session's link, pinged if it is in doubt, opened anew if it is gone: one attempt for all who wait. */
+  #ensureOpen(): Promise<Conversation> {
+    if (this.#opening !== null) return this.#opening;
+    this.#opening = this.#revive().finally(() => {
+      this.#opening = null;
+    });
+    // Whoever made the attempt: a client that listens needs another one.
+    this.#opening.catch(() => this.#retry.failed(!this.#isOver && this.#options.isListening()));
+    return this.#opening;
+  }
+
+  async #revive(): Promise<Conversation> {
+    const { mount, wants, onReopened } = this.#options;
+    const doubtful = this.#own;
+    if (doubtful?.isOpen === true) {
+      const isAlive = await doubtful.ping(mount.config.links.pingTimeout);
+      if (isAlive && doubtful.isOpen) return doubtful;
+      doubtful.close('lost');
+    }
+    // With the session's own initialize: the upstream session behind the old link is gone, and with it all that it had
+    // been told.
+    const handshake = await this.#openOwn();
+    await this.#own?.bringUpToDate(wants);
+    if (this.#own === null) throw new ProxyError('upstream_session_lost', 'the session’s link closed again');
+    this.#retry.stop();
+    onReopened(handshake);
+    return this.#own;
+  }
+
+  /** Opens the session's own link; if the mount went over to one link meanwhile, it is closed again at once. */
+  async #openOwn(): Promise<Handshake> {
+    const { mount, offer, listener } = this.#options;
+    if (mount.dedicatedCount >= mount.config.links.maxDedicated) {
+      throw new ProxyError('sessions_limit', 'too many sessions hold a link (links.maxDedicated)', {
+        outcome: 'not_executed',
+      });
+    }
+    const { conversation, handshake } = await mount.openDedicated(offer, listener, (closed, error) => {
+      if (this.#own !== closed) return;
+      this.#own = null;
+      if (error === null || this.#isOver) return;
+      // An upstream that cuts every link at once must not be dialled at once either.
+      if (mount.clock.now() - openedAt >= SHORT_LIFE_MS) this.#retry.succeeded();
+      this.#retry.failed(this.#options.isListening());
+    });
+    const openedAt = mount.clock.now();
+    if (this.#isOver) conversation.close('session_ended');
+    else if (mount.isSingle) conversation.close('single');
+    else if (conversation.isOpen) this.#own = conversation;
+    return handshake;
+  }
+
+  #handshakeOfSingle(): Promise<Handshake> {
+    const { mount, principal } = this.#options;
+    return new Promise((resolve, reject) => {
+      mount.handshake(principal, (handshake) => {
+        if (handshake instanceof ProxyError) reject(handshake);
+        else resolve(handshake);
+      });
+    });
+  }
+}

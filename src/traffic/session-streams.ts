@@ -1,0 +1,149 @@
+// The streams of one session: one per request whose reply became a stream, and at most one open GET for what no request
+// has caused. Every message goes on exactly one of them, and each of them can be resumed.
+
+import type { StreamConfig } from '../config/schema.ts';
+import { ProxyError } from '../domain/errors.ts';
+import type { Chunks, EventReply, EventStore, Random, Reader, Timer, Timers } from '../domain/ports.ts';
+import { readEventId } from '../protocol/sse-frames.ts';
+import { Stream, StreamReply } from './stream.ts';
+
+export interface SessionStreamsOptions {
+  readonly store: EventStore;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly config: StreamConfig;
+  readonly heartbeatMs: number;
+  /** Revision 2025-11-25: its clients take an event without data, and know what `retry` is for. */
+  readonly primes: boolean;
+}
+
+const FORGET_FROM = 64;
+
+export class SessionStreams {
+  readonly #options: SessionStreamsOptions;
+  #nextId = 1;
+  /** Those that have begun: the ones that run, and those that are over but can still be asked for. */
+  readonly #begun = new Map<number, Stream>();
+  /** The newest GET that was no resumption. */
+  #listening: Stream | null = null;
+  #heartbeat: Timer | null = null;
+  #forgetAt = FORGET_FROM;
+
+  constructor(options: SessionStreamsOptions) {
+    this.#options = options;
+  }
+
+  /** A client is there to hear what no request has caused. */
+  get isListening(): boolean {
+    return this.#listening?.isConnected === true;
+  }
+
+  get primes(): boolean {
+    return this.#options.primes;
+  }
+
+  isListeningOn(stream: Stream): boolean {
+    return this.#listening === stream;
+  }
+
+  /** For a request: a stream of its own, if its reply becomes one. */
+  reply(connection: EventReply): StreamReply {
+    return new StreamReply(this.#stream(connection), connection);
+  }
+
+  /**
+   * A GET without Last-Event-ID. Throws a ProxyError while another one is alive; one that takes nothing any more is
+   * replaced.
+   */
+  listen(connection: EventReply): Stream {
+    const current = this.#listening;
+    if (current?.isConnected === true) {
+      if (current.backlogBytes === 0) throw new ProxyError('stream_taken', 'the session’s stream is open already');
+      current.readerTooSlow();
+    }
+    current?.finish();
+    const stream = this.#stream(connection);
+    this.#listening = stream;
+    stream.begin();
+    this.#beat();
+    return stream;
+  }
+
+  /** A GET with Last-Event-ID: the rest of that stream, whichever it was. Throws a ProxyError. */
+  resume(lastEventId: string, connection: EventReply): Stream {
+    const id = readEventId(lastEventId);
+    const stream = id === null ? undefined : this.#begun.get(id.stream);
+    if (id !== null && stream?.endedWith(id.seq) === true) {
+      // Clients that look for the rest of a stream, such as after a cancel, stop at this answer; any other makes them
+      // come back, or take this for the session's stream.
+      throw new ProxyError('stream_ended', 'the stream has ended, and nothing follows this event');
+    }
+    if (id === null || stream === undefined || this.#isForgotten(stream) || !stream.hasSent(id.seq)) {
+      throw new ProxyError('event_unknown', 'Last-Event-ID names no stream of this session that could be resumed');
+    }
+    stream.resume(connection, id.seq);
+    if (stream === this.#listening) this.#beat();
+    return stream;
+  }
+
+  /** Sends to the one who listens; null when nobody does. */
+  send(message: Chunks): Reader | null {
+    if (this.#listening?.isConnected !== true) return null;
+    this.#listening.send(message);
+    return this.#listening;
+  }
+
+  /** The session is over. `isShutdown`: its clients are to come back, to another process. */
+  end(isShutdown: boolean): void {
+    const { config, random, primes, store } = this.#options;
+    this.#heartbeat?.cancel();
+    for (const stream of this.#begun.values()) {
+      // Spread, so that not all of them come back at once.
+      if (isShutdown && primes) stream.sendAway(Math.round(config.retry * (1 + random.fraction())));
+      stream.finish();
+    }
+    this.#begun.clear();
+    this.#listening = null;
+    store.close();
+  }
+
+  #stream(connection: EventReply): Stream {
+    const { store, timers, config, primes } = this.#options;
+    return new Stream(
+      {
+        id: this.#nextId++,
+        store,
+        timers,
+        retryMs: primes ? config.retry : null,
+        maxDurationMs: config.maxDuration > 0 ? config.maxDuration : null,
+        onBegin: (stream) => {
+          this.#forgetOld();
+          this.#begun.set(stream.id, stream);
+        },
+      },
+      connection,
+    );
+  }
+
+  /** Over, and nothing of it is kept any more. */
+  #isForgotten(stream: Stream): boolean {
+    return stream.isOver && !this.#options.store.has(stream.id);
+  }
+
+  /** Looks through all of them only when their number has doubled. */
+  #forgetOld(): void {
+    if (this.#begun.size < this.#forgetAt) return;
+    for (const stream of this.#begun.values()) if (this.#isForgotten(stream)) this.#begun.delete(stream.id);
+    this.#forgetAt = Math.max(FORGET_FROM, 2 * this.#begun.size);
+  }
+
+  #beat(): void {
+    const { timers, random, heartbeatMs } = this.#options;
+    this.#heartbeat?.cancel();
+    this.#heartbeat = timers.after(heartbeatMs * (0.8 + 0.4 * random.fraction()), () => {
+      if (this.#listening?.isConnected !== true) return;
+      this.#listening.heartbeat();
+      this.#beat();
+    });
+  }
+}

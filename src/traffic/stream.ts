@@ -1,0 +1,234 @@
+// One logical event stream of a session: numbered events on whatever connection it has at the moment. Its connection may
+// break and be replaced; the stream goes on, and what was sent meanwhile is in the event store.
+
+import type { Chunks, EventReply, EventStore, Reader, Reply, ReplySink, Timer, Timers } from '../domain/ports.ts';
+import { joined } from '../protocol/json-rpc.ts';
+import { eventFrame, primingFrame, retryFrame } from '../protocol/sse-frames.ts';
+
+export interface StreamOptions {
+  readonly id: number;
+  readonly store: EventStore;
+  readonly timers: Timers;
+  /** What the client is asked to wait before it reconnects; null for revisions whose clients know nothing of that. */
+  readonly retryMs: number | null;
+  /** A connection is ended after this, for the client to come back on another; null: never. */
+  readonly maxDurationMs: number | null;
+  /** The first byte goes out: from now on the stream can be found by its id. */
+  readonly onBegin: (stream: Stream) => void;
+}
+
+/** unbegun ─▶ connected ⇄ disconnected ─▶ over   (any ─▶ over) */
+export class Stream implements Reader {
+  readonly id: number;
+  /** Of the last event. */
+  #seq = 0;
+  #hasBegun = false;
+  /** An id was sent, so the client can come back. */
+  #isResumable = false;
+  #isOver = false;
+  /** Null while the client is away. */
+  #connection: EventReply | null;
+  /** The connection was told that nothing follows, and has not taken everything yet. */
+  #hasEnded = false;
+  #cut: Timer | null = null;
+  readonly #options: StreamOptions;
+
+  constructor(options: StreamOptions, connection: EventReply) {
+    this.id = options.id;
+    this.#options = options;
+    this.#connection = connection;
+  }
+
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  get isResumable(): boolean {
+    return this.#isResumable;
+  }
+
+  /** Whether a client can have seen an event with this number. */
+  hasSent(seq: number): boolean {
+    return this.#isResumable && seq <= this.#seq;
+  }
+
+  /** Whether a client that saw this event has seen all that there will be. */
+  endedWith(seq: number): boolean {
+    return this.#isOver && this.#isResumable && seq === this.#seq;
+  }
+
+  get isConnected(): boolean {
+    return this.#connection !== null;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get backlogBytes(): number {
+    return this.#connection?.backlogBytes ?? 0;
+  }
+
+  onDrained(tell: () => void): void {
+    if (this.#connection === null) tell();
+    else this.#connection.onDrained(tell);
+  }
+
+  /** The connection is given up; what it did not take is kept for the next one. */
+  readerTooSlow(): void {
+    this.#disconnect(false);
+  }
+
+  /** Sends the headers, and for clients that know of it the event that lets them come back. */
+  begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    const { id, onBegin, retryMs } = this.#options;
+    onBegin(this);
+    this.#limitDuration();
+    if (retryMs === null) {
+      this.#connection?.write([]);
+      return;
+    }
+    this.#isResumable = true;
+    this.#connection?.write([primingFrame({ stream: id, seq: 0 }, retryMs)]);
+  }
+
+  send(message: Chunks): void {
+    this.begin();
+    const { id, store } = this.#options;
+    const seq = ++this.#seq;
+    // Copied, since it is kept: a piece of what was read would keep all of that alive.
+    const bytes = joined(...message);
+    store.append(id, { seq, message: bytes }, this.isConnected);
+    this.#isResumable ||= this.isConnected;
+    this.#connection?.write(eventFrame([bytes], { stream: id, seq }));
+  }
+
+  heartbeat(): void {
+    if (!this.#hasBegun) {
+      this.begin();
+      // The event that primes the client shows life as well.
+      if (this.#isResumable) return;
+    }
+    this.#connection?.heartbeat();
+  }
+
+  /** Nothing follows. What was sent can still be asked for. */
+  finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#disconnect(true);
+  }
+
+  /**
+   * The same stream on another connection, from the event after `seq` on. The old one ends: every event goes to one
+   * connection only.
+   */
+  resume(connection: EventReply, seq: number): void {
+    const { id, store } = this.#options;
+    // What an old connection has not taken is sent again; to wait for it would hold up the new one.
+    this.#disconnect(this.backlogBytes === 0);
+    this.#connection = connection;
+    if (!this.#isOver) this.#limitDuration();
+    connection.write([]);
+    for (const event of store.after(id, seq)) {
+      connection.write(eventFrame([event.message], { stream: id, seq: event.seq }));
+    }
+    if (!this.#isOver) return;
+    // Still known as the connection: another one that asks for the same takes its place.
+    this.#hasEnded = true;
+    connection.end();
+  }
+
+  /** Ends the connection so that the client comes back after so long. */
+  sendAway(retryMs: number): void {
+    // To wait for one that does not read would hold up everything else of the session.
+    const isRead = this.backlogBytes === 0;
+    this.#connection?.write([retryFrame(retryMs)]);
+    this.#disconnect(isRead);
+  }
+
+  /** The client closed this connection. */
+  connectionClosed(connection: EventReply): void {
+    if (this.#connection !== connection) return;
+    this.#connection = null;
+    this.#hasEnded = false;
+    this.#cut?.cancel();
+  }
+
+  #disconnect(politely: boolean): void {
+    const connection = this.#connection;
+    const hasEnded = this.#hasEnded;
+    this.#connection = null;
+    this.#hasEnded = false;
+    this.#cut?.cancel();
+    if (connection === null || (hasEnded && connection.backlogBytes === 0)) return;
+    if (politely && !hasEnded) connection.end();
+    else connection.abort();
+  }
+
+  #limitDuration(): void {
+    const { timers, retryMs, maxDurationMs } = this.#options;
+    if (retryMs === null || maxDurationMs === null) return;
+    this.#cut?.cancel();
+    this.#cut = timers.after(maxDurationMs, () => this.sendAway(retryMs));
+  }
+}
+
+/**
+ * The reply sink of a session's request: plain JSON if the answer comes first, else a stream that outlives its
+ * connection.
+ */
+export class StreamReply implements ReplySink {
+  readonly canStream = true;
+  readonly stream: Stream;
+  readonly #connection: EventReply;
+
+  constructor(stream: Stream, connection: EventReply) {
+    this.stream = stream;
+    this.#connection = connection;
+  }
+
+  get isConnected(): boolean {
+    return this.stream.isConnected;
+  }
+
+  get backlogBytes(): number {
+    return this.stream.backlogBytes;
+  }
+
+  onDrained(tell: () => void): void {
+    this.stream.onDrained(tell);
+  }
+
+  /** The client closed the connection. True: it has no way to come back for the rest. */
+  connectionClosed(): boolean {
+    this.stream.connectionClosed(this.#connection);
+    if (this.stream.isResumable) return false;
+    this.stream.finish();
+    return true;
+  }
+
+  notify(message: Chunks): void {
+    this.stream.send(message);
+  }
+
+  heartbeat(): void {
+    this.stream.heartbeat();
+  }
+
+  finish(reply: Reply): void {
+    if (!this.stream.hasBegun) {
+      this.#connection.finish(reply);
+      return;
+    }
+    this.stream.send(reply.body);
+    this.stream.finish();
+  }
+
+  end(): void {
+    if (this.stream.hasBegun) this.stream.finish();
+    else this.#connection.end();
+  }
+}
