@@ -2,20 +2,32 @@
 import { fileURLToPath } from 'node:url';
 import { Child } from './child.ts';
 import { peerFile } from './packages.ts';
+import type { ChildOptions, WatchedChild } from './watched-child.ts';
 
 const loopbackListen = fileURLToPath(new URL('./loopback-listen.ts', import.meta.url));
 
 export interface LegacyPeer {
-  readonly child: Child;
+  readonly child: WatchedChild;
   readonly port: number;
 }
 
+/** The project's own, with tools for what the others do not do: see ../conformance. */
+export function ownServer(): ChildOptions {
+  return { name: 'own server', args: [fileURLToPath(new URL('../conformance/server.ts', import.meta.url))] };
+}
+
+export function startOwnServer(): Promise<LegacyPeer> {
+  return listening(new Child(ownServer()));
+}
+
 /** The official demonstration server of today: a session of its own for each SSE stream. */
-export function startEverything(): Promise<LegacyPeer> {
+export function everything(): ChildOptions {
   const script = peerFile('@modelcontextprotocol/server-everything', 'dist/index.js');
-  return listening(
-    new Child({ name: 'server-everything', args: ['--import', loopbackListen, script, 'sse'], env: { PORT: '0' } }),
-  );
+  return { name: 'server-everything', args: ['--import', loopbackListen, script, 'sse'], env: { PORT: '0' } };
+}
+
+export function startEverything(): Promise<LegacyPeer> {
+  return listening(new Child(everything()));
 }
 
 /** Its first release: one transport for all, so the newest stream takes every answer, and a stream that ends ends the process. */
@@ -35,9 +47,10 @@ export function startSupergateway(): Promise<LegacyPeer> {
   return listening(new Child({ name: 'supergateway', args }));
 }
 
-async function listening(child: Child): Promise<LegacyPeer> {
+/** Resolves once the child says on which port it listens. */
+export async function listening(child: WatchedChild): Promise<LegacyPeer> {
   const port = await child.printed(
-    ({ stderr }) => /listening on loopback port (\d+)/.exec(stderr)?.[1],
+    ({ stdout, stderr }) => /listening on loopback port (\d+)/.exec(stdout + stderr)?.[1],
     'listening port',
   );
   return { child, port: Number(port) };

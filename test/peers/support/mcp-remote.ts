@@ -11,6 +11,14 @@ export const mcpRemotes = ['mcp-remote', 'mcp-remote-latest'] as const;
 
 export type McpRemotePeer = (typeof mcpRemotes)[number];
 
+export interface StdioTransport {
+  onmessage?: (message: unknown) => void;
+  onclose?: () => void;
+  start(): Promise<void>;
+  send(message: object): Promise<void>;
+  close(): Promise<void>;
+}
+
 export class McpRemote {
   readonly child: Child;
 
@@ -20,6 +28,25 @@ export class McpRemote {
     const directory = mkdtempSync(join(tmpdir(), 'causeway-mcp-remote-'));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
     this.child = new Child({ name: peer, args: [script, url], env: { MCP_REMOTE_CONFIG_DIR: directory } });
+  }
+
+  /** For a client of the SDK: as its own stdio transport is, but for who starts and stops the child. */
+  get transport(): StdioTransport {
+    const { child } = this;
+    const transport: StdioTransport = {
+      async start() {
+        // Each by itself: what SDK v1 is given in one go it takes an answer of before the progress that came first.
+        child.onLine((line) => setImmediate(() => transport.onmessage?.(JSON.parse(line))));
+        void child.exited.then(() => transport.onclose?.());
+      },
+      async send(message) {
+        child.write(`${JSON.stringify(message)}\n`);
+      },
+      async close() {
+        await child.stop();
+      },
+    };
+    return transport;
   }
 
   send(message: string): void {

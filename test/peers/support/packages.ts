@@ -26,6 +26,11 @@ export function importPeer(peer: string, path: string): Promise<unknown> {
   return import(pathToFileURL(peerFile(peer, path)).href);
 }
 
+/** A class of an imported peer, in the shape we think it has. Trusted here; what uses it notices when it is wrong. */
+export function classLike<C>() {
+  return z.custom<C>((value) => typeof value === 'function');
+}
+
 function pinnedVersion(peer: string): string {
   const manifest = z.object({ dependencies: z.record(z.string(), z.string()) });
   const text = readFileSync(join(peersDirectory, 'package.json'), 'utf8');

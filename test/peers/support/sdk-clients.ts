@@ -2,7 +2,7 @@
 // installed; `classLike` is the only place that trusts our idea of their shape, and the tests notice when it is wrong.
 import { onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { importPeer } from './packages.ts';
+import { classLike, importPeer } from './packages.ts';
 
 export interface SdkTransport {
   readonly sessionId: string | undefined;
@@ -58,10 +58,6 @@ export async function sdkV2(url: string, mode: Negotiation): Promise<Connectable
     .parse(await importPeer('@modelcontextprotocol/client', 'dist/index.mjs'));
   const client = new Client(info, { versionNegotiation: { mode } });
   return closedAfterTest(client, new StreamableHTTPClientTransport(new URL(url)));
-}
-
-function classLike<C>() {
-  return z.custom<C>((value) => typeof value === 'function');
 }
 
 function closedAfterTest<C extends SdkClient>(client: C, transport: SdkTransport): Connectable<C> {

@@ -1,0 +1,76 @@
+// The prompts that the conformance suite gets by name, and completion of their arguments.
+import { invalidParams, refusal } from './refusal.ts';
+import { png } from './samples.ts';
+
+type Arguments = Readonly<Record<string, string>>;
+
+interface Prompt {
+  readonly name: string;
+  readonly description: string;
+  /** Each of them is required. */
+  readonly arguments: readonly string[];
+  readonly contents: (args: Arguments) => readonly object[];
+}
+
+const prompts: readonly Prompt[] = [
+  {
+    name: 'test_simple_prompt',
+    description: 'Text.',
+    arguments: [],
+    contents: () => [text('Say something.')],
+  },
+  {
+    name: 'test_prompt_with_arguments',
+    description: 'Text with two arguments in it.',
+    arguments: ['arg1', 'arg2'],
+    contents: ({ arg1, arg2 }) => [text(`The first is ${arg1}, the second is ${arg2}.`)],
+  },
+  {
+    name: 'test_prompt_with_embedded_resource',
+    description: 'A resource and what to do with it.',
+    arguments: ['resourceUri'],
+    contents: ({ resourceUri }) => [
+      { type: 'resource', resource: { uri: resourceUri, mimeType: 'text/plain', text: 'To be summed up.' } },
+      text('Sum it up.'),
+    ],
+  },
+  {
+    name: 'test_prompt_with_image',
+    description: 'An image and what to do with it.',
+    arguments: [],
+    contents: () => [{ type: 'image', ...png }, text('What is it?')],
+  },
+];
+
+const words = ['test', 'testing', 'word'];
+
+export function listPrompts(): object {
+  return {
+    prompts: prompts.map(({ name, description, arguments: required }) => ({
+      name,
+      description,
+      arguments: required.map((argument) => ({ name: argument, required: true })),
+    })),
+  };
+}
+
+export function getPrompt(name: string, args: Arguments): object {
+  const prompt = prompts.find((each) => each.name === name);
+  if (prompt === undefined) throw refusal(invalidParams, `There is no prompt ${name}.`);
+  const missing = prompt.arguments.filter((argument) => args[argument] === undefined);
+  if (missing.length > 0) throw refusal(invalidParams, `The prompt wants ${missing.join(' and ')}.`);
+  return {
+    description: prompt.description,
+    messages: prompt.contents(args).map((content) => ({ role: 'user', content })),
+  };
+}
+
+/** Any argument may be any of three words. */
+export function complete(begun: string): object {
+  const values = words.filter((word) => word.startsWith(begun));
+  return { completion: { values, total: values.length, hasMore: false } };
+}
+
+function text(content: string): object {
+  return { type: 'text', text: content };
+}

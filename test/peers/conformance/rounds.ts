@@ -1,0 +1,75 @@
+// The suite against our server, for each revision twice in one run: straight over Streamable HTTP, which says that server and
+// suite agree, and through the gateway over HTTP+SSE, which says what the gateway makes of it.
+import { fileURLToPath } from 'node:url';
+import { gatewayArgs, gatewayUrl } from '../support/gateway-program.ts';
+import { WatchedChild } from '../support/watched-child.ts';
+import { runSuite, type ScenarioOutcome } from './suite.ts';
+
+/** How many scenarios the pinned suite has for a server of that revision. */
+export const revisions = [
+  { revision: '2025-03-26', scenarios: 1 },
+  { revision: '2025-06-18', scenarios: 27 },
+  { revision: '2025-11-25', scenarios: 33 },
+] as const;
+
+export type Revision = (typeof revisions)[number]['revision'];
+
+export interface Round {
+  readonly revision: Revision;
+  /** How many there should be. */
+  readonly scenarios: number;
+  readonly direct: readonly ScenarioOutcome[];
+  readonly gateway: readonly ScenarioOutcome[];
+}
+
+const serverScript = fileURLToPath(new URL('./server.ts', import.meta.url));
+
+export async function playRounds(): Promise<readonly Round[]> {
+  const children: WatchedChild[] = [];
+  const start = (name: string, args: readonly string[]) => {
+    const child = new WatchedChild({ name, args });
+    children.push(child);
+    return child;
+  };
+  try {
+    const port = await listeningPort(start('conformance server', [serverScript]));
+    const url = await gatewayUrl(start('gateway', gatewayArgs(port)));
+    const rounds: Round[] = [];
+    for (const { revision, scenarios } of revisions) {
+      const direct = await runSuite(`http://127.0.0.1:${port}/mcp`, revision);
+      const gateway = await runSuite(url, revision);
+      rounds.push({ revision, scenarios, direct, gateway });
+    }
+    return rounds;
+  } finally {
+    await Promise.all(children.map((child) => child.stop()));
+  }
+}
+
+/** What the suite says of the scenario about streams that end before their call does. */
+export function pollingIn(outcomes: readonly ScenarioOutcome[]): readonly ScenarioOutcome[] {
+  return outcomes.filter(({ scenario }) => scenario === 'server-sse-polling');
+}
+
+export function failuresOf(outcomes: readonly ScenarioOutcome[]): readonly string[] {
+  return outcomes.flatMap(({ scenario, failures }) => failures.map((failure) => `${scenario}: ${failure}`));
+}
+
+export function warningsOf(outcomes: readonly ScenarioOutcome[]): readonly string[] {
+  return outcomes.flatMap(({ scenario, warnings }) => warnings.map((warning) => `${scenario}: ${warning}`));
+}
+
+/** Scenarios that found nothing they could check: they pass, and prove nothing. */
+export function unprovenIn(outcomes: readonly ScenarioOutcome[]): readonly string[] {
+  return outcomes
+    .filter(({ successes, failures }) => successes === 0 && failures.length === 0)
+    .map(({ scenario }) => scenario);
+}
+
+async function listeningPort(child: WatchedChild): Promise<number> {
+  const port = await child.printed(
+    ({ stdout }) => /listening on loopback port (\d+)/.exec(stdout)?.[1],
+    'listening port',
+  );
+  return Number(port);
+}
