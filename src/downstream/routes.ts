@@ -43,7 +43,9 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
       const incoming = { request, reply, mount, deps };
       // The only content parser hands over the bytes; without a body there are none.
       const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
-      if (!isUtf8(body)) {
+      if (body.length === 0) {
+        void refuse(reply, deps.journal, new ProxyError('parse_error', 'not JSON: the body is empty'));
+      } else if (!isUtf8(body)) {
         void refuse(reply, deps.journal, new ProxyError('parse_error', 'not JSON: the body is not UTF-8'));
       } else if (isBatch(body)) {
         serveBatch(body, incoming);
@@ -140,9 +142,11 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
   }
 }
 
-function factsOf({ request, mount }: Incoming): RequestFacts {
+function factsOf({ request, mount, deps }: Incoming): RequestFacts {
+  const sessionId = request.headers['mcp-session-id'] || undefined;
   return {
-    sessionId: request.headers['mcp-session-id'],
+    sessionId,
+    isLiveSession: typeof sessionId === 'string' && deps.registry.has(sessionId),
     protocolVersion: request.headers['mcp-protocol-version'],
     mode: mount.mode,
   };

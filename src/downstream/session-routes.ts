@@ -37,12 +37,16 @@ function within(incoming: Incoming, serve: (incoming: Incoming) => void): void {
 /** Throws a ProxyError. */
 function sessionOf({ request, mount, deps }: Incoming): Session {
   const { headers } = request;
-  const sessionId = headers['mcp-session-id'];
+  const sessionId = headers['mcp-session-id'] || undefined;
   if (sessionId === undefined && mount.mode !== 'session') {
     // [spec 2025-11-25 transports] "The server MUST either return Content-Type: text/event-stream in response to this
     // HTTP GET, or else return HTTP 405 Method Not Allowed, indicating that the server does not offer an SSE stream at
     // this endpoint." A client that looks for the old transport here would wait for an endpoint event for ever.
-    throw new ProxyError('method_not_allowed', `${request.method} needs an Mcp-Session-Id`);
+    const why =
+      mount.mode === 'stateless'
+        ? 'this endpoint has no sessions (mode: stateless): POST is all there is'
+        : `${request.method} needs an Mcp-Session-Id: this is an MCP endpoint, whose clients POST initialize first`;
+    throw new ProxyError('method_not_allowed', why);
   }
   const classified = classify(null, {
     sessionId,

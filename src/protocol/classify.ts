@@ -36,7 +36,9 @@ export function classify(message: Message | null, facts: RequestFacts): Classifi
   }
 
   if (message?.kind === 'request' && message.method === 'initialize') {
-    if (session !== undefined) return reject('invalid_request', 'initialize must not carry an Mcp-Session-Id');
+    // One that is over is of no interest: its client opens a new one, as it was told to.
+    if (session !== undefined && facts.isLiveSession !== false)
+      return reject('invalid_request', 'initialize must not carry an Mcp-Session-Id');
     // The header is the client's for requests after initialize; one that names a newer revision still opens a session.
     if (version !== undefined && !isServed(version) && !MODERN_REVISIONS.includes(version)) {
       return unsupported(version);

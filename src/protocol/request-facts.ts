@@ -7,5 +7,7 @@ export interface RequestFacts {
   readonly mode: Mode;
   /** The header's value; an array where it was given more than once. */
   readonly sessionId: string | readonly string[] | undefined;
+  /** False: no session of this id is known. Absent: it may be one. */
+  readonly isLiveSession?: boolean;
   readonly protocolVersion: string | readonly string[] | undefined;
 }

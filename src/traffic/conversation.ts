@@ -14,7 +14,7 @@ import {
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { type CallId, linkId } from '../domain/ids.ts';
-import type { Chunks, Clock, Dropped, Journal, Link, PostOutcome, Reader, Timers } from '../domain/ports.ts';
+import type { Chunks, Clock, Dropped, Journal, Link, PostOutcome, Reader, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import {
   type Answer,
@@ -81,6 +81,8 @@ export class Conversation {
   /** Cancels and refusals on their way: the link stays until they are out. */
   #pendingSends = 0;
   readonly #notifications: NotificationQueue;
+  /** Set while the link is to be closed, and waits for what is on its way. */
+  #farewell: Timer | null = null;
   /** Calls here that the upstream may answer with a question. */
   #asking = 0;
   #pauses = 0;
@@ -118,6 +120,7 @@ export class Conversation {
       },
       notify: (message) => this.notify(message),
       onRefused: (method) => this.#drop('refused_question', method.slice(0, 64)),
+      onRead: (reader, bytes) => this.#readBy(reader, bytes),
     });
   }
 
@@ -241,6 +244,8 @@ export class Conversation {
     for (const { call } of this.#calls.owners()) call.stopped(error);
     this.#questions.giveUpAll(error.message);
     this.#tellClosed(null);
+    // What an upstream does not take by then it will not take.
+    this.#farewell = this.#context.timers.after(this.#context.timeouts.post, () => this.closeNow(reason));
     this.#closeWhenQuiet();
   }
 
@@ -380,7 +385,7 @@ export class Conversation {
       case 'progress': {
         const { call, token } = verdict.call;
         if (token === null) this.#drop('late_progress');
-        else if (call.progress(rewrite(message, { progressToken: token }))) this.#readBy(call, message);
+        else if (call.progress(rewrite(message, { progressToken: token }))) this.#readBy(call, message.bytes.length);
         else this.#drop('undeliverable_notification');
         return;
       }
@@ -392,15 +397,15 @@ export class Conversation {
     for (const session of sessions) {
       const heard = session.heard(message, about);
       isTaken ||= heard !== null;
-      this.#readBy(heard?.by ?? null, message);
+      this.#readBy(heard?.by ?? null, message.bytes.length);
     }
     if (!isTaken) this.#drop('unroutable_notification', message.method.slice(0, 64));
   }
 
   /** A slow client stops its own link, or, where others share the link, loses what it reads. */
-  #readBy(reader: Reader | null, { bytes }: Notification): void {
+  #readBy(reader: Reader | null, bytes: number): void {
     // One message of any size may wait, and beyond it so much.
-    if (reader === null || reader.backlogBytes <= bytes.length + this.#context.limits.streamBacklogBytes) return;
+    if (reader === null || reader.backlogBytes <= bytes + this.#context.limits.streamBacklogBytes) return;
     if (this.#owner === null) {
       reader.readerTooSlow();
       return;
@@ -460,6 +465,7 @@ export class Conversation {
 
   #closeWhenQuiet(): void {
     if (this.#closeWith === null || this.#pendingSends > 0) return;
+    this.#farewell?.cancel();
     this.#link?.close(this.#closeWith);
     this.#endOwn();
     this.#tellQuiet();

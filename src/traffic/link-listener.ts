@@ -21,10 +21,13 @@ export interface Question {
 }
 
 export interface LinkListener {
-  /** A refusal, or null: it will be answered. `request` is not to be kept. */
-  asked(question: Question, request: Request): Refusal | null;
-  /** No answer is wanted any more: by this notification of the upstream, or because the link or the call is gone. */
-  withdrawn(question: Question, message: Notification | null): void;
+  /** A refusal, or who reads it: then it will be answered. `request` is not to be kept. */
+  asked(question: Question, request: Request): { readonly refusal: Refusal } | Heard;
+  /**
+   * No answer is wanted any more: by this notification of the upstream, or because the link or the call is gone.
+   * Returns who reads that, if anybody.
+   */
+  withdrawn(question: Question, message: Notification | null): Reader | null;
   /**
    * What the upstream says on its own; `about` is the call that it is about, where that is certain. Null: it does not
    * concern this session. Else it is taken, and read at once if somebody is there.

@@ -4,7 +4,7 @@
 import type { Call } from '../bridge/call.ts';
 import { answerOfNobody, refusal } from '../bridge/questions.ts';
 import type { Refusal } from '../bridge/reply-router.ts';
-import type { Chunks } from '../domain/ports.ts';
+import type { Chunks, Reader } from '../domain/ports.ts';
 import { type Notification, type Request, bytesOf, idText } from '../protocol/json-rpc.ts';
 import type { LinkListener, Question } from './link-listener.ts';
 
@@ -13,6 +13,8 @@ export interface OpenQuestionsOptions {
   readonly send: (answer: Chunks) => void;
   readonly notify: (message: Chunks) => void;
   readonly onRefused: (method: string) => void;
+  /** Somebody was sent so many bytes. */
+  readonly onRead: (reader: Reader | null, bytes: number) => void;
 }
 
 interface Open {
@@ -22,6 +24,9 @@ interface Open {
 
 /** On one link at once: a server that asks more without waiting for answers is broken. */
 const MAX_OPEN = 1000;
+/** What is kept of a question, its id and its progress token, is no longer than this. */
+const MAX_KEPT_BYTES = 1024;
+const TOO_LONG: Refusal = { code: -32600, message: `an id of a request is at most ${MAX_KEPT_BYTES} bytes` };
 const TOO_MANY: Refusal = { code: -32603, message: 'too many requests are open' };
 const ASKED_TWICE: Refusal = { code: -32600, message: 'a request with this id is open already' };
 
@@ -36,12 +41,17 @@ export class OpenQuestions {
 
   /** Puts a question to a session, or refuses it. */
   ask(request: Request, session: LinkListener, about: Call | null): void {
+    if (request.id.end - request.id.start > MAX_KEPT_BYTES) {
+      this.refuse(request, TOO_LONG);
+      return;
+    }
     const key = idText(request.bytes, request.id);
     if (this.#open.has(key) || this.#open.size >= MAX_OPEN) {
       this.refuse(request, this.#open.has(key) ? ASKED_TWICE : TOO_MANY);
       return;
     }
-    const token = request.meta?.members.get('progressToken');
+    const given = request.meta?.members.get('progressToken');
+    const token = given !== undefined && given.end - given.start > MAX_KEPT_BYTES ? undefined : given;
     const question: Open['question'] = {
       method: request.method,
       id: new Uint8Array(bytesOf(request.bytes, request.id)),
@@ -56,10 +66,13 @@ export class OpenQuestions {
     };
     // Before it is asked: the answer can be there before that returns.
     this.#open.set(key, { question, session });
-    const refused = session.asked(question, request);
-    if (refused === null) return;
+    const asked = session.asked(question, request);
+    if ('by' in asked) {
+      this.#options.onRead(asked.by, request.bytes.length);
+      return;
+    }
     this.#open.delete(key);
-    this.refuse(request, refused);
+    this.refuse(request, asked.refusal);
   }
 
   refuse(request: Request, why: Refusal): void {
@@ -74,7 +87,7 @@ export class OpenQuestions {
     const open = key === null ? undefined : this.#open.get(key);
     if (key === null || open === undefined) return false;
     this.#open.delete(key);
-    open.session.withdrawn(open.question, message);
+    this.#options.onRead(open.session.withdrawn(open.question, message), message.bytes.length);
     return true;
   }
 

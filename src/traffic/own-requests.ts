@@ -18,6 +18,9 @@ export interface OwnRequestsOptions {
   readonly onNotTold: (method: string) => void;
 }
 
+/** Wishes told at once. */
+const AT_ONCE = 16;
+
 /** The answer; or its POST failed, for the session or for this message alone; or nothing came in time. */
 type Outcome = Answer | 'lost' | 'rejected' | 'silent';
 
@@ -70,12 +73,19 @@ export class OwnRequests {
 
   async #tell(missing: readonly Telling[]): Promise<void> {
     const { tellMs, isOver, onNotTold } = this.#options;
-    for (const { method, params } of missing) {
+    // A few at a time: many servers do one thing at a time, and many wishes must not take for ever.
+    for (let from = 0; from < missing.length; from += AT_ONCE) {
       if (isOver()) return;
-      // One after the other: two POSTs can overtake each other.
+      const some = missing.slice(from, from + AT_ONCE);
       // oxlint-disable-next-line no-await-in-loop
-      const outcome = await this.#ask(method, params, tellMs, true);
-      if (typeof outcome !== 'object' || outcome.kind === 'error') onNotTold(method);
+      const outcomes = await Promise.all(some.map(({ method, params }) => this.#ask(method, params, tellMs, true)));
+      outcomes.forEach((outcome, index) => {
+        if (typeof outcome !== 'object' || outcome.kind === 'error') onNotTold(some[index]?.method ?? '');
+      });
+      if (!outcomes.includes('silent')) continue;
+      // One that does not answer will not answer the rest either.
+      for (const { method } of missing.slice(from + AT_ONCE)) onNotTold(method);
+      return;
     }
   }
 

@@ -31,6 +31,8 @@ export interface SessionLinkOptions {
   readonly onReopened: (handshake: Handshake) => void;
 }
 
+/** How long a call waits on a shared link until the upstream knows what is wanted. */
+const UP_TO_DATE_MS = 1000;
 /** A link that ends sooner than this after it opened counts as one that failed to open. */
 const SHORT_LIFE_MS = 5000;
 
@@ -179,14 +181,19 @@ export class SessionLink {
         onBegun(conversation);
       };
       const upToDate = conversation.bringUpToDate(mount.wants);
-      if (upToDate === null) begin();
-      else {
-        upToDate.then(begin).catch((thrown: unknown) => {
-          result.release('reuse');
-          onDone();
-          call.leaseFailed(asProxyError(thrown));
-        });
+      if (upToDate === null) {
+        begin();
+        return;
       }
+      // What others on the link want must not hold up everybody: after a while it goes on beside the call.
+      let isBegun = false;
+      const once = (): void => {
+        timer.cancel();
+        if (!isBegun) begin();
+        isBegun = true;
+      };
+      const timer = mount.timers.after(UP_TO_DATE_MS, once);
+      void upToDate.then(once, once);
     });
     call.waits(() => {
       leave();

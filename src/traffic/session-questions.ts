@@ -4,7 +4,7 @@
 import type { Call } from '../bridge/call.ts';
 import { answerOfNobody, refusal, refusalOf } from '../bridge/questions.ts';
 import type { Refusal } from '../bridge/reply-router.ts';
-import type { Chunks } from '../domain/ports.ts';
+import type { Chunks, Reader } from '../domain/ports.ts';
 import type { CapabilityProfile } from '../protocol/capability-profile.ts';
 import {
   type Answer,
@@ -17,7 +17,7 @@ import {
   textOf,
 } from '../protocol/json-rpc.ts';
 import { NOTHING, rewrite } from '../protocol/rewrites.ts';
-import type { Question } from './link-listener.ts';
+import type { Heard, Question } from './link-listener.ts';
 
 /** A question that the client has been shown, or will be. */
 export interface Shown {
@@ -29,8 +29,8 @@ export interface Shown {
 export interface SessionQuestionsOptions {
   /** What the client can be asked. */
   readonly profile: CapabilityProfile;
-  /** Brings a message to the client: a question, or the word that one is withdrawn. */
-  readonly show: (message: Chunks, about: Call | null, shown: Shown | null) => void;
+  /** Brings a message to the client: a question, or the word that one is withdrawn. Returns who reads it. */
+  readonly show: (message: Chunks, about: Call | null, shown: Shown | null) => Reader | null;
   /** Takes back what was not shown yet; false where it was. */
   readonly unshow: (shown: Shown) => boolean;
 }
@@ -55,31 +55,27 @@ export class SessionQuestions {
   }
 
   /** See LinkListener. */
-  asked(question: Question, request: Request): Refusal | null {
+  asked(question: Question, request: Request): { readonly refusal: Refusal } | Heard {
     const refused = refusalOf(request, this.#options.profile);
-    if (refused !== null) return refused;
+    if (refused !== null) return { refusal: refused };
     const shown: Shown = { question, id: `causeway-${this.#next++}` };
     this.#shown.set(shown.id, shown);
     this.#rememberElicitation(request);
-    this.#options.show(
-      rewrite(request, { questionId: encode(`"${shown.id}"`), questionTask: NOTHING }),
-      question.about,
-      shown,
-    );
-    return null;
+    const message = rewrite(request, { questionId: encode(`"${shown.id}"`), questionTask: NOTHING });
+    return { by: this.#options.show(message, question.about, shown) };
   }
 
   /** See LinkListener. */
-  withdrawn(question: Question, message: Notification | null): void {
+  withdrawn(question: Question, message: Notification | null): Reader | null {
     const shown = [...this.#shown.values()].find((each) => each.question === question);
-    if (shown === undefined) return;
+    if (shown === undefined) return null;
     this.#shown.delete(shown.id);
-    if (this.#options.unshow(shown)) return;
+    if (this.#options.unshow(shown)) return null;
     const told =
       message === null
         ? [ownMessage({ method: 'notifications/cancelled', params: { requestId: shown.id, reason: GONE } })]
         : rewrite(message, { withdrawnQuestionId: encode(`"${shown.id}"`) });
-    this.#options.show(told, question.about, null);
+    return this.#options.show(told, question.about, null);
   }
 
   /** The client's answer. False: nothing was asked under this id, or it was answered already. */

@@ -117,7 +117,7 @@ export class SessionRegistry {
       session.mount !== mount ||
       session.principal.key !== principal.key
     ) {
-      throw new ProxyError('session_unknown', 'unknown session');
+      throw new ProxyError('session_unknown', 'unknown or ended session: send initialize again');
     }
     return session;
   }

@@ -58,7 +58,11 @@ export class SessionStreams {
   listen(connection: EventReply): Stream {
     const current = this.#listening;
     if (current?.isConnected === true) {
-      if (current.backlogBytes === 0) throw new ProxyError('stream_taken', 'the session’s stream is open already');
+      if (current.backlogBytes === 0)
+        throw new ProxyError(
+          'stream_taken',
+          'the session’s stream is open already: close it first, or resume it with Last-Event-ID',
+        );
       current.readerTooSlow();
     }
     current?.finish();

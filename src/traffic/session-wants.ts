@@ -5,7 +5,7 @@
 import type { Exchange } from '../bridge/exchange.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { type Request, textOf } from '../protocol/json-rpc.ts';
-import { isLogLevel } from '../protocol/log-level.ts';
+import { LOG_LEVELS, isLogLevel } from '../protocol/log-level.ts';
 import type { ServerOffers } from '../protocol/upstream-handshake.ts';
 import type { Conversation } from './conversation.ts';
 import type { Mount } from './mount.ts';
@@ -27,6 +27,7 @@ export interface WantsRequest {
 const MAX_SUBSCRIPTIONS = 1000;
 /** A URI that is subscribed to is kept as long as the session lives. */
 const MAX_URI_LENGTH = 8192;
+const MAX_URI_CHARACTERS = 131_072;
 
 export function serveWants(wish: WantsRequest): void {
   if (wish.request.method === 'logging/setLevel') {
@@ -52,7 +53,7 @@ function setLevel(wish: WantsRequest): void {
     fail(wish, 'method_not_found', 'the server behind this endpoint does not offer logging');
   } else if (!isLogLevel(level)) {
     // [spec 2025-11-25 logging] "Invalid log level: -32602 (Invalid params)".
-    fail(wish, 'invalid_params', 'params.level is no log level');
+    fail(wish, 'invalid_params', `params.level must be one of ${LOG_LEVELS.join(', ')}`);
   } else if (mount.isSingle) {
     wants.setLevel(level);
     tellTogether(wish);
@@ -66,8 +67,12 @@ function setLevel(wish: WantsRequest): void {
 
 function subscribe(wish: WantsRequest, uri: string): void {
   const { mount, wants, attempt } = wish;
-  if (wants.uris.size >= MAX_SUBSCRIPTIONS && !wants.uris.has(uri)) {
-    fail(wish, 'subscriptions_limit', `a session can subscribe to ${MAX_SUBSCRIPTIONS} resources`);
+  if (!wants.uris.has(uri) && isFull(wants, uri)) {
+    fail(
+      wish,
+      'subscriptions_limit',
+      `a session can subscribe to ${MAX_SUBSCRIPTIONS} resources, whose URIs hold ${MAX_URI_CHARACTERS} characters`,
+    );
   } else if (mount.isSingle && mount.wants.uris.has(uri)) {
     // Somebody on the link has subscribed to it already.
     wants.subscribe(uri);
@@ -75,11 +80,17 @@ function subscribe(wish: WantsRequest, uri: string): void {
   } else {
     attempt((on) => {
       // Asked for at the same time as others: beyond the bound it is not replayed.
-      if (wants.uris.size >= MAX_SUBSCRIPTIONS) return;
+      if (isFull(wants, uri)) return;
       on.told.noteSubscribed(uri);
       wants.subscribe(uri);
     });
   }
+}
+
+function isFull({ uris }: Wants, another: string): boolean {
+  let characters = another.length;
+  for (const { length } of uris) characters += length;
+  return uris.size >= MAX_SUBSCRIPTIONS || characters > MAX_URI_CHARACTERS;
 }
 
 function unsubscribe(wish: WantsRequest, uri: string): void {

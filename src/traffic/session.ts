@@ -256,12 +256,12 @@ export class Session implements MountSession {
 
   // What the upstream asks and says: see LinkListener
 
-  asked(question: Question, request: Request): Refusal | null {
-    return this.#state.phase === 'ended' ? ENDED : this.#questions.asked(question, request);
+  asked(question: Question, request: Request): { readonly refusal: Refusal } | Heard {
+    return this.#state.phase === 'ended' ? { refusal: ENDED } : this.#questions.asked(question, request);
   }
 
-  withdrawn(question: Question, message: Notification | null): void {
-    this.#questions.withdrawn(question, message);
+  withdrawn(question: Question, message: Notification | null): Reader | null {
+    return this.#questions.withdrawn(question, message);
   }
 
   heard(message: Notification, about: Call | null): Heard | null {

@@ -175,15 +175,6 @@ const REFUSALS: readonly Refusal[] = [
     id: 7,
     rows: '[B15]',
   },
-  {
-    what: 'initialize with a session id',
-    body: '{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":"2025-06-18"}}',
-    headers: { 'mcp-session-id': 'any' },
-    status: 400,
-    code: -32600,
-    reason: 'invalid_request',
-    id: 7,
-  },
   ...['1900-01-01', '2024-11-05', '2099-01-01', 'x', ''].map((version): Refusal => ({
     what: `MCP-Protocol-Version “${version}”`,
     headers: { 'mcp-protocol-version': version },

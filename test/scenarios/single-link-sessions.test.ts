@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { type EventClient, type SseEvent, openEvents } from '../support/event-client.ts';
 import { type Answer, type Gateway, gatewayBefore } from '../support/gateway.ts';
-import { type Answerer, type LegacyStream, text } from '../support/legacy-behaviour.ts';
+import { type Answerer, type LegacyStream, text, NO_ANSWER } from '../support/legacy-behaviour.ts';
 import type { LegacyServer } from '../support/legacy-server.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 
@@ -674,3 +674,27 @@ test('a server that broadcasts: what one of two calls on two links asks is refus
   upstream.sendTo(await theLink(upstream), MARK);
   expect(await heardBefore(get)).toEqual([]);
 });
+
+test(
+  'what one session wanted does not hold up the others: its wishes are told beside their calls',
+  { timeout: 8000 },
+  async () => {
+    const { gateway, upstream } = await gatewayBefore(
+      {
+        capabilities: { tools: {}, resources: { subscribe: true } },
+        methods: { 'resources/subscribe': () => ({}), 'resources/unsubscribe': () => NO_ANSWER },
+      },
+      { links: { single: true } },
+    );
+    const [a, b] = [await gateway.openSession(), await gateway.openSession()];
+    for (const uri of ['file:///1', 'file:///2', 'file:///3']) {
+      await gateway.post({ jsonrpc: '2.0', id: uri, method: 'resources/subscribe', params: { uri } }, IN(a));
+    }
+
+    await gateway.send('DELETE', '/mcp', IN(a));
+    await upstream.nextRequest('resources/unsubscribe');
+    const answer = await gateway.call('add', { a: 1, b: 2 }, 1, IN(b));
+
+    expect(answer.json.result).toEqual(text('3'));
+  },
+);

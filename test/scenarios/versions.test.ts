@@ -238,3 +238,21 @@ async function replyOf(client: RawClient): Promise<ReturnType<typeof replyIn>> {
   client.leave();
   return reply;
 }
+
+test('initialize with the id of a live session is refused; with one that is over it opens another', async () => {
+  const { gateway } = await gatewayBefore();
+  const session = await gateway.openSession();
+  const initialize = () =>
+    gateway.post(
+      { jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {} } },
+      { 'mcp-session-id': session },
+    );
+
+  const whileLive = await initialize();
+  await gateway.send('DELETE', '/mcp', { 'mcp-session-id': session });
+  const afterwards = await initialize();
+
+  expect([whileLive.status, whileLive.json.error.code]).toEqual([400, -32600]);
+  expect(afterwards.status).toBe(200);
+  expect(afterwards.headers['mcp-session-id']).not.toBe(session);
+});

@@ -6,7 +6,7 @@ import type { PostOutcome } from '../../src/domain/ports.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
 import { readInitializeAnswer } from '../../src/protocol/upstream-handshake.ts';
 import { SharedWants, Wants } from '../../src/traffic/wants.ts';
-import { answerOf, notificationOf } from '../bridge/recorded.ts';
+import { answerOf, notificationOf, requestOf } from '../bridge/recorded.ts';
 import { settled } from '../support/virtual-time.ts';
 import { ConversationWorld, MemoryLink, RecordedSession, SlowReader } from './conversation-world.ts';
 
@@ -161,6 +161,22 @@ describe('a session that does not read holds up its own link', () => {
     expect(slow.tooSlow).toBe(0);
   });
 
+  test('also by what it is asked, and by the word that it need not answer', () => {
+    const [session, link, slow] = [new RecordedSession(), new MemoryLink(1), new SlowReader()];
+    const { conversation } = on(link, session);
+    const asked = requestOf({ id: 'q', method: 'roots/list', params: {} });
+    const withdrawn = notificationOf('notifications/cancelled', { requestId: 'q' });
+    session.reader = slow;
+
+    slow.backlogBytes = BACKLOG + asked.bytes.length + 1;
+    conversation.message(asked);
+    expect(link.pauses).toBe(1);
+    slow.backlogBytes = BACKLOG + withdrawn.bytes.length + 1;
+    conversation.message(withdrawn);
+
+    expect(link.pauses).toBe(2);
+  });
+
   test('also by the progress of a call', () => {
     const [session, link] = [new RecordedSession(), new MemoryLink(1)];
     const { world, conversation } = on(link, session);
@@ -212,26 +228,22 @@ describe('an upstream is told what is wanted of it', () => {
     return { world, conversation, link, wants, told };
   }
 
-  test('one after the other, each when the one before was answered [G16 G19 G20]', async () => {
-    const { conversation, wants, told } = wanting('a', 'b');
+  test('a few wishes at a time, the level first, and who waits for it waits for all [G16 G19 G20]', async () => {
+    const uris = Array.from({ length: 20 }, (_, index) => `file:///${index}`);
+    const { conversation, wants, told } = wanting(...uris);
     let done = false;
     void conversation.bringUpToDate(wants)?.then(() => (done = true));
     await settled();
-    expect(told()).toEqual([['logging/setLevel', 'warning']]);
+    expect(told()).toHaveLength(16);
+    expect(told()[0]).toEqual(['logging/setLevel', 'warning']);
 
-    conversation.message(answerOf(1));
+    for (let id = 1; id <= 16; id++) conversation.message(answerOf(id % 2 === 0 ? String(id) : id));
     await settled();
-    expect(told()).toEqual([
-      ['logging/setLevel', 'warning'],
-      ['resources/subscribe', 'a'],
-    ]);
-    conversation.message(answerOf('2'));
-    await settled();
+    expect(told().slice(1)).toEqual(uris.map((uri) => ['resources/subscribe', uri]));
     expect(done).toBe(false);
-    conversation.message(answerOf(3));
+    for (let id = 17; id <= 21; id++) conversation.message(answerOf(id));
     await settled();
 
-    expect(told()[2]).toEqual(['resources/subscribe', 'b']);
     expect(done).toBe(true);
   });
 
@@ -261,10 +273,13 @@ describe('an upstream is told what is wanted of it', () => {
     wants.unsubscribe('a');
     wants.setLevel('error');
     const second = conversation.bringUpToDate(wants);
-    for (let id = 1; id <= 4; id++) {
+    for (const together of [
+      [1, 2],
+      [3, 4],
+    ]) {
       await settled();
-      expect(told()).toHaveLength(id);
-      conversation.message(answerOf(id));
+      expect(told()).toHaveLength(together.at(-1) ?? 0);
+      for (const id of together) conversation.message(answerOf(id));
     }
     await Promise.all([first, second]);
 
@@ -290,15 +305,16 @@ describe('an upstream is told what is wanted of it', () => {
     expect(conversation.bringUpToDate(wants)).toBeNull();
   });
 
-  test('one that says nothing to it does not hold up the rest for ever', async () => {
-    const { world, conversation, wants, told } = wanting('a');
+  test('one that says nothing to it is not told the rest, and nobody waits for that', async () => {
+    const { world, conversation, wants, told } = wanting(
+      ...Array.from({ length: 20 }, (_, index) => `file:///${index}`),
+    );
     const telling = conversation.bringUpToDate(wants);
     await world.time.advance(15_000);
-    expect(told()).toHaveLength(2);
-    await world.time.advance(15_000);
     await telling;
+    expect(told()).toHaveLength(16);
 
-    expect(world.drops).toEqual(['undelivered_notification', 'undelivered_notification']);
+    expect(world.drops).toEqual(Array.from({ length: 21 }, () => 'undelivered_notification'));
     expect(world.time.pendingCount).toBe(0);
   });
 
@@ -330,14 +346,14 @@ describe('an upstream is told what is wanted of it', () => {
   });
 
   test('nothing more once the link is closing, and nobody waits for it', async () => {
-    const { conversation, wants, link } = wanting('a', 'b');
+    const { conversation, wants, link } = wanting(...Array.from({ length: 20 }, (_, index) => `file:///${index}`));
     const telling = conversation.bringUpToDate(wants);
     await settled();
 
     conversation.close('idle');
     await telling;
 
-    expect(link.sent).toHaveLength(1);
+    expect(link.sent).toHaveLength(16);
     expect(link.closed).toBe('idle');
   });
 });

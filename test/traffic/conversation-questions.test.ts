@@ -250,6 +250,7 @@ describe('when a link ends, the questions on it', () => {
     session.withdrawn = (asked, message) => {
       withdrawn(asked, message);
       answer(asked);
+      return null;
     };
 
     conversation.close('shutdown');
@@ -647,4 +648,15 @@ test('whatever happens, each question has one answer, unless the upstream took i
     }),
     { numRuns: 1000 },
   );
+});
+
+test('what is kept of an open question is small: a longer id is refused, a longer token forgotten [G10]', () => {
+  const { session, conversation, replies } = own();
+  const long = 'x'.repeat(2000);
+
+  conversation.message(question(long));
+  conversation.message(requestOf({ id: 'q', method: 'roots/list', params: { _meta: { progressToken: long } } }));
+
+  expect(replies(long)).toBe(1);
+  expect(session.asks.map(({ progressToken }) => progressToken)).toEqual([null]);
 });

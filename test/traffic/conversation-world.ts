@@ -90,15 +90,16 @@ export class RecordedSession implements LinkListener {
   /** Done with each question as it comes. */
   onAsked: (question: Question) => void = () => {};
 
-  asked(question: Question, request: Request): Refusal | null {
+  asked(question: Question, request: Request): { readonly refusal: Refusal } | Heard {
     this.asks.push(question);
     this.requests.push(request);
     this.onAsked(question);
-    return this.refuses;
+    return this.refuses === null ? { by: this.reader } : { refusal: this.refuses };
   }
 
-  withdrawn(question: Question, message: Notification | null): void {
+  withdrawn(question: Question, message: Notification | null): Reader | null {
     this.withdrawals.push({ question, method: message?.method ?? null });
+    return this.reader;
   }
 
   heard(message: Notification, about: Call | null): Heard | null {

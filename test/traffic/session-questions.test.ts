@@ -20,7 +20,10 @@ function opened(profile = FULL_PROFILE) {
   const waiting = new Set<Shown>();
   const questions = new SessionQuestions({
     profile,
-    show: (message, about, which) => shown.push({ message: text(message), about, shown: which }),
+    show: (message, about, which) => {
+      shown.push({ message: text(message), about, shown: which });
+      return null;
+    },
     unshow: (which) => waiting.delete(which),
   });
   /** What the upstream gets: answers to its questions, and what it is told of them. */
@@ -37,7 +40,8 @@ function opened(profile = FULL_PROFILE) {
       answer: (message) => void answers.push(text(message)),
       notify: (message) => void told.push(text(message)),
     };
-    return { question, refused: questions.asked(question, request) };
+    const asked = questions.asked(question, request);
+    return { question, refused: 'refusal' in asked ? asked.refusal : null };
   };
   return { questions, shown, waiting, answers, told, ask };
 }
