@@ -15,9 +15,9 @@ export interface BatchLimits extends ReadLimits {
 
 /** Whether the first token of the text is `[`: then it is a batch, or nothing. */
 export function isBatch(bytes: Uint8Array): boolean {
-  const scanner = new Scanner(bytes, 0);
-  scanner.skipSpace();
-  return bytes[scanner.at] === 0x5b;
+  let at = 0;
+  while (bytes[at] === 0x20 || bytes[at] === 0x0a || bytes[at] === 0x0d || bytes[at] === 0x09) at++;
+  return bytes[at] === 0x5b;
 }
 
 /**

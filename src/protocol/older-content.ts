@@ -55,11 +55,15 @@ const BLOCK_MEMBERS = new Set(['type', 'name', 'title', 'uri', 'mimeType', 'desc
 /** What is shorter neither is a link nor holds one. An array may have millions of elements that are. */
 const SHORTEST_LINK = '{"type":"resource_link"}'.length;
 
+const LINK = Buffer.from('resource_link');
+/** A letter that is escaped has a code below 100 hexadecimal. */
+const ESCAPED_LETTER = Buffer.from('\\u00');
+
 /** Most results hold no link, and are not read a second time to find that out. */
 function mayHoldLinks({ bytes, result }: Result): boolean {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset + result.start, result.end - result.start);
   // Escapes can spell it too, and those of its letters begin like this.
-  return view.includes('resource_link') || view.includes('\\u00');
+  return view.includes(LINK) || view.includes(ESCAPED_LETTER);
 }
 
 function* toolBlocks(answer: Result): Iterable<Member> {

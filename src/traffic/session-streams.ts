@@ -48,7 +48,7 @@ export class SessionStreams {
 
   /** For a request: a stream of its own, if its reply becomes one. */
   reply(connection: EventReply): StreamReply {
-    return new StreamReply(this.#stream(connection), connection);
+    return new StreamReply(connection, () => this.#stream(connection));
   }
 
   /**

@@ -378,7 +378,9 @@ export class Session implements MountSession {
         return true;
       },
     });
-    this.#calls.set(key, [...(this.#calls.get(key) ?? []), call]);
+    const same = this.#calls.get(key);
+    if (same === undefined) this.#calls.set(key, [call]);
+    else same.push(call);
     const begun = (conversation: Conversation): void => {
       on = conversation;
       if (this.#unheard.size > 0) this.#tellUnheard();
@@ -388,9 +390,10 @@ export class Session implements MountSession {
 
   #done(key: string, call: Call): void {
     this.#used();
-    const left = (this.#calls.get(key) ?? []).filter((each) => each !== call);
-    if (left.length > 0) this.#calls.set(key, left);
-    else this.#calls.delete(key);
+    const same = this.#calls.get(key);
+    if (same === undefined) return;
+    if (same.includes(call)) same.splice(same.indexOf(call), 1);
+    if (same.length === 0) this.#calls.delete(key);
   }
 
   /** The oldest first, but for ids given twice. */

@@ -182,53 +182,59 @@ export class Stream implements Reader {
  */
 export class StreamReply implements ReplySink {
   readonly canStream = true;
-  readonly stream: Stream;
   readonly #connection: EventReply;
+  readonly #open: () => Stream;
+  /** Most replies never need one. */
+  #stream: Stream | null = null;
 
-  constructor(stream: Stream, connection: EventReply) {
-    this.stream = stream;
+  constructor(connection: EventReply, open: () => Stream) {
     this.#connection = connection;
+    this.#open = open;
   }
 
   get isConnected(): boolean {
-    return this.stream.isConnected;
+    return this.#stream?.isConnected ?? true;
   }
 
   get backlogBytes(): number {
-    return this.stream.backlogBytes;
+    return (this.#stream ?? this.#connection).backlogBytes;
   }
 
   onDrained(tell: () => void): void {
-    this.stream.onDrained(tell);
+    (this.#stream ?? this.#connection).onDrained(tell);
   }
 
   /** The client closed the connection. True: it has no way to come back for the rest. */
   connectionClosed(): boolean {
-    this.stream.connectionClosed(this.#connection);
-    if (this.stream.isResumable) return false;
-    this.stream.finish();
+    this.#stream?.connectionClosed(this.#connection);
+    if (this.#stream?.isResumable === true) return false;
+    this.#stream?.finish();
     return true;
   }
 
   notify(message: Chunks): void {
-    this.stream.send(message);
+    this.#begun().send(message);
   }
 
   heartbeat(): void {
-    this.stream.heartbeat();
+    this.#begun().heartbeat();
   }
 
   finish(reply: Reply): void {
-    if (!this.stream.hasBegun) {
+    if (this.#stream === null) {
       this.#connection.finish(reply);
       return;
     }
-    this.stream.send(reply.body);
-    this.stream.finish();
+    this.#stream.send(reply.body);
+    this.#stream.finish();
   }
 
   end(): void {
-    if (this.stream.hasBegun) this.stream.finish();
-    else this.#connection.end();
+    if (this.#stream === null) this.#connection.end();
+    else this.#stream.finish();
+  }
+
+  #begun(): Stream {
+    return (this.#stream ??= this.#open());
   }
 }
