@@ -3,6 +3,7 @@
 import type { AddressInfo } from 'node:net';
 import { getHeapStatistics } from 'node:v8';
 import type { Config } from './config/schema.ts';
+import { settingsOf } from './config/settings.ts';
 import { linkId } from './domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
 import { createServer } from './downstream/server.ts';
@@ -41,7 +42,7 @@ export function createApp(options: AppOptions): App {
     (upstream) =>
       new Mount({
         upstream,
-        config,
+        config: settingsOf(config, upstream),
         clock,
         timers,
         random,

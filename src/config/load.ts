@@ -1,50 +1,144 @@
-// A configuration file → the configuration, or every fault in it at once.
+// Defaults, a file, the environment and flags → the configuration, or every fault in them at once. Later ones win.
 
-import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument } from 'yaml';
-import { type Config, configSchema } from './schema.ts';
+import { type Assignment, type Flags, fromEnvironment, fromFlags, pathIn, typed } from './assignments.ts';
+import { ConfigError, type Fault, type Place, inOrder } from './faults.ts';
+import { nameOf, nodesAt } from './keys.ts';
+import type { Config } from './schema.ts';
+import { type Surroundings, whyUnreadable } from './substitution.ts';
+import { validate } from './validate.ts';
+import { type Path, type YamlSource, readYaml } from './yaml-source.ts';
 
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
+export { ConfigError } from './faults.ts';
+
+export interface Given {
+  readonly file?: string | undefined;
+  readonly flags?: Flags;
 }
 
-/** Throws a ConfigError whose message is meant for the operator. */
-export function parseConfig(input: unknown, locate: (path: readonly PropertyKey[]) => string = () => ''): Config {
-  const read = configSchema.safeParse(input);
-  if (read.success) return read.data;
-  const lines = read.error.issues.map(
-    (issue) => `${locate(issue.path)}${issue.path.map(String).join('.') || 'configuration'}: ${issue.message}`,
+/** The configuration in effect. Throws a ConfigError that names every fault. */
+export function readConfig({ file, flags = {} }: Given, surroundings: Surroundings): Config {
+  const source = file === undefined ? null : readFile(file, surroundings);
+  if (source?.isReadable === false) throw new ConfigError(source.faults);
+  const environment = fromEnvironment(surroundings);
+  const ofFlags = fromFlags(flags, surroundings);
+  const input = new Input(source?.value);
+  for (const assignment of [...environment.assignments, ...ofFlags.assignments]) input.assign(assignment);
+
+  const { config, problems } = validate(input.value);
+  const told = [...(source?.faults ?? []), ...environment.faults, ...ofFlags.faults, ...input.faults];
+  if (problems === null && told.length === 0) return config;
+  const known = new Set(told.map(({ key }) => key));
+  const more = (problems ?? []).flatMap(({ path, at, message, suggestion }): Fault[] => {
+    const place = input.placeOf(path) ?? source?.place(path, at) ?? { kind: 'none' };
+    const key = nameOf(path);
+    // A value that could not be read has been blamed for that.
+    return known.has(key) ? [] : [{ place, key, message, ...(suggestion !== undefined && { suggestion }) }];
+  });
+  throw new ConfigError(inOrder([...told, ...more]));
+}
+
+/** What a program says, without any file. Throws a ConfigError. */
+export function parseConfig(input: unknown): Config {
+  const { config, problems } = validate(input);
+  if (config !== null) return config;
+  throw new ConfigError(
+    problems.map(({ path, ...problem }) => ({ ...problem, key: nameOf(path), place: { kind: 'none' } })),
   );
-  throw new ConfigError(lines.join('\n'));
 }
 
-export function loadConfig(file: string): Config {
+function readFile(file: string, surroundings: Surroundings): YamlSource {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = surroundings.readFile(file);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
-    throw new ConfigError(`${file}: cannot be read (${code})`, { cause });
+    throw new ConfigError(`${file} cannot be read: ${whyUnreadable(cause)}`, { cause });
   }
-  const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
-  const at = (offset: number): string => {
-    const { line, col } = counter.linePos(offset);
-    return `${file}:${line}:${col}: `;
-  };
-  const [broken] = document.errors;
-  if (broken !== undefined) throw new ConfigError(`${at(broken.pos[0])}${broken.message}`, { cause: broken });
+  return readYaml({ file, text, surroundings, typed });
+}
 
-  let content: unknown;
-  try {
-    content = document.toJS();
-  } catch (cause) {
-    // Aliases of aliases of aliases, without end.
-    throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : 'cannot be read'}`, { cause });
+type Section = Record<string | number, unknown>;
+
+/** The file's values, with assignments on top of them. */
+class Input {
+  readonly faults: Fault[] = [];
+  readonly #places = new Map<string, Place>();
+  #value: unknown;
+
+  constructor(value: unknown) {
+    this.#value = value ?? {};
   }
-  return parseConfig(content, (path) => {
-    const node: unknown = document.getIn(path, true);
-    const range = typeof node === 'object' && node !== null && 'range' in node ? node.range : null;
-    return Array.isArray(range) && typeof range[0] === 'number' ? at(range[0]) : `${file}: `;
-  });
+
+  get value(): unknown {
+    return this.#value;
+  }
+
+  /** Where it, or what it stands in, was assigned. */
+  placeOf(path: Path): Place | null {
+    for (let length = path.length; length > 0; length--) {
+      const place = this.#places.get(nameOf(path.slice(0, length)));
+      if (place !== undefined) return place;
+    }
+    return null;
+  }
+
+  assign(assignment: Assignment): void {
+    const { key, value, place } = assignment;
+    if (key.path[0] === 'upstreams') {
+      this.#assignUpstreams(assignment);
+      return;
+    }
+    this.#set(key.path, value, place);
+    // It goes for every upstream, whatever the file says of one.
+    if (key.ownable) this.#upstreams().forEach((_, index) => this.#remove(['upstreams', index, ...key.path]));
+  }
+
+  #assignUpstreams({ key, value, place }: Assignment): void {
+    const count = this.#upstreams().length;
+    const isOfAll = key.name === 'upstreams[].mode' || key.name === 'upstreams[].asks';
+    if (count > 1 && !isOfAll) {
+      this.faults.push({
+        place,
+        key: key.name,
+        message: `is for one server, and the file names ${count}: set it there`,
+      });
+      return;
+    }
+    for (let index = 0; index < Math.max(1, count); index++) this.#set(pathIn(key, index), value, place);
+  }
+
+  #upstreams(): readonly unknown[] {
+    const { upstreams } = isSection(this.#value) ? this.#value : {};
+    return Array.isArray(upstreams) ? upstreams : [];
+  }
+
+  #set(path: Path, value: unknown, place: Place): void {
+    this.#value = withValue(this.#value, path, value);
+    this.#places.set(nameOf(path), place);
+  }
+
+  #remove(path: Path): void {
+    const parent = path.slice(0, -1).reduce<unknown>((at, step) => (isSection(at) ? at[step] : undefined), this.#value);
+    const last = path.at(-1);
+    if (isSection(parent) && last !== undefined) delete parent[last];
+  }
+}
+
+/** A copy with one value replaced. What stands in the way and is wrong there stays, to be refused. */
+function withValue(within: unknown, path: Path, value: unknown, above: Path = []): unknown {
+  const [step, ...rest] = path;
+  if (step === undefined) return value;
+  const isEmpty = within === undefined || within === null || isOtherForm(within, above);
+  if (!isEmpty && !isSection(within)) return within;
+  const copy: Section = Object.assign(typeof step === 'number' ? [] : {}, isEmpty ? null : within);
+  copy[step] = withValue(copy[step], rest, value, [...above, step]);
+  return copy;
+}
+
+/** One word that may stand in place of a section, such as `inbound: none`. */
+function isOtherForm(value: unknown, path: Path): boolean {
+  return nodesAt(path).some(({ const: only }) => only !== undefined && only === value);
+}
+
+function isSection(value: unknown): value is Section {
+  return typeof value === 'object' && value !== null;
 }

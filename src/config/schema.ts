@@ -1,214 +1,288 @@
-// The one schema of the configuration: type, default and meaning of every key. Durations and sizes are written with
-// their unit (`5s`, `4MiB`) and become numbers of milliseconds and bytes here.
+// The one schema of the configuration: of every key its type, default, meaning and example, and whether a change can
+// take effect without a restart. Flags, environment variables, the JSON Schema, proxy.example.yaml and
+// docs/configuration.md are all made from it: a key that is added here is everywhere.
 
 import { z } from 'zod';
+import { legacyOf, taken } from './served-paths.ts';
+import { HEADER_NAME, count, duration, httpUrl, servedPath, setting, size } from './value-types.ts';
 
-const DURATION_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  min: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
+const linkKeys = {
+  min: count(1, 'warm links kept open from the start'),
+  max: count(32, 'pooled links per key', { least: 1 }),
+  maxTotal: count(64, 'pooled links in all', { least: 1 }),
+  maxDedicated: count(1000, 'links owned by sessions', { least: 1 }),
+  maxInFlight: count(64, 'calls at once on a shared link', { least: 1 }),
+  maxQueue: count(256, 'callers waiting for a link'),
+  queueTimeout: duration('10s', 'how long a caller waits for a link', { leastMs: 0 }),
+  idleTimeout: duration('60s', 'unused links beyond min are closed after this', { leastMs: 0 }),
+  pingInterval: duration('30s', 'a link silent for so long is pinged before it is leased', { leastMs: 0 }),
+  pingTimeout: duration('5s', 'how long that ping may take', { leastMs: 10 }),
+  isolation: setting(
+    z.enum(['principal', 'shared', 'request']),
+    'principal',
+    'who may share a link: the calls of one caller, those of all, or nobody',
+  ),
+  single: setting(
+    z.union([z.literal('auto'), z.literal(true)]),
+    'auto',
+    'true: one link for everything, for servers that survive one connection only; auto: when the server turns out to need it',
+  ),
 };
-const SIZE_BYTES: Readonly<Record<string, number>> = {
-  B: 1,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-  kB: 1000,
-  MB: 1e6,
-  GB: 1e9,
+
+const timeoutKeys = {
+  connect: duration('5s', 'TCP and TLS toward the upstream'),
+  headers: duration('10s', 'response headers of the event stream'),
+  endpoint: duration('10s', 'the endpoint event'),
+  initialize: duration('15s', 'the answer to initialize'),
+  post: duration('10s', 'a notification or answer to be accepted; what is left of a POST whose call is answered'),
+  request: duration('5m', 'the answer to a call; progress starts it anew'),
+  requestMax: duration('1h', 'the answer to a call, progress or not'),
+  sessionIdle: duration('30m', 'a session nobody uses'),
+  sessionMax: duration('24h', 'a session in all'),
+  clientHeaders: duration('15s', 'a client’s request headers', { live: false, wide: true }),
+  clientBody: duration('30s', 'a client’s whole request', { live: false, wide: true }),
+  clientWrite: duration('30s', 'a client that takes nothing of its answer'),
+  keepAlive: duration('75s', 'an idle client connection', { live: false, wide: true }),
 };
 
-/** Node's timers hold 32 bits; a longer duration would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+const limitKeys = {
+  bodyBytes: size('4MiB', 'a client’s request body', { live: false, wide: true }),
+  upstreamMessageBytes: size('16MiB', 'one message from the upstream'),
+  jsonDepth: count(128, 'nesting of a message', { least: 8 }),
+  sessions: count(10_000, 'sessions at once', { least: 1, wide: true }),
+  inFlight: count(10_000, 'exchanges at once', { least: 1, wide: true }),
+  batch: count(100, 'messages in a batch', { least: 1 }),
+  bufferedBytes: size('0B', 'bytes of events kept for all sessions; 0B: a quarter of the heap', {
+    least: 0,
+    live: false,
+    wide: true,
+    example: '256MiB',
+  }),
+  streamBacklogBytes: size('1MiB', 'what a slow client may leave unread beyond one message', { least: 0 }),
+};
 
-function withUnit(units: Readonly<Record<string, number>>, example: string, max: number) {
-  return (text: string, context: z.RefinementCtx): number => {
-    const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim()) ?? [];
-    const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
-    const value = factor === undefined ? Number.NaN : Math.round(Number(digits) * factor);
-    if (!(value >= 0 && value <= max)) {
-      context.addIssue({
-        code: 'custom',
-        message: `write a number with a unit (${Object.keys(units).join(', ')}), such as ${example}`,
-      });
-      return z.NEVER;
-    }
-    return value;
-  };
+const streamKeys = {
+  primeAfter: duration('100ms', 'a call of a 2025-11-25 session unanswered for so long gets a stream'),
+  retry: duration('1s', 'how long a 2025-11-25 client waits before it reconnects'),
+  maxEvents: count(1000, 'events kept per session', { least: 1, wide: true }),
+  maxBytes: size('4MiB', 'bytes of events kept per session, beyond one event of any size', { least: 0, wide: true }),
+  maxAge: duration('10m', 'how long an event is kept', { wide: true }),
+  maxDuration: duration(
+    '0s',
+    'streams of 2025-11-25 clients are ended after this, for the client to resume; 0s: never',
+    {
+      leastMs: 0,
+      example: '10m',
+    },
+  ),
+};
+
+const reconnectKeys = {
+  min: duration('250ms', 'the first wait before a lost link is opened again, at most', { leastMs: 10 }),
+  max: duration('30s', 'the longest wait', { leastMs: 10 }),
+};
+
+const heartbeat = duration('15s', 'silence after which a reply becomes a stream and shows life', { leastMs: 10 });
+
+type Own<Keys extends Record<string, z.ZodPrefault<z.ZodType>>> = {
+  [Key in keyof Keys]: z.ZodOptional<ReturnType<Keys[Key]['unwrap']>>;
+};
+
+/** The same keys once more for one upstream: without defaults, and without what is of the process as a whole. */
+function own<Keys extends Record<string, z.ZodPrefault<z.ZodType>>>(keys: Keys, description: string) {
+  const narrow = Object.entries(keys).filter(([, type]) => type.meta()?.['x-wide'] !== true);
+  const entries = narrow.map(([name, type]) => {
+    return [name, type.unwrap().optional().meta({ description: type.meta()?.description })];
+  });
+  // Object.fromEntries forgets which type belongs to which key. Keys that are left out are never there.
+  const shape = Object.fromEntries(entries) as Own<Keys>;
+  return z.strictObject(shape).optional().meta({ description, 'x-own': true });
 }
 
-/** `leastMs`: below it the setting would make a loop that does nothing else, or something that can never succeed. */
-const duration = (fallback: string, leastMs = 1) =>
-  z
-    .string({ error: 'write it with a unit, such as 15s' })
-    .default(fallback)
-    .transform(withUnit(DURATION_MS, '5s', MAX_TIMER_MS))
-    .refine((ms) => ms >= leastMs, `must be at least ${leastMs}ms`);
-const size = (fallback: string) =>
-  z
-    .string({ error: 'write it with a unit, such as 4MiB' })
-    .default(fallback)
-    .transform(withUnit(SIZE_BYTES, '4MiB', 2 ** 31));
-const count = (fallback: number, least = 0) => z.int().min(least).default(fallback);
-
-/** What the transport sets itself; a second value would break the request or the framing. */
-const OWN_HEADER =
-  /^(?:accept|accept-encoding|connection|content-length|content-type|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade|mcp-.*)$/i;
-
-const httpUrl = z.string().transform((text, context) => {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    context.addIssue({ code: 'custom', message: 'must be an http or https URL, such as http://127.0.0.1:9001/sse' });
-    return z.NEVER;
-  }
-  try {
-    decodeURIComponent(url.username + url.password);
-  } catch {
-    context.addIssue({ code: 'custom', message: 'holds a user name or password that is not percent-encoded' });
-    return z.NEVER;
-  }
-  return url;
-});
-
-const links = z
+const upstream = z
   .strictObject({
-    min: count(1).describe('warm links kept open from the start'),
-    max: count(32, 1).describe('pooled links per key'),
-    maxTotal: count(64, 1).describe('pooled links in all'),
-    maxDedicated: count(1000, 1).describe('links owned by sessions'),
-    maxInFlight: count(64, 1).describe('calls at once on a shared link'),
-    maxQueue: count(256).describe('callers waiting for a link'),
-    queueTimeout: duration('10s', 0).describe('how long a caller waits for a link'),
-    idleTimeout: duration('60s', 0).describe('unused links beyond min are closed after this'),
-    pingInterval: duration('30s', 0).describe('a link silent for so long is pinged before it is leased'),
-    pingTimeout: duration('5s', 10).describe('how long that ping may take'),
-    isolation: z.enum(['principal', 'shared', 'request']).default('principal').describe('who may share a link'),
-    single: z
-      .union([z.literal('auto'), z.literal(true)])
-      .default('auto')
-      .describe('true: one link for everything'),
-  })
-  .prefault({});
-
-const timeouts = z
-  .strictObject({
-    connect: duration('5s').describe('TCP and TLS toward the upstream'),
-    headers: duration('10s').describe('response headers of the event stream'),
-    endpoint: duration('10s').describe('the endpoint event'),
-    initialize: duration('15s').describe('the answer to initialize'),
-    post: duration('10s').describe(
-      'a notification or answer to be accepted; what is left of a POST whose call is answered',
-    ),
-    request: duration('5m').describe('the answer to a call; progress starts it anew'),
-    requestMax: duration('1h').describe('the answer to a call, progress or not'),
-    sessionIdle: duration('30m').describe('a session nobody uses'),
-    sessionMax: duration('24h').describe('a session in all'),
-    clientHeaders: duration('15s').describe('a client’s request headers'),
-    clientBody: duration('30s').describe('a client’s whole request'),
-    clientWrite: duration('30s').describe('a client that takes nothing of its answer'),
-    keepAlive: duration('75s').describe('an idle client connection'),
-  })
-  .prefault({});
-
-const limits = z
-  .strictObject({
-    bodyBytes: size('4MiB').describe('a client’s request body'),
-    upstreamMessageBytes: size('16MiB').describe('one message from the upstream'),
-    jsonDepth: count(128, 8).describe('nesting of a message'),
-    sessions: count(10_000, 1).describe('sessions at once'),
-    inFlight: count(10_000, 1).describe('exchanges at once'),
-    batch: count(100, 1).describe('messages in a batch'),
-    bufferedBytes: size('0B').describe('bytes of events kept for all sessions; 0B: a quarter of the heap'),
-    streamBacklogBytes: size('1MiB').describe('what a slow client may leave unread beyond one message'),
-  })
-  .prefault({});
-
-const streams = z
-  .strictObject({
-    primeAfter: duration('100ms').describe('a call of a 2025-11-25 session unanswered for so long gets a stream'),
-    retry: duration('1s').describe('how long a 2025-11-25 client waits before it reconnects'),
-    maxEvents: count(1000, 1).describe('events kept per session'),
-    maxBytes: size('4MiB').describe('bytes of events kept per session, beyond one event of any size'),
-    maxAge: duration('10m').describe('how long an event is kept'),
-    maxDuration: duration('0s', 0).describe(
-      'streams of 2025-11-25 clients are ended after this, for the client to resume; 0s: never',
-    ),
-  })
-  .prefault({});
-
-const upstream = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'letters, digits, dot, dash and underscore, at most 63')
-    .default('default'),
-  path: z
-    .string()
-    .regex(/^\/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$/, 'must start with a slash and not end with one, such as /mcp')
-    .default('/mcp'),
-  url: httpUrl.describe('the event stream of the server'),
-  messageUrl: httpUrl.optional().describe('replaces scheme, host and path of the POST URL that the server announces'),
-  allowEndpointOrigins: z.array(httpUrl).default([]).describe('origins beside its own that a POST URL may have'),
-  headers: z
-    .record(
+    name: setting(
       z
         .string()
-        .regex(/^[A-Za-z0-9-]+$/)
-        .refine((name) => !OWN_HEADER.test(name), 'is set by the gateway itself'),
-      z.string(),
-    )
-    .default({})
-    .describe('sent with every request to the server'),
-  mode: z
-    .enum(['auto', 'stateless', 'session'])
-    .default('auto')
-    .describe('auto: sessions, and requests without one. stateless: no session is ever opened. session: nothing else'),
-  asks: z
-    .enum(['auto', 'never'])
-    .default('auto')
-    .describe('never: the server asks nothing back, so nothing is declared to it, and links are shared freely'),
+        .regex(
+          /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/,
+          'must be letters, digits, dots, dashes and underscores, at most 63',
+        ),
+      'default',
+      'how logs, errors and metrics call it',
+      { example: 'billing' },
+    ),
+    path: setting(servedPath, '/mcp', 'where clients find it'),
+    url: z.union([httpUrl, z.array(httpUrl).min(1)]).meta({
+      description: 'the event stream of the server; several URLs of one server as a list',
+      'x-example': 'http://127.0.0.1:9001/sse',
+      'x-live': true,
+    }),
+    messageUrl: httpUrl.optional().meta({
+      description: 'replaces scheme, host and path of the POST URL that the server announces',
+      'x-example': 'http://127.0.0.1:9001/messages',
+      'x-live': true,
+    }),
+    allowEndpointOrigins: setting(z.array(httpUrl), [], 'origins beside its own that a POST URL may have', {
+      example: ['http://127.0.0.1:9002'],
+    }),
+    headers: setting(
+      z.record(
+        z.string().regex(HEADER_NAME, 'is no header name, or one that the gateway sets itself'),
+        z
+          .string({ error: 'must be text: put it in quotes' })
+          .regex(
+            /^[\t\u0020-\u007e\u0080-\u00ff]*$/,
+            'holds a character that a header cannot carry, such as a line break',
+          ),
+      ),
+      {},
+      'sent with every request to the server',
+      // oxlint-disable-next-line no-template-curly-in-string -- as it stands in a file
+      { example: { 'x-api-key': '${BILLING_KEY:-none}' } },
+    ),
+    mode: setting(
+      z.enum(['auto', 'stateless', 'session']),
+      'auto',
+      'auto: sessions, and requests without one; stateless: no session is ever opened; session: nothing else',
+    ),
+    asks: setting(
+      z.enum(['auto', 'never']),
+      'auto',
+      'never: the server asks nothing back, so nothing is declared to it, and links are shared freely',
+    ),
+    legacy: z
+      .union([
+        z.literal(false),
+        z.strictObject({
+          sse: setting(servedPath, '/sse', 'where old clients open their event stream'),
+          messages: setting(servedPath, '/messages', 'where they post'),
+        }),
+      ])
+      .optional()
+      .meta({
+        description:
+          'the paths at which clients of the old transport reach the server unchanged; not given: on for a sole upstream without links.single',
+        'x-example': { sse: '/sse', messages: '/messages' },
+        'x-live': true,
+      }),
+    heartbeat: heartbeat.unwrap().optional().meta({ description: 'heartbeat of this upstream', 'x-own': true }),
+    links: own(linkKeys, 'links of this upstream'),
+    timeouts: own(timeoutKeys, 'timeouts of this upstream'),
+    limits: own(limitKeys, 'limits of this upstream'),
+    streams: own(streamKeys, 'streams of this upstream'),
+    reconnect: own(reconnectKeys, 'reconnect of this upstream'),
+  })
+  .transform(({ url, ...rest }) => {
+    const urls: readonly URL[] = Array.isArray(url) ? url : [url];
+    // One URL at least: the list is refused when it is empty.
+    return { ...rest, urls, url: urls[0] as URL };
+  });
+
+const bearerKey = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}$/, 'must be letters, digits, dots, dashes, underscores and @, at most 63')
+    .meta({ description: 'who calls with it; callers of different names share nothing' }),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'must be the 64 hexadecimal digits of `printf %s "$KEY" | sha256sum`')
+    .meta({ description: 'the SHA-256 of the key; the key itself stands nowhere' }),
 });
+
+const section = <Keys extends z.ZodRawShape>(keys: Keys, description: string) =>
+  z
+    .strictObject(keys)
+    .prefault({} as never)
+    .meta({ description });
 
 export const configSchema = z
   .strictObject({
-    version: z.literal(1).default(1),
-    listen: z
-      .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.int().min(0).max(65_535).default(8080) })
-      .prefault({}),
-    allowedHosts: z.array(z.string().min(1)).optional().describe('names that a Host header may hold'),
-    allowedOrigins: z.array(z.string().min(1)).optional().describe('origins of pages that may call'),
-    upstreams: z.array(upstream).min(1),
-    heartbeat: duration('15s', 10).describe('silence after which a reply becomes a stream and shows life'),
-    links,
-    timeouts,
-    limits,
-    streams,
-    reconnect: z.strictObject({ min: duration('250ms', 10), max: duration('30s', 10) }).prefault({}),
-    drain: z.strictObject({ timeout: duration('8s', 0) }).prefault({}),
-    log: z
-      .strictObject({
-        level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-        format: z.enum(['auto', 'json', 'pretty']).default('auto'),
-      })
-      .prefault({}),
+    version: setting(z.literal(1), 1, 'the version of this format', { live: false }),
+    listen: section(
+      {
+        host: setting(z.string().min(1), '127.0.0.1', 'the address; 0.0.0.0 for every one of this machine', {
+          live: false,
+        }),
+        port: setting(z.int().min(0).max(65_535), 8080, 'the port; 0 for any free one', { live: false }),
+      },
+      'where clients connect',
+    ),
+    allowedHosts: z
+      .array(z.string().min(1))
+      .optional()
+      .meta({
+        description:
+          'names that a Host header may hold; not given: the loopback names on a loopback address, any on another',
+        'x-example': ['mcp.example.com'],
+        'x-live': false,
+      }),
+    allowedOrigins: z
+      .array(z.string().min(1))
+      .optional()
+      .meta({
+        description:
+          'origins of pages that may call; not given: pages of loopback names on a loopback address, none on another',
+        'x-example': ['https://app.example.com'],
+        'x-live': false,
+      }),
+    inbound: setting(
+      z.union([
+        z.literal('none'),
+        z.strictObject({
+          bearer: z
+            .strictObject({
+              keys: z
+                .array(bearerKey)
+                .min(1)
+                .meta({
+                  description: 'the keys that are let in, by name',
+                  'x-example': [{ name: 'alice', sha256: '0'.repeat(64) }],
+                  'x-live': true,
+                }),
+            })
+            .meta({ description: 'callers send Authorization: Bearer KEY' }),
+        }),
+      ]),
+      'none',
+      'who may call: everybody who reaches the address, or holders of a key',
+    ),
+    upstreams: z.array(upstream).min(1, 'names no server: give at least one').meta({ description: 'the servers' }),
+    heartbeat,
+    links: section(linkKeys, 'connections to an upstream'),
+    timeouts: section(timeoutKeys, 'how long to wait for what'),
+    limits: section(limitKeys, 'how much of what'),
+    streams: section(streamKeys, 'event streams of sessions'),
+    reconnect: section(reconnectKeys, 'waits between attempts, doubling from min to max'),
+    drain: section(
+      { timeout: duration('8s', 'how long requests in flight may take after SIGTERM', { leastMs: 0 }) },
+      'how it stops',
+    ),
+    log: section(
+      {
+        level: setting(
+          z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
+          'info',
+          'how much is logged; info is one line per request',
+        ),
+        format: setting(z.enum(['auto', 'json', 'pretty']), 'auto', 'auto: pretty on a terminal, else json', {
+          live: false,
+        }),
+      },
+      'the log, on stderr',
+    ),
   })
-  .superRefine((config, context) => {
-    const seen = { name: new Set<string>(), path: new Set<string>() };
-    config.upstreams.forEach((entry, index) => {
-      for (const key of ['name', 'path'] as const) {
-        if (seen[key].has(entry[key])) {
-          context.addIssue({
-            code: 'custom',
-            path: ['upstreams', index, key],
-            message: `another upstream has this ${key} already`,
-          });
-        }
-        seen[key].add(entry[key]);
-      }
-    });
-  });
+  .superRefine(
+    ({ upstreams }, context) => {
+      for (const { path, message } of taken(upstreams)) context.addIssue({ code: 'custom', path, message });
+    },
+    // Also where something else is wrong: all faults are told at once.
+    { when: () => true },
+  )
+  .transform((config) => ({
+    ...config,
+    upstreams: config.upstreams.map((each) => ({ ...each, legacy: legacyOf(each, config) })),
+  }));
 
 export type ConfigInput = z.input<typeof configSchema>;
 export type Config = z.output<typeof configSchema>;
@@ -217,3 +291,4 @@ export type LinkConfig = Config['links'];
 export type TimeoutConfig = Config['timeouts'];
 export type LimitConfig = Config['limits'];
 export type StreamConfig = Config['streams'];
+export type InboundConfig = Config['inbound'];

@@ -76,6 +76,12 @@ export const ERRORS = {
     rpc: INVALID,
     remedy: 'the session’s stream is open already: read that one, close it first, or resume it with Last-Event-ID',
   },
+  unauthorized: {
+    side: 'downstream',
+    before: 401,
+    rpc: INVALID,
+    remedy: 'send Authorization: Bearer with a key that is listed in inbound.bearer.keys',
+  },
   origin_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the page’s origin to allowedOrigins' },
   host_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the name to allowedHosts' },
   host_invalid: {

@@ -5,7 +5,6 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Exchange } from '../bridge/exchange.ts';
 import { BatchReply } from '../bridge/batch-reply.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
-import { ANYONE } from '../domain/principal.ts';
 import { batchFault, isBatch, readBatch } from '../protocol/batch.ts';
 import { BATCH_REVISION, type Classified, NO_BATCHES, classify, classifyBatch } from '../protocol/classify.ts';
 import { type ServedRevision, isServed } from '../protocol/eras.ts';
@@ -16,6 +15,7 @@ import { deliverableHandshake } from '../protocol/rewrites.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
 import { serveHandshake, serveSessionless } from '../traffic/stateless-request.ts';
+import { principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import {
   type Incoming,
@@ -160,8 +160,9 @@ function unlessRejected(classified: Classified): Served {
 }
 
 /** Throws a ProxyError where the session does not exist. */
-function sessionOf(classified: Served, { mount, deps }: Incoming): Session | null {
-  return classified.mode === 'session' ? deps.registry.find(classified.sessionId, mount, ANYONE) : null;
+function sessionOf(classified: Served, { request, mount, deps }: Incoming): Session | null {
+  const { registry } = deps;
+  return classified.mode === 'session' ? registry.find(classified.sessionId, mount, principalOf(request)) : null;
 }
 
 /**
@@ -174,16 +175,16 @@ function serve(
   exchange: Exchange,
   session: Session | null,
   classified: Served,
-  { request: { headers }, mount }: Incoming,
+  incoming: Incoming,
 ): void {
   try {
     if (session !== null) {
       session.serve(request, exchange);
       return;
     }
-    const version = headers['mcp-protocol-version'];
+    const version = incoming.request.headers['mcp-protocol-version'];
     const revision: ServedRevision = typeof version === 'string' && isServed(version) ? version : '2025-03-26';
-    const alone = { mount, principal: ANYONE, request, exchange };
+    const alone = { mount: incoming.mount, principal: principalOf(incoming.request), request, exchange };
     if (classified.mode === 'handshake') serveHandshake(alone);
     else serveSessionless({ ...alone, revision });
   } catch (thrown) {
@@ -216,7 +217,7 @@ function openSession(message: Request, incoming: Incoming): void {
   // Looked at before the session is made: one that is refused must leave none behind.
   if (isFull(mount, deps)) throw inFlightLimit();
   if (deps.isDraining()) throw draining();
-  const session = registry.create(mount, ANYONE, message);
+  const session = registry.create(mount, principalOf(incoming.request), message);
   const open = openReply(incoming, null);
   // Without heartbeats: the session's id travels in the headers, so they wait for the answer. Opening is bounded.
   const exchange = openExchange(message, open.sink, 'session', { heartbeatMs: null }, incoming);

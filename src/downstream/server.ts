@@ -7,7 +7,9 @@ import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { checkHost, hostRules } from '../edge/host-guard.ts';
 import { checkOrigin, originRules } from '../edge/origin-guard.ts';
+import { authenticator } from '../identity/authenticate.ts';
 import type { Mount } from '../traffic/mount.ts';
+import { identifyCallers } from './caller.ts';
 import { fromFastify, refuse, refuseRaw } from './error-reply.ts';
 import type { RouteDeps } from './open-exchange.ts';
 import { ALLOWED_METHODS, mountRoutes } from './routes.ts';
@@ -21,11 +23,10 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
   const { journal } = deps;
   const hosts = hostRules(config.listen.host, config.allowedHosts);
   const origins = originRules(config.listen.host, config.allowedOrigins);
+  const isProbe = (request: FastifyRequest): boolean => [HEALTH, READY].includes(pathOf(request));
   const guard = (request: FastifyRequest): ProxyError | null => {
-    const path = pathOf(request);
-    const isProbe = path === HEALTH || path === READY;
     return (
-      (isProbe ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
+      (isProbe(request) ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
       checkOrigin(request.headers.origin, origins)
     );
   };
@@ -61,6 +62,8 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
     const refusal = guard(request);
     return refusal === null ? undefined : refuse(reply, journal, refusal);
   });
+
+  identifyCallers(app, authenticator(config.inbound), isProbe, journal);
 
   app.get(HEALTH, async () => ({ status: 'ok' }));
   app.get(READY, async (_request, reply) => {

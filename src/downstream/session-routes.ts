@@ -2,11 +2,11 @@
 
 import type { FastifyInstance } from 'fastify';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
-import { ANYONE } from '../domain/principal.ts';
 import { classify } from '../protocol/classify.ts';
 import { accepted } from '../protocol/headers.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
+import { principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import { type Incoming, type RouteDeps, draining, inFlightLimit, isFull } from './open-exchange.ts';
 import { SseReply } from './sse-reply.ts';
@@ -57,7 +57,7 @@ function sessionOf({ request, mount, deps }: Incoming): Session {
     throw new ProxyError(classified.code, classified.why, classified.data && { data: classified.data });
   }
   if (classified.mode !== 'session') throw new ProxyError('session_required', `${request.method} needs a session`);
-  return deps.registry.find(classified.sessionId, mount, ANYONE);
+  return deps.registry.find(classified.sessionId, mount, principalOf(request));
 }
 
 function serveGet(incoming: Incoming): void {

@@ -1,81 +1,37 @@
 // `mcp-causeway URL` and `mcp-causeway serve -c FILE`: run the gateway until a signal ends it.
 
-import { createApp } from '../app.ts';
-import { ConfigError, loadConfig, parseConfig } from '../config/load.ts';
-import type { Config, ConfigInput } from '../config/schema.ts';
-import { isLoopback } from '../edge/host-guard.ts';
+import { type App, createApp } from '../app.ts';
+import { ConfigError } from '../config/load.ts';
+import type { Config, UpstreamConfig } from '../config/schema.ts';
+import { settingsOf } from '../config/settings.ts';
 import { LogJournal } from '../observe/journal.ts';
 import { createLog } from '../observe/log.ts';
+import { systemTimers } from '../real-time.ts';
+import { banner } from './banner.ts';
 import { descriptorShortage } from './descriptors.ts';
+import { isOpenToAll, refuseUnsafe } from './exposure.ts';
+import { FirstContact } from './first-contact.ts';
+import type { Terminal } from './surroundings.ts';
 import { VERSION } from './version.ts';
-
-export interface ServeFlags {
-  readonly listen?: string;
-  readonly single?: boolean;
-  readonly mode?: string;
-  readonly logFormat?: string;
-  readonly logLevel?: string;
-}
-
-/** The configuration that a URL alone stands for. Throws a ConfigError. */
-export function configFromUrl(url: string, flags: ServeFlags): Config {
-  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
-    const commands = 'a command is one of serve, demo, version';
-    throw new ConfigError(`${url} is not an http or https URL, such as http://127.0.0.1:9001/sse (${commands})`);
-  }
-  return parseConfig(withFlags({ upstreams: [{ url }] }, flags));
-}
-
-export function configFromFile(file: string, flags: ServeFlags): Config {
-  const config = loadConfig(file);
-  const changed = parseConfig(withFlags({ upstreams: [{ url: 'http://localhost/' }] }, flags));
-  return {
-    ...config,
-    ...(flags.listen !== undefined && { listen: changed.listen }),
-    ...(flags.single === true && { links: { ...config.links, single: true as const } }),
-    ...(flags.mode !== undefined && {
-      upstreams: config.upstreams.map((upstream) => ({
-        ...upstream,
-        mode: changed.upstreams[0]?.mode ?? upstream.mode,
-      })),
-    }),
-    log: {
-      level: flags.logLevel === undefined ? config.log.level : changed.log.level,
-      format: flags.logFormat === undefined ? config.log.format : changed.log.format,
-    },
-  };
-}
-
-function withFlags(input: ConfigInput, flags: ServeFlags): unknown {
-  return {
-    ...input,
-    ...(flags.mode !== undefined && { upstreams: input.upstreams.map((each) => ({ ...each, mode: flags.mode })) }),
-    ...(flags.listen !== undefined && { listen: parseListen(flags.listen) }),
-    ...(flags.single === true && { links: { single: true } }),
-    log: {
-      ...(flags.logLevel !== undefined && { level: flags.logLevel }),
-      ...(flags.logFormat !== undefined && { format: flags.logFormat }),
-    },
-  };
-}
-
-function parseListen(text: string): { host: string; port: number } {
-  const match = /^(?:(\[[0-9a-f:]+\]|[^:[\]]+):)?(\d{1,5})$/i.exec(text);
-  if (match === null) throw new ConfigError(`--listen: ${text} is not HOST:PORT, such as 127.0.0.1:8080`);
-  if (Number(match[2]) > 65_535) throw new ConfigError(`--listen: port ${match[2]} is over 65535`);
-  return { host: (match[1] ?? '127.0.0.1').replaceAll(/[[\]]/g, ''), port: Number(match[2]) };
-}
 
 export interface Running {
   /** The first mount's endpoint, as a client on this machine would dial it. */
   readonly endpoint: string;
+  /** Of the first mount. */
+  readonly mode: UpstreamConfig['mode'];
+  /** Says on a terminal what runs, once that is known; nothing where a machine reads. */
+  greet(stderr: Terminal): Promise<void>;
   close(): Promise<void>;
 }
+
+/** A person waits this long for a server to answer before the banner says that it has not. */
+const FIRST_CONTACT_MS = 1500;
 
 const BIND_FAILURES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is in use: choose another with --listen HOST:PORT',
   EADDRNOTAVAIL: 'is not one of this machine’s: choose another with --listen HOST:PORT',
   EACCES: 'needs a privilege that this process does not have: choose a port from 1024 on',
+  ENOTFOUND: 'has a host that does not resolve: choose another with --listen HOST:PORT',
 };
 
 /** Starts the gateway. Rejects with a ConfigError when the address cannot be had. */
@@ -83,61 +39,85 @@ export async function start(config: Config): Promise<Running> {
   refuseUnsafe(config);
   const log = createLog(config.log);
   const journal = new LogJournal(log);
-  const app = createApp({ config, journal, version: VERSION });
-  const { host, port } = config.listen;
-  const address = await app.listen().catch((cause: unknown) => {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-    const why = BIND_FAILURES[code] ?? `cannot be bound (${code})`;
-    throw new ConfigError(`the address ${host}:${port} ${why}`, { cause });
-  });
-  const name = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host;
-  const origin = `http://${name}:${address.port}`;
-  const [first] = app.mounts;
+  const contact = new FirstContact(config.upstreams, journal);
+  const app = createApp({ config, journal: contact, version: VERSION });
+  const origin = await listen(app, config);
 
-  for (const mount of app.mounts) log.info({ upstream: mount.name, endpoint: origin + mount.path }, 'listening');
+  // Said at every level but silent: with port 0 nothing else tells where it listens.
+  const always = log.child({}, { level: config.log.level === 'silent' ? 'silent' : 'info' });
+  for (const mount of app.mounts) always.info({ upstream: mount.name, endpoint: origin + mount.path }, 'listening');
   const shortage = descriptorShortage(config);
   if (shortage !== null)
     log.warn(
       shortage,
       'too few file descriptors for the sessions allowed: raise the limit (ulimit -n) or lower links.maxDedicated',
     );
-  if (!isLoopback(host) && config.allowedHosts === undefined) {
+  if (isOpenToAll(config)) {
     log.warn(
-      { host },
-      'bound to a public address without authentication or allowedHosts: anybody who reaches it can use the server behind it',
+      { host: config.listen.host },
+      'bound to a public address without authentication (inbound.bearer) or allowedHosts: anybody who reaches it can use the server behind it',
     );
   }
-  return { endpoint: origin + (first?.path ?? '/mcp'), close: () => app.close().finally(() => journal.summarize()) };
-}
-
-/** Configured credentials on a public address without authentication would be everybody's. */
-function refuseUnsafe({ listen, upstreams }: Config): void {
-  if (isLoopback(listen.host)) return;
-  for (const { name, url, headers } of upstreams) {
-    if (Object.keys(headers).length === 0 && url.username === '' && url.password === '') continue;
-    throw new ConfigError(
-      `upstream ${name} has credentials, and ${listen.host} is a public address: everybody who reaches it could use them. Listen on a loopback address`,
-    );
+  for (const { name, urls } of config.upstreams) {
+    if (urls.length > 1) log.warn({ upstream: name }, 'several URLs are configured, and only the first is used so far');
   }
+  return {
+    endpoint: origin + (app.mounts[0]?.path ?? '/mcp'),
+    mode: app.mounts[0]?.mode ?? 'auto',
+    async greet(stderr) {
+      if (stderr.isTTY !== true || config.log.format === 'json') return;
+      await firstContact(contact);
+      const served = config.upstreams.map((upstream) => ({
+        upstream,
+        endpoint: origin + upstream.path,
+        contact: contact.of(upstream.name),
+        isSingle: app.mounts.find(({ name }) => name === upstream.name)?.isSingle ?? isSingle(config, upstream),
+      }));
+      stderr.write(banner(VERSION, served, config.inbound !== 'none'));
+    },
+    close: () => app.close().finally(() => journal.summarize()),
+  };
 }
 
-const LIST = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
-/** What an endpoint answers that serves sessions only. */
-export const INITIALIZE =
-  '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}';
-
-/** Says on stderr how to use what runs; stdout stays free. */
-export function greet(endpoint: string, upstream: string, mode: string): void {
-  process.stderr.write(
-    `\nmcp-causeway ${VERSION}\n` +
-      `  clients connect to  ${endpoint}\n` +
-      `  server behind it    ${upstream}\n\n` +
-      `Try it:\n\n  ${curlLine(endpoint, mode === 'session' ? INITIALIZE : LIST)}\n\n`,
-  );
+function isSingle(config: Config, upstream: UpstreamConfig): boolean {
+  return settingsOf(config, upstream).links.single === true;
 }
 
-export function curlLine(endpoint: string, body: string): string {
-  return `curl -s ${endpoint} -H 'content-type: application/json' -d '${body}'`;
+/** The origin, as a client on this machine would dial it. */
+async function listen(app: App, { listen: { host, port } }: Config): Promise<string> {
+  const address = await app.listen().catch((cause: unknown) => {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const why = BIND_FAILURES[code] ?? `cannot be bound (${code})`;
+    throw new ConfigError(`the address ${host}:${port} ${why}`, { cause });
+  });
+  return `http://${dialled(host)}:${address.port}`;
+}
+
+/** What to dial for an address that is listened on. */
+export function dialled(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function firstContact(contact: FirstContact): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = systemTimers.after(FIRST_CONTACT_MS, resolve);
+    void contact.settled.then(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}
+
+/** Runs until a signal asks to stop. */
+export async function serve(config: Config, stderr: Terminal, exit: (code: number) => void): Promise<void> {
+  // Listened for first: as process 1 of a container a signal without a listener is lost.
+  const stopped = stopSignal(exit);
+  const running = await start(config);
+  await Promise.race([running.greet(stderr), stopped]);
+  await stopped;
+  await running.close();
 }
 
 /** Resolves when a signal asks to stop; a second one ends the process at once, with 128 and its number. */

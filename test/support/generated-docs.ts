@@ -2,10 +2,13 @@
 
 import { ERRORS, type ErrorRow } from '../../src/domain/errors.ts';
 import { REBUILT, REWRITES } from '../../src/protocol/rewrites.ts';
+import { CONFIG_FILES } from './generated-config.ts';
+import { table } from './markdown-table.ts';
 
 export const GENERATED: Readonly<Record<string, () => string>> = {
   'docs/errors.md': errorsPage,
   'docs/rewrites.md': rewritesPage,
+  ...CONFIG_FILES,
 };
 
 function errorsPage(): string {
@@ -63,9 +66,4 @@ function rewritesPage(): string {
     'hole. Elsewhere they cross.',
     '',
   ].join('\n');
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = [head, head.map(() => '---'), ...rows];
-  return cells.map((row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n');
 }

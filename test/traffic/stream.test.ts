@@ -20,7 +20,7 @@ function world() {
   const time = new VirtualTime();
   const { streams } = parseConfig({
     upstreams: [{ url: 'http://up.example/sse' }],
-    streams: { maxEvents: 1_000_000, maxBytes: '2GiB', maxAge: '24h' },
+    streams: { maxEvents: 1_000_000, maxBytes: '1GiB', maxAge: '24h' },
   });
   let unsent = 0;
   const store = new MemoryEventStore({ config: streams, maxBytes: 1e12, clock: time }).open(() => unsent++);

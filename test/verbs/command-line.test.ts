@@ -1,64 +1,8 @@
 // The built program as a process: what it prints where, and how it ends.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { startLegacyServer } from '../support/legacy-server.ts';
-
-const MAIN = join(import.meta.dirname, '../../dist/main.js');
-
-interface Program {
-  readonly child: ChildProcess;
-  readonly stdout: () => string;
-  readonly stderr: () => string;
-  /** The exit code. */
-  readonly ended: Promise<number | null>;
-  /** Resolves when stderr or stdout matches. */
-  says(pattern: RegExp): Promise<RegExpExecArray>;
-}
-
-let cleanUp: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const act of cleanUp.toReversed()) await act();
-  cleanUp = [];
-});
-
-function run(...args: readonly string[]): Program {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const text = { stdout: '', stderr: '' };
-  child.stdout.on('data', (chunk) => (text.stdout += String(chunk)));
-  child.stderr.on('data', (chunk) => (text.stderr += String(chunk)));
-  const ended = once(child, 'close').then(([code]) => code as number | null);
-  cleanUp.push(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
-  return {
-    child,
-    stdout: () => text.stdout,
-    stderr: () => text.stderr,
-    ended,
-    async says(pattern) {
-      for (;;) {
-        const found = pattern.exec(text.stdout + text.stderr);
-        if (found !== null) return found;
-        const more = await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended]);
-        if (!Array.isArray(more) && !pattern.test(text.stdout + text.stderr)) throw new Error(`ended: ${text.stderr}`);
-      }
-    },
-  };
-}
-
-function file(text: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'causeway-'));
-  cleanUp.push(() => rmSync(folder, { recursive: true }));
-  const path = join(folder, 'proxy.yaml');
-  writeFileSync(path, text);
-  return path;
-}
+import { file, run, runWith } from './program.ts';
 
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":1}}}';
 const INITIALIZE =
@@ -91,7 +35,7 @@ test('the demo prints a curl line that works, and goes on until it is stopped', 
 
 test('a URL alone is enough; nothing goes to stdout; SIGTERM ends it with 0', async () => {
   const upstream = await startLegacyServer();
-  cleanUp.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');
   const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
   await program.says(/upstream reached/);
@@ -116,7 +60,7 @@ test('an upstream that is down does not keep it from starting; it says what to c
 
 test('a second signal ends it at once, with 128 and the number of the signal', async () => {
   const upstream = await startLegacyServer();
-  cleanUp.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');
   const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
   const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'never', arguments: {} } };
@@ -143,7 +87,7 @@ test('a second signal ends it at once, with 128 and the number of the signal', a
 test.each([
   ['no URL and no verb', [], 2, /Usage/],
   ['an unknown flag', ['http://127.0.0.1:1/sse', '--lisen', '127.0.0.1:0'], 2, /--listen/],
-  ['something that is no URL', ['localhost:9001/sse'], 3, /http or https URL/],
+  ['something that is no URL', ['ht!tp'], 3, /http or https URL/],
   ['a port out of range', ['http://127.0.0.1:1/sse', '--listen', '127.0.0.1:99999'], 3, /port/],
   ['a listen address of the wrong form', ['http://127.0.0.1:1/sse', '--listen', 'nowhere'], 3, /HOST:PORT/],
   ['a file that is not there', ['serve', '-c', 'missing.yaml'], 3, /cannot be read/],
@@ -151,19 +95,34 @@ test.each([
   ['an unknown log level', ['http://127.0.0.1:1/sse', '--log-level', 'verbose'], 2, /--log-level/],
   ['an unknown mode', ['http://127.0.0.1:1/sse', '--mode', 'statless'], 2, /--mode.*auto.*stateless.*session/s],
   ['a mode that is left open', ['http://127.0.0.1:1/sse', '--mode'], 2, /--mode/],
-  ['a misspelt command', ['dmeo'], 3, /serve, demo, version/],
+  ['a misspelt command', ['dmeo'], 2, /did you mean demo\?.*serve, demo, check, healthcheck, version/],
+  ['a URL without its scheme', ['localhost:9001/sse'], 3, /did you mean http:\/\/localhost:9001\/sse\?/],
+  [
+    'a flag without its section',
+    ['http://127.0.0.1:1/sse', '--idle-timeout', '5s'],
+    2,
+    /did you mean --links-idle-timeout\?/,
+  ],
+  ['a misspelt flag of a command', ['check', '--jsn'], 2, /did you mean --json\?.*check --help/],
+  ['a misspelt mode', ['http://127.0.0.1:1/sse', '--mode', 'statless'], 2, /did you mean stateless\?/],
+  ['a bad duration', ['http://127.0.0.1:1/sse', '--timeouts-request', '5'], 3, /^--timeouts-request: has no unit/m],
+  ['two URLs', ['http://127.0.0.1:1/sse', 'http://127.0.0.1:2/sse'], 2, /too many arguments/],
+  ['a secret in the process list', ['http://127.0.0.1:1/sse', '--header', 'authorization=abc'], 3, /@FILE/],
+  ['check without a file', ['check'], 2, /--config/],
+  ['check of a file that is not there', ['check', '-c', 'missing.yaml'], 3, /there is no such file/],
+  ['check of a folder', ['check', '-c', '.'], 3, /it is a directory/],
   ['serve without a file', ['serve'], 2, /--config/],
 ] as const)('%s: one clear message and the right exit code', async (_, args, code, message) => {
   const program = run(...args);
 
   expect(await program.ended).toBe(code);
   expect(program.stderr()).toMatch(message);
-  expect(program.stderr()).not.toMatch(/^\s+at /m);
+  expect(program.stderr()).not.toMatch(/^\s+at .*:\d+:\d+/m);
 });
 
 test('a port in use is said so, with the way out', async () => {
   const upstream = await startLegacyServer();
-  cleanUp.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
 
   const program = run('http://127.0.0.1:1/sse', '--listen', `127.0.0.1:${upstream.url.port}`);
 
@@ -173,7 +132,7 @@ test('a port in use is said so, with the way out', async () => {
 
 test('with a JSON log everything on stderr is JSON', async () => {
   const upstream = await startLegacyServer();
-  cleanUp.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');
   await program.says(/upstream reached/);
   program.child.kill('SIGTERM');
@@ -186,7 +145,7 @@ test('with a JSON log everything on stderr is JSON', async () => {
 
 test('serve runs what a file describes', async () => {
   const upstream = await startLegacyServer();
-  cleanUp.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const config = file(`upstreams:\n  - url: ${upstream.url.href}\n    path: /tools\nlog: { format: json }\n`);
   const program = run('serve', '-c', config, '--listen', '127.0.0.1:0');
   const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/tools/);
@@ -208,7 +167,7 @@ test.each([
   '--mode %s: a call and a GET without a session are %j; a session is opened: %s',
   async (mode, statuses, opens) => {
     const upstream = await startLegacyServer();
-    cleanUp.push(() => upstream.close());
+    onTestFinished(() => upstream.close());
     const program = run(upstream.url.href, '--mode', mode, '--listen', '127.0.0.1:0', '--log-format', 'json');
     const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
 
@@ -223,7 +182,7 @@ test.each([
 
 test('--mode goes for every server of a file, whatever the file says; without it each has its own', async () => {
   const upstream = await startLegacyServer();
-  cleanUp.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const url = upstream.url.href;
   const config = file(
     `upstreams:\n  - { name: a, path: /a, url: ${url}, mode: stateless }\n  - { name: b, path: /b, url: ${url} }\n`,
@@ -246,7 +205,7 @@ test('--mode goes for every server of a file, whatever the file says; without it
 
 test('mode, asks and streams of a file are followed', async () => {
   const upstream = await startLegacyServer();
-  cleanUp.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const config = file(
     `upstreams:\n  - url: ${upstream.url.href}\n    mode: session\n    asks: never\nstreams:\n  primeAfter: 20ms\n  retry: 7s\nlog: { format: json }\n`,
   );
@@ -267,18 +226,6 @@ test('mode, asks and streams of a file are followed', async () => {
   expect(await stream.text()).toMatch(/^id: \S+\nretry: 7000\ndata: \n\n/);
 });
 
-test.each(['auto', 'stateless', 'session'])('the line to paste works in mode %s', async (mode) => {
-  const upstream = await startLegacyServer();
-  cleanUp.push(() => upstream.close());
-  const program = run(upstream.url.href, '--mode', mode, '--listen', '127.0.0.1:0', '--log-format', 'pretty');
-  const [, line = ''] = await program.says(/^ {2}(curl .*)$/m);
-  const [, url = '', body = ''] = /curl -s (\S+) -H 'content-type: application\/json' -d '(.*)'$/.exec(line) ?? [];
-
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-
-  expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('"result"')]);
-});
-
 test.each(['stateless', 'session'])('the demo works in mode %s', async (mode) => {
   const program = run('demo', '--once', '--mode', mode, '--listen', '127.0.0.1:0');
 
@@ -287,11 +234,15 @@ test.each(['stateless', 'session'])('the demo works in mode %s', async (mode) =>
 });
 
 test.each([
-  ['an unknown mode', '    mode: statless\n', /proxy\.yaml:3:\d+: upstreams\S*mode.*"auto"\|"stateless"\|"session"/],
-  ['an unknown asks', '    asks: sometimes\n', /proxy\.yaml:3:\d+: upstreams\S*asks.*"auto"\|"never"/],
+  ['an unknown mode', '    mode: statless\n', /proxy\.yaml:3:11: upstreams\S*mode.*"auto", "stateless" or "session"/],
+  ['an unknown asks', '    asks: sometimes\n', /proxy\.yaml:3:11: upstreams\S*asks.*"auto" or "never"/],
   ['a streams.retry without a unit', 'streams:\n  retry: 5\n', /proxy\.yaml:4:\d+: streams\.retry: .*unit/],
   ['a streams.maxEvents of 0', 'streams:\n  maxEvents: 0\n', /proxy\.yaml:4:\d+: streams\.maxEvents/],
-  ['a misspelt key of streams', 'streams:\n  primeafter: 1s\n', /proxy\.yaml:4:\d+: .*primeafter/],
+  [
+    'a misspelt key of streams',
+    'streams:\n  primeafter: 1s\n',
+    /proxy\.yaml:4:3: .*primeafter.*did you mean primeAfter/,
+  ],
 ])('a file with %s is refused, with its place', async (_what, lines, message) => {
   const program = run('serve', '-c', file(`upstreams:\n  - url: http://127.0.0.1:1/sse\n${lines}`));
 
@@ -305,8 +256,8 @@ test('a broken file is refused with the place of every fault', async () => {
   const program = run('serve', '-c', config);
 
   expect(await program.ended).toBe(3);
-  expect(program.stderr()).toMatch(/proxy\.yaml:2:\d+: .*pth/);
-  expect(program.stderr()).toMatch(/proxy\.yaml:5:\d+: timeouts\.request/);
+  expect(program.stderr()).toMatch(/proxy\.yaml:3:5: .*pth.*did you mean path/);
+  expect(program.stderr()).toMatch(/proxy\.yaml:5:12: timeouts\.request/);
 });
 
 test('credentials in the upstream URL are not shown', async () => {
@@ -321,4 +272,88 @@ test('credentials in the upstream URL are not shown', async () => {
 
   expect(program.stderr()).not.toContain('s3cret');
   expect(program.stderr()).not.toContain('t0ken');
+});
+
+test('the environment alone is enough to run, and healthcheck finds what runs by it', async () => {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const env = { CAUSEWAY_UPSTREAM: upstream.url.href, CAUSEWAY_LISTEN: '127.0.0.1:0', CAUSEWAY_LOG_FORMAT: 'json' };
+  const program = runWith(env);
+  const [, port = ''] = await program.says(/http:\/\/127\.0\.0\.1:(\d+)\/mcp/);
+
+  const healthy = runWith({ ...env, CAUSEWAY_LISTEN: `0.0.0.0:${port}` }, 'healthcheck');
+  expect([await healthy.ended, healthy.stdout(), healthy.stderr()]).toEqual([0, '', '']);
+
+  program.child.kill('SIGTERM');
+  expect(await program.ended).toBe(0);
+  const gone = runWith({ CAUSEWAY_LISTEN: `127.0.0.1:${port}` }, 'healthcheck');
+  expect(await gone.ended).toBe(1);
+  expect(gone.stderr()).toMatch(/no healthy gateway at .*ECONNREFUSED/);
+});
+
+test('CAUSEWAY_CONFIG names the file of a container', async () => {
+  const config = file('upstreams:\n  - { url: http://127.0.0.1:1/sse, path: /tools }\nlog: { format: json }\n');
+  const program = runWith({ CAUSEWAY_CONFIG: config, CAUSEWAY_LISTEN: '127.0.0.1:0' }, 'serve');
+
+  await program.says(/http:\/\/127\.0\.0\.1:\d+\/tools/);
+});
+
+test.each([
+  ['without a terminal', ['--log-format', 'pretty']],
+  ['with a JSON log', ['--log-format', 'json']],
+])('%s there is no banner', async (_what, flags) => {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const program = run(upstream.url.href, '--listen', '127.0.0.1:0', ...flags);
+  await program.says(/upstream reached/);
+  program.child.kill('SIGTERM');
+  await program.ended;
+
+  expect(program.stderr()).not.toMatch(/curl|Claude/);
+});
+
+test('version prints the version; as JSON with more', async () => {
+  const [plain, json] = [run('version'), run('version', '--json')];
+
+  expect(await Promise.all([plain.ended, json.ended])).toEqual([0, 0]);
+  expect(JSON.parse(json.stdout())).toMatchObject({ name: 'mcp-causeway', version: plain.stdout().trim() });
+});
+
+test('check says yes on stdout, or what is wrong on stderr; as JSON always on stdout', async () => {
+  const good = file('upstreams:\n  - { url: "http://u:s3cret@a/sse", headers: { x-key: k3y } }\n');
+  const bad = file('upstreams:\n  - { url: http://a/sse, mdoe: auto }\n');
+  const programs = [
+    run('check', '-c', good),
+    run('check', '-c', good, '--print-effective', '--links-max', '7'),
+    run('check', '-c', bad),
+    run('check', '-c', bad, '--json'),
+  ];
+
+  expect(await Promise.all(programs.map(({ ended }) => ended))).toEqual([0, 0, 3, 3]);
+  const [said, effective, refused, asJson] = programs;
+  expect(said?.stdout()).toMatch(/proxy\.yaml is valid: default at \/mcp/);
+  expect(effective?.stdout()).toMatch(/max: 7$/m);
+  expect(effective?.stdout()).not.toMatch(/s3cret|k3y/);
+  expect([refused?.stdout(), refused?.stderr()]).toEqual([
+    '',
+    expect.stringMatching(/proxy\.yaml:2:26: .*did you mean mode/),
+  ]);
+  expect(JSON.parse(asJson?.stdout() ?? '')).toMatchObject({
+    valid: false,
+    errors: [{ line: 2, column: 26, key: 'upstreams[0].mdoe', suggestion: 'mode' }],
+  });
+});
+
+test('configured credentials are not open to everybody: the refusal names the remedy, and the remedy works', async () => {
+  const config = file(
+    'upstreams:\n  - { url: http://127.0.0.1:1/sse, headers: { x-key: k } }\nlisten: { host: 0.0.0.0, port: 0 }\n',
+  );
+
+  const refused = run('serve', '-c', config);
+  expect(await refused.ended).toBe(3);
+  expect(refused.stderr()).toMatch(/inbound\.bearer\.keys.*CAUSEWAY_INBOUND_BEARER_KEYS=NAME=SHA256.*127\.0\.0\.1/);
+
+  const env = { CAUSEWAY_INBOUND_BEARER_KEYS: `alice=${'a'.repeat(64)}`, CAUSEWAY_LOG_FORMAT: 'json' };
+  const [endpoint] = await runWith(env, 'serve', '-c', config).says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+  expect((await post(endpoint, CALL)).status).toBe(401);
 });

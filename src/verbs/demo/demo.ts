@@ -1,20 +1,25 @@
 // `mcp-causeway demo`: a built-in legacy server, the gateway before it, and one tool call through both.
 
-import { ConfigError } from '../../config/load.ts';
-import { INITIALIZE, type Running, type ServeFlags, configFromUrl, curlLine, start } from '../serve.ts';
+import type { Flags } from '../../config/assignments.ts';
+import { ConfigError, readConfig } from '../../config/load.ts';
+import type { UpstreamConfig } from '../../config/schema.ts';
+import type { Surroundings } from '../../config/substitution.ts';
+import { type Running, start } from '../serve.ts';
+import { INITIALIZE, curlLine } from '../snippets.ts';
 import { startLegacyServer } from './legacy-server.ts';
 
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":3}}}';
 
 export interface Demo {
   readonly endpoint: string;
+  readonly mode: UpstreamConfig['mode'];
   close(): Promise<void>;
 }
 
 /** Starts both, makes the call, prints it. */
-export async function runDemo(flags: ServeFlags, print: (text: string) => void): Promise<Demo> {
+export async function runDemo(flags: Flags, surroundings: Surroundings, print: (text: string) => void): Promise<Demo> {
   const legacy = await startLegacyServer({ host: '127.0.0.1', port: 0 });
-  const running = await startBefore(legacy.url.href, flags).catch(async (error: unknown) => {
+  const running = await startBefore(legacy.url.href, flags, surroundings).catch(async (error: unknown) => {
     await legacy.close();
     throw error;
   });
@@ -26,10 +31,10 @@ export async function runDemo(flags: ServeFlags, print: (text: string) => void):
     print(`A legacy server speaks HTTP+SSE at        ${legacy.url.href}\n`);
     print(`The gateway serves Streamable HTTP at      ${running.endpoint}\n\n`);
     print(`POST ${running.endpoint}\n  ${CALL}\n`);
-    const response = await post(running.endpoint, CALL, await sessionHeader(running.endpoint, flags.mode));
+    const response = await post(running.endpoint, CALL, await sessionHeader(running));
     print(`HTTP ${response.status}\n  ${await response.text()}\n\n`);
     if (!response.ok) throw new Error(`the call through the gateway came back with HTTP ${response.status}`);
-    return { endpoint: running.endpoint, close };
+    return { endpoint: running.endpoint, mode: running.mode, close };
   } catch (error) {
     await close();
     throw error;
@@ -46,7 +51,7 @@ function post(endpoint: string, body: string, headers: Readonly<Record<string, s
 }
 
 /** Where nothing is served without a session, the call needs one. */
-async function sessionHeader(endpoint: string, mode: string | undefined): Promise<Record<string, string>> {
+async function sessionHeader({ endpoint, mode }: Running): Promise<Record<string, string>> {
   if (mode !== 'session') return {};
   const response = await post(endpoint, INITIALIZE, {});
   await response.body?.cancel();
@@ -54,17 +59,18 @@ async function sessionHeader(endpoint: string, mode: string | undefined): Promis
 }
 
 /** Where the usual port is taken and none was asked for, any free one does. */
-async function startBefore(url: string, flags: ServeFlags): Promise<Running> {
-  const quiet = { logLevel: 'warn', ...flags };
-  const config = configFromUrl(url, quiet);
+async function startBefore(upstream: string, given: Flags, surroundings: Surroundings): Promise<Running> {
+  const isAsked = given['listen'] !== undefined || Boolean(surroundings.env['CAUSEWAY_LISTEN']);
+  const flags = { 'log-level': 'warn', ...given, upstream };
   try {
-    return await start(config);
+    return await start(readConfig({ flags }, surroundings));
   } catch (error) {
-    if (flags.listen !== undefined || !(error instanceof ConfigError)) throw error;
-    return start(configFromUrl(url, { ...quiet, listen: '127.0.0.1:0' }));
+    if (isAsked || !(error instanceof ConfigError)) throw error;
+    return start(readConfig({ flags: { ...flags, listen: '127.0.0.1:0' } }, surroundings));
   }
 }
 
-export function invitation(endpoint: string, mode: string | undefined): string {
-  return `Your turn, in another terminal:\n\n  ${curlLine(endpoint, mode === 'session' ? INITIALIZE : CALL)}\n\nCtrl-C ends it.\n`;
+export function invitation({ endpoint, mode }: Demo): string {
+  const line = curlLine(endpoint, mode === 'session' ? INITIALIZE : CALL);
+  return `Your turn, in another terminal:\n\n  ${line}\n\nCtrl-C ends it.\n`;
 }

@@ -1,0 +1,69 @@
+// What is wrong with a configuration, each fault with its place, and how it is shown to the operator.
+
+/** Where a value came from, and so where it is to be mended. */
+export type Place =
+  | {
+      readonly kind: 'file';
+      readonly file: string;
+      readonly line: number;
+      readonly column: number;
+      /** The line with a caret below what is meant; secrets are struck out. */
+      readonly frame: string;
+    }
+  | { readonly kind: 'environment'; readonly name: string }
+  | { readonly kind: 'flag'; readonly name: string }
+  | { readonly kind: 'none' };
+
+export interface Fault {
+  readonly place: Place;
+  /** `upstreams[0].url`; empty where it is about no key. */
+  readonly key: string;
+  readonly message: string;
+  /** What was probably meant. */
+  readonly suggestion?: string;
+}
+
+/** Its message is meant for the operator. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly faults: readonly Fault[];
+
+  constructor(what: string | readonly Fault[], options?: ErrorOptions) {
+    const faults = typeof what === 'string' ? [{ place: { kind: 'none' }, key: '', message: what } as const] : what;
+    super(faults.map(faultText).join('\n'), options);
+    this.faults = faults;
+  }
+}
+
+function faultText({ place, key, message, suggestion }: Fault): string {
+  const hint = suggestion === undefined ? '' : ` (did you mean ${suggestion}?)`;
+  const what = `${key === '' ? '' : `${key}: `}${message}${hint}`;
+  switch (place.kind) {
+    case 'file':
+      return `${place.file}:${place.line}:${place.column}: ${what}${place.frame === '' ? '' : `\n${place.frame}\n`}`;
+    case 'none':
+      return what;
+    default:
+      return `${place.name}: ${message}${hint}`;
+  }
+}
+
+/** Top to bottom, the file first. */
+export function inOrder(faults: readonly Fault[]): Fault[] {
+  const rank = ({ place }: Fault): number => (place.kind === 'file' ? place.line * 1e6 + place.column : 1e15);
+  return faults.toSorted((left, right) => rank(left) - rank(right));
+}
+
+const FRAME_WIDTH = 120;
+
+/** `text` is the whole file, `start` and `end` offsets in it, `line` and `column` those of start. */
+export function codeFrame(text: string, line: number, column: number, length: number): string {
+  const whole = (text.split('\n')[line - 1] ?? '').replace(/\r$/, '');
+  // Of a very long line the part that is meant.
+  const cut = Math.max(0, Math.min(column - 40, whole.length - FRAME_WIDTH));
+  const shown = whole.slice(cut, cut + FRAME_WIDTH);
+  const gutter = `  ${line} | `;
+  const before = shown.slice(0, column - 1 - cut).replaceAll(/[^\t]/g, ' ');
+  const carets = '^'.repeat(Math.max(1, Math.min(length, shown.length - (column - 1 - cut))));
+  return `${gutter}${shown}\n${' '.repeat(gutter.length - 2)}| ${before}${carets}`;
+}

@@ -1,0 +1,59 @@
+// What may be shown of a configuration: never the value of a header, a credential or query of a URL, or a key's digest.
+
+import { KEYS, nameOf } from './keys.ts';
+import { durationText, sizeText } from './quantities.ts';
+import type { Config } from './schema.ts';
+
+const HIDDEN = '***';
+
+export function redactedUrl(url: URL): string {
+  const shown = new URL(url.href);
+  const hasUserinfo = shown.username !== '' || shown.password !== '';
+  shown.username = '';
+  shown.password = '';
+  shown.hash = '';
+  shown.search = url.search === '' ? '' : `?${HIDDEN}`;
+  return hasUserinfo ? shown.href.replace('//', `//${HIDDEN}@`) : shown.href;
+}
+
+/** URLs in a text that came from somebody else. */
+export function redactedText(text: string): string {
+  return text.replaceAll(/\/\/[^/@\s]*@/g, `//${HIDDEN}@`).replaceAll(/\?[^\s,]*/g, `?${HIDDEN}`);
+}
+
+/** The configuration in the form of a file, every default filled in. */
+export function effective(config: Config): Record<string, unknown> {
+  const upstreams = config.upstreams.map((upstream) => {
+    const { urls: _, ...shown } = section(upstream, ['upstreams', '[]']);
+    const [first, ...more] = upstream.urls.map(redactedUrl);
+    const head = { name: upstream.name, path: upstream.path, url: more.length > 0 ? [first, ...more] : first };
+    return { ...head, ...shown, ...head };
+  });
+  return { ...section(config, []), upstreams };
+}
+
+function section(value: object, path: readonly string[]): Record<string, unknown> {
+  const entries = Object.entries(value).filter(([, child]) => child !== undefined);
+  return Object.fromEntries(entries.map(([name, child]) => [name, shownAt([...path, name], child)]));
+}
+
+function shownAt(path: readonly string[], value: unknown): unknown {
+  const name = path.at(-1);
+  if (value instanceof URL) return redactedUrl(value);
+  if (name === 'sha256') return HIDDEN;
+  if (typeof value === 'number') return withUnit(path, value);
+  if (Array.isArray(value)) return value.map((each) => shownAt([...path, '[]'], each));
+  if (typeof value !== 'object' || value === null) return value;
+  if (name === 'headers' && path[0] === 'upstreams' && path.length === 3) {
+    return Object.fromEntries(Object.keys(value).map((header) => [header, HIDDEN]));
+  }
+  return section(value, path);
+}
+
+function withUnit(path: readonly string[], value: number): number | string {
+  // An upstream's own value has the unit of the general one.
+  const general = path[0] === 'upstreams' ? path.slice(2) : path;
+  const unit = KEYS.find(({ name }) => name === nameOf(general))?.node['x-unit'];
+  if (unit === undefined) return value;
+  return unit === 'duration' ? durationText(value) : sizeText(value);
+}

@@ -1,0 +1,55 @@
+// What stands at which path: nothing twice, and where clients of the old transport go if nobody says.
+
+export interface Taken {
+  readonly path: (string | number)[];
+  readonly message: string;
+}
+
+/** Two upstreams of one name, or two things at one path. What it is given may be wrong in other ways. */
+export function taken(upstreams: unknown): Taken[] {
+  const faults: Taken[] = [];
+  const names = new Set<string>();
+  const paths = new Map<string, string>();
+  const take = (path: unknown, what: string, at: (string | number)[]): void => {
+    if (typeof path !== 'string') return;
+    const holder = paths.get(path);
+    if (holder !== undefined) faults.push({ path: at, message: `${path} is ${holder} already` });
+    else paths.set(path, what);
+  };
+  const list = Array.isArray(upstreams) ? upstreams.filter((each) => typeof each === 'object' && each !== null) : [];
+  // The paths of all before the old paths of any: of two, the less important is to move.
+  for (const [index, { name, path }] of list.entries()) {
+    if (names.has(name))
+      faults.push({
+        path: ['upstreams', index, 'name'],
+        message: `another upstream has the name ${name} already: give each its own`,
+      });
+    names.add(name);
+    take(path, `the path of upstream ${String(name)}`, ['upstreams', index, 'path']);
+  }
+  for (const [index, { name, legacy }] of list.entries()) {
+    for (const key of ['sse', 'messages'] as const) {
+      take(legacy?.[key], `${key} of upstream ${String(name)}`, ['upstreams', index, 'legacy', key]);
+    }
+  }
+  return faults;
+}
+
+const LEGACY_PATHS = { sse: '/sse', messages: '/messages' };
+
+interface MayBeLegacy {
+  readonly path: string;
+  readonly legacy?: false | typeof LEGACY_PATHS | undefined;
+  readonly links?: { readonly single?: 'auto' | true | undefined } | undefined;
+}
+
+/** Old clients are served without being asked to where it is clear what they mean, and nothing else is in the way. */
+export function legacyOf(
+  { path, legacy, links }: MayBeLegacy,
+  config: { readonly upstreams: readonly unknown[]; readonly links: { readonly single: 'auto' | true } },
+): false | typeof LEGACY_PATHS {
+  if (legacy !== undefined) return legacy;
+  const isSingle = (links?.single ?? config.links.single) === true;
+  const isFree = path !== LEGACY_PATHS.sse && path !== LEGACY_PATHS.messages;
+  return config.upstreams.length === 1 && !isSingle && isFree ? LEGACY_PATHS : false;
+}

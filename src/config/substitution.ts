@@ -1,0 +1,90 @@
+// `${NAME}`, `${NAME:-default}` and `${file:/path}` inside the strings of a configuration; `$${` stands for `${` itself.
+// What is put in is not looked at again: a secret may hold whatever it likes.
+
+import { nearest } from './nearest.ts';
+
+/** The parts of the machine that a configuration may draw on. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Throws as node:fs does. */
+  readonly readFile: (path: string) => string;
+}
+
+export interface SubstitutionFault {
+  /** The text that could not be replaced, as it stands there. */
+  readonly text: string;
+  readonly message: string;
+  readonly suggestion?: string;
+}
+
+export interface Substituted {
+  readonly text: string;
+  readonly changed: boolean;
+  readonly faults: readonly SubstitutionFault[];
+}
+
+const PLACEHOLDER = /\$\$\{|\$\{([^}]*)(\}?)/g;
+const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
+
+export function substitute(text: string, surroundings: Surroundings): Substituted {
+  const faults: SubstitutionFault[] = [];
+  let changed = false;
+  const result = text.replaceAll(PLACEHOLDER, (whole: string, inside: string | undefined, end: string | undefined) => {
+    changed = true;
+    if (inside === undefined) return '${';
+    const value = end === '' ? fault(whole, 'has no closing brace') : replacement(whole, inside, surroundings);
+    if (typeof value === 'string') return value;
+    faults.push(value);
+    return '';
+  });
+  return { text: result, changed, faults };
+}
+
+function replacement(whole: string, inside: string, surroundings: Surroundings): string | SubstitutionFault {
+  if (inside.startsWith('file:')) {
+    const path = inside.slice('file:'.length);
+    const content = readSecret(path, surroundings);
+    return 'text' in content ? content.text : fault(whole, content.message);
+  }
+  const [, name, otherwise] = VARIABLE.exec(inside) ?? [];
+  if (name === undefined) {
+    return fault(whole, `names no variable: write \${NAME}, \${NAME:-default} or \${file:/path}`);
+  }
+  const value = surroundings.env[name];
+  // As in a shell, `:-` also stands for an empty one.
+  if (otherwise !== undefined && (value === undefined || value === '')) return otherwise;
+  if (value !== undefined) return value;
+  const suggestion = nearest(name, Object.keys(surroundings.env));
+  return {
+    ...fault(whole, `the environment has no ${name}: set it, or write \${${name}:-default}`),
+    ...(suggestion !== null && { suggestion }),
+  };
+}
+
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+  EISDIR: 'it is a directory',
+};
+
+export function whyUnreadable(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+  return UNREADABLE[code] ?? code;
+}
+
+/** A file that holds one secret; the line break that editors put at its end is not part of it. */
+export function readSecret(
+  path: string,
+  { readFile }: Surroundings,
+): { readonly text: string } | { readonly message: string } {
+  if (path === '') return { message: 'no file is named' };
+  try {
+    return { text: readFile(path).replace(/\r?\n$/, '') };
+  } catch (cause) {
+    return { message: `${path} cannot be read: ${whyUnreadable(cause)}` };
+  }
+}
+
+function fault(text: string, message: string): SubstitutionFault {
+  return { text, message };
+}

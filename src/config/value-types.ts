@@ -1,0 +1,76 @@
+// What values there are in a configuration: durations, sizes, counts, URLs, paths, header names; and what is noted of each
+// key beside its type.
+
+import { z } from 'zod';
+import { type Quantity, durations, sizes } from './quantities.ts';
+
+export interface About {
+  readonly example?: unknown;
+  /** It can change while the process runs. */
+  readonly live?: boolean;
+  /** It is of the process as a whole: an upstream cannot have its own. */
+  readonly wide?: boolean;
+}
+
+/** One key with a default. `example` is only given where the default shows nothing. */
+export function setting<Type extends z.ZodType>(
+  type: Type,
+  fallback: z.input<Type>,
+  description: string,
+  { example, live = true, wide = false }: About = {},
+): z.ZodPrefault<Type> {
+  const meta = { description, 'x-live': live, 'x-wide': wide, 'x-example': example };
+  // The parameter excludes undefined in a way that a generic type cannot show; no setting has it as its default.
+  return type.prefault(fallback as never).meta(meta);
+}
+
+const quantity = (each: Quantity) =>
+  z
+    .string({ error: 'write it with a unit, such as ' + (each.unit === 'size' ? '4MiB' : '15s') })
+    .meta({ pattern: each.pattern, 'x-unit': each.unit })
+    .transform((text, context): number => {
+      if (new RegExp(each.pattern).test(text)) return each.parse(text);
+      context.addIssue({ code: 'custom', message: each.explain(text) });
+      return z.NEVER;
+    });
+
+export const duration = (fallback: string, description: string, about: About & { leastMs?: 0 | 1 | 10 } = {}) =>
+  setting(quantity(durations(about.leastMs ?? 1)), fallback, description, about);
+export const size = (fallback: string, description: string, about: About & { least?: 0 | 1 } = {}) =>
+  setting(quantity(sizes(about.least ?? 1)), fallback, description, about);
+export const count = (fallback: number, description: string, about: About & { least?: number } = {}) =>
+  setting(z.int().min(about.least ?? 0), fallback, description, about);
+
+const anyCase = (name: string): string => name.replaceAll(/[a-z]/g, (letter) => `[${letter.toUpperCase()}${letter}]`);
+/** What the transport sets itself; a second value would break the request or the framing. */
+const OWN_HEADERS =
+  'accept accept-encoding connection content-length content-type expect host keep-alive te trailer transfer-encoding upgrade';
+const OWN_HEADER = `(?:${OWN_HEADERS.split(' ').map(anyCase).join('|')}|${anyCase('mcp')}-.*)$`;
+export const HEADER_NAME = new RegExp(`^(?!${OWN_HEADER})[!#$%&'*+.^_\`|~0-9A-Za-z-]+$`);
+
+const HTTP_URL =
+  /^[hH][tT]{2}[pP][sS]?:\/\/(?:[^\s/?#@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:[\]%<>^|\\"`{}]+)(?::\d{1,5})?(?:[/?#]\S*)?$/;
+
+export const httpUrl = z
+  .string({ error: 'must be an http or https URL, such as http://127.0.0.1:9001/sse' })
+  .regex(HTTP_URL, 'must be an http or https URL, such as http://127.0.0.1:9001/sse')
+  .transform((text, context) => {
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (url === null) {
+      // The pattern has spoken already where it does not match.
+      if (HTTP_URL.test(text)) context.addIssue({ code: 'custom', message: 'is not a URL: is the port over 65535?' });
+      return z.NEVER;
+    }
+    try {
+      decodeURIComponent(url.username + url.password);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'holds a user name or password that is not percent-encoded' });
+      return z.NEVER;
+    }
+    return url;
+  });
+
+const PATH = /^(?!\/(?:healthz|readyz)$)\/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$/;
+export const servedPath = z
+  .string()
+  .regex(PATH, 'must start with a slash, not end with one, and not be /healthz or /readyz; such as /mcp');

@@ -1,0 +1,196 @@
+// The text of a YAML file → its values, and the place of each of them.
+
+import {
+  type Document,
+  LineCounter,
+  type Pair,
+  type Scalar,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  parseDocument,
+  visit,
+} from 'yaml';
+import { type Fault, type Place, codeFrame } from './faults.ts';
+import { nameOf } from './keys.ts';
+import { type Surroundings, substitute } from './substitution.ts';
+
+export type Path = readonly (string | number)[];
+
+export interface YamlSource {
+  readonly value: unknown;
+  readonly faults: readonly Fault[];
+  /** Whether the text is YAML at all; else there is no value. */
+  readonly isReadable: boolean;
+  /** Of the key itself, or of its value; of what is not there, of the nearest thing around it. */
+  place(path: Path, at: 'key' | 'value'): Place;
+}
+
+export interface YamlOptions {
+  readonly file: string;
+  readonly text: string;
+  readonly surroundings: Surroundings;
+  /** What a text that was put in stands for: 8080 is a number where a number belongs. */
+  readonly typed: (path: Path, text: string) => unknown;
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Aliases of aliases grow without end; nobody writes so much by hand. */
+const MAX_NODES = 20_000;
+const MAX_DEPTH = 50;
+
+export function readYaml(options: YamlOptions): YamlSource {
+  const { file, text } = options;
+  const counter = new LineCounter();
+  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, stringKeys: true });
+  const shown = struckOut(text, document);
+  const placeOf = ({ start, end }: Span): Place => {
+    const { line, col } = counter.linePos(Math.min(start, text.length));
+    // At the end of the file there is no line to point at.
+    return { kind: 'file', file, line, column: col, frame: codeFrame(shown, line, col, end - start) };
+  };
+  if (document.errors.length > 0) {
+    // What follows the first is mostly its consequence: everything after it is then unexpected.
+    const own = document.errors.filter(
+      ({ code, pos }, index, all) => index === 0 || (code !== 'UNEXPECTED_TOKEN' && pos[0] !== all[index - 1]?.pos[0]),
+    );
+    const faults = own.map(({ pos: [start, end], code, message }) => {
+      const place = placeOf({ start, end });
+      if (code === 'DUPLICATE_KEY') return { place, key: '', message: 'this key is given twice in one section' };
+      const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start + 1);
+      const hint = before.includes('${') ? '; inside braces and brackets ${…} must be in quotes' : '';
+      return { place, key: '', message: `is not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}${hint}` };
+    });
+    return { value: undefined, faults, isReadable: false, place: () => placeOf({ start: 0, end: 1 }) };
+  }
+  const reader = new Reader(options, document, placeOf);
+  const value = reader.read(document.contents, [], { start: 0, end: 1 });
+  return {
+    value,
+    faults: reader.faults,
+    isReadable: true,
+    place: (path, at) => placeOf(reader.spanOf(path, at)),
+  };
+}
+
+class Reader {
+  readonly faults: Fault[] = [];
+  readonly #options: YamlOptions;
+  readonly #document: Document;
+  readonly #placeOf: (span: Span) => Place;
+  readonly #keys = new Map<string, Span>();
+  readonly #values = new Map<string, Span>();
+  #nodes = 0;
+
+  constructor(options: YamlOptions, document: Document, placeOf: (span: Span) => Place) {
+    this.#options = options;
+    this.#document = document;
+    this.#placeOf = placeOf;
+  }
+
+  spanOf(path: Path, at: 'key' | 'value'): Span {
+    const own = (at === 'key' ? this.#keys.get(nameOf(path)) : undefined) ?? this.#values.get(nameOf(path));
+    if (own !== undefined) return own;
+    return path.length === 0 ? { start: 0, end: 1 } : this.spanOf(path.slice(0, -1), 'value');
+  }
+
+  /** `around`: where it stands in, should it have no place of its own. */
+  read(node: unknown, path: Path, around: Span): unknown {
+    const span = spanOf(node) ?? around;
+    this.#values.set(nameOf(path), span);
+    if (++this.#nodes > MAX_NODES || path.length > MAX_DEPTH) {
+      if (this.#nodes <= MAX_NODES + 1) this.#blame(span, path, 'is too large, or refers to itself');
+      this.#nodes = MAX_NODES + 1;
+      return null;
+    }
+    if (isAlias(node)) {
+      const target = node.resolve(this.#document);
+      if (target !== undefined) return this.read(target, path, span);
+      this.#blame(span, path, `there is no anchor &${node.source} above, for the alias to stand for`);
+      return null;
+    }
+    if (isSeq(node)) return node.items.map((item, index) => this.read(item, [...path, index], span));
+    if (isMap(node)) return this.#object(node.items, path, span);
+    if (!isScalar(node)) return null;
+    return typeof node.value === 'string' ? this.#text(node, path, span) : node.value;
+  }
+
+  #object(pairs: readonly Pair[], path: Path, around: Span): object {
+    const result = {};
+    for (const { key, value } of pairs) {
+      const name = isScalar(key) ? String(key.value) : String(key);
+      const at = [...path, name];
+      const span = spanOf(key) ?? around;
+      this.#keys.set(nameOf(at), span);
+      // An assignment to __proto__ would do something else.
+      Object.defineProperty(result, name, {
+        value: this.read(value, at, span),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    }
+    return result;
+  }
+
+  #text(node: Scalar, path: Path, span: Span): unknown {
+    const { text, changed, faults } = substitute(String(node.value), this.#options.surroundings);
+    if (!changed) return text;
+    for (const { text: placeholder, message, suggestion } of faults) {
+      // As it stands in the file; a block or an escape may hide it, then the value as a whole is meant.
+      const found = this.#options.text.slice(span.start, span.end).indexOf(placeholder);
+      const start = span.start + Math.max(0, found);
+      const place = found < 0 ? span : { start, end: start + placeholder.length };
+      this.#blame(place, path, message, suggestion);
+    }
+    return this.#options.typed(path, text);
+  }
+
+  #blame(span: Span, path: Path, message: string, suggestion?: string): void {
+    const hint = suggestion === undefined ? {} : { suggestion };
+    this.faults.push({ place: this.#placeOf(span), key: nameOf(path), message, ...hint });
+  }
+}
+
+function spanOf(node: unknown): Span | undefined {
+  const range = isNode(node) ? node.range : undefined;
+  if (!range) return undefined;
+  const [start, valueEnd] = range;
+  // Of a map or a list its first entry is enough to point at.
+  return { start, end: isCollection(node) ? start + 1 : Math.max(valueEnd, start + 1) };
+}
+
+/** Those that a name gives away, and what follows them on the line. */
+const SECRET_LINE = /((?:authorization|cookie|key|token|secret|password)[\w-]*["']?\s*:\s*)(\S[^\n]*)/gi;
+/** Without a default, which could be a secret itself. */
+const PLACEHOLDERS = /^["']?\$\{(?:\w+|file:[^}]*)\}["']?$/;
+
+/** The text for code frames: as long as before, but with no secret in it. */
+function struckOut(text: string, document: Document): string {
+  const stars = (secret: string): string => secret.replaceAll(/[^\n]/g, '*');
+  let shown = text
+    .replaceAll(/(\/\/)([^/@\s]+)(?=@)/g, (_, slashes: string, userinfo: string) => slashes + stars(userinfo))
+    .replaceAll(/(:\/\/[^\s?#"']*\?)([^\s"'#,}\]]+)/g, (_, before: string, query: string) => before + stars(query));
+  if (document.errors.length > 0) {
+    return shown.replaceAll(SECRET_LINE, (_, name: string, value: string) => name + stars(value));
+  }
+  visit(document, {
+    Pair(_, { key, value }) {
+      if (!isScalar(key) || key.value !== 'headers' || !isMap(value)) return;
+      for (const { value: header } of value.items) {
+        const span = spanOf(header);
+        if (!isScalar(header) || span === undefined) continue;
+        const source = shown.slice(span.start, span.end);
+        if (!PLACEHOLDERS.test(source)) shown = shown.slice(0, span.start) + stars(source) + shown.slice(span.end);
+      }
+    },
+  });
+  return shown;
+}

@@ -1,0 +1,30 @@
+// Who calls, by a key of a configured list. Only digests of the keys are known here.
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Principal } from '../domain/principal.ts';
+
+export interface NamedDigest {
+  readonly name: string;
+  /** Hexadecimal. */
+  readonly sha256: string;
+}
+
+/** [RFC 6750 2.1] `credentials = "Bearer" 1*SP b64token`; the scheme in any case. */
+const BEARER = /^bearer +([\w.~+/-]+=*)$/i;
+
+/** Reads one Authorization header: a principal, or null where its key is not in the list. */
+export function bearerReader(keys: readonly NamedDigest[]): (authorization: string) => Principal | null {
+  const known = keys.map(({ name, sha256 }) => ({
+    principal: { key: `key:${name}` },
+    digest: Buffer.from(sha256, 'hex'),
+  }));
+  return (authorization) => {
+    const key = BEARER.exec(authorization)?.[1];
+    if (key === undefined) return null;
+    const digest = createHash('sha256').update(key).digest();
+    // All of them, so that the time taken tells nothing of the list.
+    let found: Principal | null = null;
+    for (const each of known) if (timingSafeEqual(each.digest, digest)) found ??= each.principal;
+    return found;
+  };
+}

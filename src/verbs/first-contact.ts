@@ -1,0 +1,55 @@
+// What is learned of each upstream at the start: for the banner, which waits for it a little, and for the log, whose first
+// line about a failure says what is wrong with just this URL.
+
+import type { Config } from '../config/schema.ts';
+import type { Fact, Journal } from '../domain/ports.ts';
+import { diagnosis } from './diagnosis.ts';
+
+export type Contact =
+  | { readonly state: 'unknown' }
+  | { readonly state: 'up'; readonly server: string; readonly revision: string }
+  | { readonly state: 'down'; readonly why: string };
+
+export class FirstContact implements Journal {
+  readonly #next: Journal;
+  readonly #urls: ReadonlyMap<string, URL>;
+  readonly #contacts: Map<string, Contact>;
+  readonly #settled: Promise<void>;
+  #settle: () => void = () => {};
+
+  constructor(upstreams: Config['upstreams'], next: Journal) {
+    this.#next = next;
+    this.#urls = new Map(upstreams.map(({ name, url }) => [name, url]));
+    this.#contacts = new Map(upstreams.map(({ name }) => [name, { state: 'unknown' }]));
+    this.#settled = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** Resolves once every upstream has answered, or has failed to. */
+  get settled(): Promise<void> {
+    return this.#settled;
+  }
+
+  of(upstream: string): Contact {
+    return this.#contacts.get(upstream) ?? { state: 'unknown' };
+  }
+
+  record(fact: Fact): void {
+    if (fact.fact === 'upstream_up') {
+      this.#learn(fact.upstream, { state: 'up', server: fact.server, revision: fact.revision });
+    } else if (fact.fact === 'upstream_down') {
+      const url = this.#urls.get(fact.upstream);
+      const why = url === undefined ? fact.remedy : diagnosis(fact.reason, url);
+      this.#learn(fact.upstream, { state: 'down', why });
+      this.#next.record({ ...fact, remedy: why });
+      return;
+    }
+    this.#next.record(fact);
+  }
+
+  #learn(upstream: string, contact: Contact): void {
+    this.#contacts.set(upstream, contact);
+    if ([...this.#contacts.values()].every(({ state }) => state !== 'unknown')) this.#settle();
+  }
+}

@@ -1,0 +1,54 @@
+// How clients are told of an endpoint, ready to be pasted.
+
+export interface Snippet {
+  readonly client: string;
+  readonly text: string;
+}
+
+export interface SnippetOptions {
+  readonly endpoint: string;
+  /** What the client will call it. */
+  readonly name: string;
+  readonly mode: 'auto' | 'stateless' | 'session';
+  /** Callers need a key. */
+  readonly needsKey: boolean;
+}
+
+const KEY = 'Bearer YOUR_KEY';
+
+const LIST = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
+/** What an endpoint answers that serves sessions only. */
+export const INITIALIZE =
+  '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}';
+
+export function snippets({ endpoint, name, mode, needsKey }: SnippetOptions): Snippet[] {
+  const headers = needsKey ? { headers: { Authorization: KEY } } : {};
+  const json = (value: object): string => JSON.stringify(value);
+  const remote = ['-y', 'mcp-remote', endpoint, ...(needsKey ? ['--header', `Authorization: ${KEY}`] : [])];
+  const init = needsKey ? `, { requestInit: { headers: { Authorization: '${KEY}' } } }` : '';
+  return [
+    {
+      client: 'Claude Code',
+      text: `claude mcp add --transport http ${name} ${endpoint}${needsKey ? ` --header 'Authorization: ${KEY}'` : ''}`,
+    },
+    {
+      client: 'Claude Desktop (claude_desktop_config.json)',
+      text: json({ mcpServers: { [name]: { command: 'npx', args: remote } } }),
+    },
+    { client: 'Cursor (.cursor/mcp.json)', text: json({ mcpServers: { [name]: { url: endpoint, ...headers } } }) },
+    {
+      client: 'VS Code (.vscode/mcp.json)',
+      text: json({ servers: { [name]: { type: 'http', url: endpoint, ...headers } } }),
+    },
+    {
+      client: 'TypeScript SDK',
+      text: `await client.connect(new StreamableHTTPClientTransport(new URL('${endpoint}')${init}))`,
+    },
+    { client: 'curl', text: curlLine(endpoint, mode === 'session' ? INITIALIZE : LIST, needsKey) },
+  ];
+}
+
+export function curlLine(endpoint: string, body: string, needsKey = false): string {
+  const key = needsKey ? ` -H 'authorization: ${KEY}'` : '';
+  return `curl -s ${endpoint} -H 'content-type: application/json'${key} -d '${body}'`;
+}

@@ -1,0 +1,206 @@
+// Broken files, each with a § before the places that are to be blamed, in their order.
+
+import { expect, test } from 'vitest';
+import { readConfig } from '../../src/config/load.ts';
+import { URL_LINE as U, faultsOf, machine } from './surroundings.ts';
+
+const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegExp[]])[] = [
+  // Not YAML
+  ['a tab that indents', 'upstreams:\n§\t- url: http://a/sse\n', /tabs/],
+  ['an open bracket', 'upstreams: [ { url: http://a/sse }\n§log: {}\n', /not YAML/],
+  ['an open quote', `${U}log: { level: "info }\n§`, /not YAML.*quote/],
+  ['a key twice', `${U}heartbeat: 5s\n§heartbeat: 6s\n`, /given twice/],
+  ['a key twice in a section', `${U}links:\n  max: 1\n  §max: 2\n`, /given twice/],
+  ['an alias of nothing', `${U}heartbeat: §*beat\n`, /alias/],
+  ['two documents', `${U}§---\nlog: {}\n`, /documents/],
+  ['an unquoted ${…} in braces', 'upstreams:\n  - { url: http://a/sse, name: $§{NAME} }\n', /quotes/],
+  // Nothing, or something else
+  ['an empty file', '§', /upstreams: is missing/],
+  ['a list', '§- url: http://a/sse\n', /must be a section/],
+  ['a word', '§hello\n', /must be a section/],
+  ['no upstreams', '§log: { level: info }\n', /upstreams: is missing/],
+  ['upstreams without any', 'upstreams: §[]\n', /names no server/],
+  ['upstreams left empty', 'upstreams:§\n', /upstreams: is empty/],
+  ['upstreams that are no list', 'upstreams: §http://a/sse\n', /must be a list/],
+  ['an upstream that is a text', 'upstreams:\n  - §http://a/sse\n', /upstreams\[0\]: must be a section/],
+  // Unknown keys
+  ['an unknown key', `${U}§colour: red\n`, /colour: is no known key/],
+  ['a misspelt section', `${U}§timeout:\n  request: 5s\n`, /did you mean timeouts/],
+  ['a misspelt key in a section', `${U}timeouts:\n  §requst: 5s\n`, /timeouts\.requst.*did you mean request/],
+  ['a misspelt key of an upstream', `${U}    §pth: /x\n`, /upstreams\[0\]\.pth.*did you mean path/],
+  ['a misspelt key in braces', 'upstreams: [ { url: http://a/sse, §nmae: x } ]\n', /did you mean name/],
+  ['a key with a dash', `${U}links:\n  §idle-timeout: 5s\n`, /did you mean idleTimeout/],
+  ['a key of another case', `${U}links:\n  §MaxQueue: 5\n`, /did you mean maxQueue/],
+  ['a key of a section at the top', `${U}§idleTimeout: 5s\n`, /did you mean links\.idleTimeout/],
+  ['a key of an upstream at the top', `${U}§headers: {}\n`, /did you mean upstreams\[\]\.headers/],
+  ['drain in an upstream', `${U}    §drain: { timeout: 1s }\n`, /set drain at the top/],
+  ['listen in an upstream', `${U}    §listen: { port: 1 }\n`, /set listen at the top/],
+  ['a limit of the process in an upstream', `${U}    limits: { §sessions: 5 }\n`, /set limits\.sessions at the top/],
+  ['__proto__', `${U}§__proto__: { polluted: true }\n`, /__proto__: is no known key/],
+  ['two unknown keys', `${U}§one: 1\n§two: 2\n`, /one/, /two/],
+  // Values
+  ['a duration without a unit', `${U}timeouts:\n  request: §5\n`, /timeouts\.request: .*unit/],
+  ['a quoted duration without a unit', `${U}timeouts:\n  request: §"5"\n`, /has no unit/],
+  ['an unknown unit', `${U}heartbeat: §5 years\n`, /unit \(ms, s, m/],
+  ['too short a duration', `${U}heartbeat: §5ms\n`, /at least 10ms/],
+  ['a duration of nothing', `${U}timeouts: { connect: §0s }\n`, /at least 1ms/],
+  ['too long a duration', `${U}timeouts: { sessionMax: §60d }\n`, /too long/],
+  ['a negative duration', `${U}heartbeat: §-5s\n`, /unit/],
+  ['a size without a unit', `${U}limits: { bodyBytes: §4000000 }\n`, /unit/],
+  ['a size of seconds', `${U}limits: { bodyBytes: §4s }\n`, /KiB/],
+  ['too large a size', `${U}limits: { bodyBytes: §100GiB }\n`, /too large/],
+  ['a count that is a text', `${U}links: { max: §many }\n`, /whole number, at least 1/],
+  ['a count that is a fraction', `${U}links: { max: §1.5 }\n`, /whole number/],
+  ['a count below the least', `${U}links: { max: §0 }\n`, /at least 1/],
+  ['a port out of range', `${U}listen: { port: §70000 }\n`, /from 0 to 65535/],
+  ['listen as a text', `${U}listen: §127.0.0.1:8080\n`, /section with host, port/],
+  ['an unknown mode', `${U}    mode: §statless\n`, /"auto", "stateless" or "session".*did you mean stateless/],
+  ['an unknown level', `${U}log: { level: §inf }\n`, /did you mean info/],
+  ['single: false', `${U}links: { single: §false }\n`, /"auto" or true/],
+  ['single: alone', `${U}links: { single: §alone }\n`, /"auto" or true/],
+  ['no URL', 'upstreams:\n  - §name: a\n', /upstreams\[0\]\.url: is missing/],
+  ['a URL left empty', 'upstreams:\n  - url:§\n', /url: is empty/],
+  ['a URL of another scheme', 'upstreams:\n  - url: §ftp://a/sse\n', /http or https/],
+  ['a URL without a scheme', 'upstreams:\n  - url: §localhost:9001/sse\n', /http or https/],
+  ['a bad URL in a list', 'upstreams:\n  - url:\n      - http://a/sse\n      - §nonsense\n', /url\[1\].*http/],
+  ['a URL with a bad port', 'upstreams:\n  - url: §http://a:99999/sse\n', /65535/],
+  ['a URL with a bad password', 'upstreams:\n  - url: §http://u:%zz@a/sse\n', /percent-encoded/],
+  ['a path without a slash', `${U}    path: §mcp\n`, /slash/],
+  ['a path that is taken', `${U}    path: §/healthz\n`, /healthz/],
+  ['a name with a blank', `${U}    name: §my server\n`, /letters, digits/],
+  ['a header that we set', `${U}    headers:\n      §Content-Type: x\n`, /gateway sets itself/],
+  ['a header without quotes', `${U}    headers:\n      x-number: §5\n`, /quotes/],
+  ['a header with a line break', `${U}    headers:\n      x-a: §"a\\nb"\n`, /line break/],
+  ['headers as a list', `${U}    headers: §[a]\n`, /names with a text each/],
+  [
+    'two upstreams of one name',
+    `${U}    name: a\n  - url: http://b/sse\n    name: §a\n    path: /b\n`,
+    /name a already/,
+  ],
+  [
+    'two upstreams on one path',
+    `${U}    name: a\n  - url: http://b/sse\n    path: §/mcp\n`,
+    /path of upstream a already/,
+  ],
+  ['an old path that is taken', `${U}    legacy: { sse: §/mcp }\n`, /path of upstream default already/],
+  ['a key in legacy', `${U}    legacy: { §ss: /x }\n`, /did you mean sse/],
+  ['a newer version', `version: §2\n${U}`, /version 2.*newer mcp-causeway/],
+  ['a version that is a text', `version: §one\n${U}`, /must be 1/],
+  ['inbound as a word', `${U}inbound: §bearer\n`, /"none" or a section with bearer/],
+  ['inbound without keys', `${U}inbound: { bearer: §{} }\n`, /inbound\.bearer\.keys: is missing/],
+  [
+    'a key instead of its digest',
+    `${U}inbound:\n  bearer:\n    keys:\n      - { name: a, sha256: §abc }\n`,
+    /64 hexadecimal/,
+  ],
+  [
+    'a key without a name',
+    `${U}inbound: { bearer: { keys: [ §{ sha256: "${'0'.repeat(64)}" } ] } }\n`,
+    /name: is missing/,
+  ],
+  // What is put in
+  ['a variable that is not set', `${U}    headers:\n      x-key: Bearer §\${NOPE}\n`, /no NOPE: set it/],
+  ['a variable that is nearly set', `${U}    headers:\n      x-key: §\${HOEM}\n`, /did you mean HOME/],
+  [
+    'a file that is not there',
+    `${U}    headers:\n      x-key: "§\${file:/nope}"\n`,
+    /\/nope cannot be read: there is no such file/,
+  ],
+  ['an open ${', `${U}    name: §\${HOME\n`, /closing brace/],
+  ['a ${} of nothing', `${U}    name: a§\${}\n`, /names no variable/],
+  ['a variable of the wrong form', `${U}heartbeat: §\${HOME}\n`, /unit/],
+  ['several at once', `${U}    mode: §x\n§logs: {}\nheartbeat: §1\n`, /mode/, /logs/, /heartbeat/],
+];
+
+test('there are at least 60 of them', () => {
+  expect(BROKEN.length).toBeGreaterThanOrEqual(60);
+});
+
+test.each(BROKEN.map(([what, marked, ...messages]) => ({ what, marked, messages })))(
+  '$what',
+  ({ marked, messages }) => {
+    const { yaml, places } = unmarked(marked);
+
+    const { faults, message } = faultsOf({ yaml, env: { HOME: '/home' } });
+
+    expect(faults.map(({ place }) => place.kind === 'file' && `${place.line}:${place.column}`)).toEqual(places);
+    for (const [index, expected] of messages.entries()) {
+      const fault = faults[index];
+      const hint = fault?.suggestion === undefined ? '' : ` (did you mean ${fault.suggestion}?)`;
+      expect(`${fault?.key}: ${fault?.message}${hint}`).toMatch(expected);
+      expect(message).toMatch(expected);
+    }
+    expect(message).not.toMatch(/undefined|\[object|Invalid input|\bexpected/);
+  },
+);
+
+test('what is told has file, line and column, the line itself, and carets below what is meant', () => {
+  const { message } = faultsOf({ yaml: `${U}timeouts:\n  requst: 5s\n` });
+
+  expect(message).toBe(
+    'proxy.yaml:4:3: timeouts.requst: is no known key (did you mean request?)\n  4 |   requst: 5s\n    |   ^^^^^^\n',
+  );
+});
+
+test('of a very long line the part around the fault is shown', () => {
+  const yaml = `upstreams: [{ url: http://a/sse, headers: { ${Array.from({ length: 60 }, (_, index) => `x-${index}: b, `).join('')}host: c } }]\n`;
+
+  const { message } = faultsOf({ yaml });
+
+  const [, line = '', carets = ''] = message.split('\n');
+  expect(line.length).toBeLessThan(140);
+  expect(line.slice(carets.indexOf('^'), carets.lastIndexOf('^') + 1)).toBe('host');
+});
+
+test('no secret is in what is told: headers, user names, passwords and queries are struck out', () => {
+  const yaml =
+    'upstreams:\n  - { url: "http://user:s3cret@a/sse?token=t0ken", headers: { x-api-key: k3y, host: h0st }, colour: red }\n';
+
+  const { message } = faultsOf({ yaml });
+
+  expect(message).toMatch(/colour/);
+  expect(message).not.toMatch(/s3cret|t0ken|k3y|h0st/);
+});
+
+test('nor where the file is no YAML', () => {
+  const { message } = faultsOf({ yaml: 'upstreams:\n  - { headers: { authorization: "Bearer t0ken" }, url: [ }\n' });
+
+  expect(message).toMatch(/not YAML/);
+  expect(message).not.toContain('t0ken');
+});
+
+test('aliases that grow without end, or into themselves, are refused', () => {
+  const bomb = [
+    'a: &a [x,x,x,x,x,x,x,x,x]',
+    ...'bcdefg'.split('').map((name, index) => `${name}: &${name} [${`*${'abcdef'[index]},`.repeat(9)}]`),
+  ];
+
+  expect(faultsOf({ yaml: `${bomb.join('\n')}\n` }).message).toMatch(/too large/);
+  expect(faultsOf({ yaml: 'upstreams: &u [ *u ]\n' }).message).toMatch(/refers to itself/);
+});
+
+test('__proto__ of a file changes nothing', () => {
+  faultsOf({ yaml: `${U}__proto__: { polluted: 1 }\n` });
+
+  expect(({} as { polluted?: number }).polluted).toBeUndefined();
+});
+
+test('a file that cannot be read says why', () => {
+  const given = { file: 'missing.yaml' };
+
+  expect(() => readConfig(given, machine())).toThrow('missing.yaml cannot be read: there is no such file');
+});
+
+/** The text without its marks, and where they were. */
+function unmarked(marked: string): { yaml: string; places: string[] } {
+  const places: string[] = [];
+  let yaml = '';
+  for (const [index, part] of marked.split('§').entries()) {
+    if (index > 0) {
+      const lines = yaml.split('\n');
+      places.push(`${lines.length}:${(lines.at(-1) ?? '').length + 1}`);
+    }
+    yaml += part;
+  }
+  return { yaml, places };
+}

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { KEYS } from '../../src/config/keys.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { configOf } from './surroundings.ts';
+
+const yaml = readFileSync(join(import.meta.dirname, '../../proxy.example.yaml'), 'utf8');
+
+test('the example is valid, and says nothing but the defaults', () => {
+  expect(configOf({ yaml })).toEqual(parseConfig({ upstreams: [{ url: 'http://127.0.0.1:9001/sse' }] }));
+});
+
+test('every key is in it', () => {
+  for (const { path } of KEYS) {
+    const name = path.at(-1) ?? '';
+    expect(yaml, name).toMatch(new RegExp(`\\b${name}:`));
+  }
+});
+
+test('what is commented out is valid too', () => {
+  const lines = yaml.split('\n');
+  const all = lines.map((line) => line.replace(/^( *)# (?=\w+: (?:[\d['{/]|http|\w+$))/, '$1'));
+  // Of what is then said twice the example counts.
+  const kept = all.filter((line, index) => {
+    const key = /^ *(?:- )?(\w+): /.exec(line)?.[1];
+    const next = all.slice(index + 1, index + 2).join('');
+    return key === undefined || !next.trimStart().startsWith(`${key}: `);
+  });
+  const config = configOf({ yaml: kept.join('\n').replace(/^upstreams:\n(.*\n) {4}name/m, 'upstreams:\n$1  - name') });
+
+  expect(kept.length).toBeLessThan(lines.length);
+  expect(config.allowedHosts).toEqual(['mcp.example.com']);
+  expect(config.inbound).not.toBe('none');
+  expect(config.upstreams[0]).toMatchObject({
+    name: 'billing',
+    legacy: { sse: '/sse' },
+    headers: { 'x-api-key': 'none' },
+  });
+});

@@ -1,0 +1,178 @@
+// The printed JSON Schema and the program judge alike.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { KEYS, type SchemaNode, SCHEMA } from '../../src/config/keys.ts';
+import { validate } from '../../src/config/validate.ts';
+
+const text = readFileSync(join(import.meta.dirname, '../../config/proxy.schema.json'), 'utf8');
+const judge = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(JSON.parse(text));
+
+/** Good and bad values for whatever stands in the schema, so that a new key is tested without being named here. */
+function valueFor(node: SchemaNode): fc.Arbitrary<unknown> {
+  if (node.properties !== undefined) return objectFor(node);
+  if (node.anyOf !== undefined) return rarely(noise, fc.oneof(...node.anyOf.map(valueFor)));
+  if (node.items !== undefined) return rarely(noise, fc.array(valueFor(node.items), { minLength: 1, maxLength: 2 }));
+  if (node.additionalProperties)
+    return rarely(headersOf(HEADERS, HEADER_VALUES), headersOf(['x-api-key', 'X_Key'], ['', 'täst']));
+  if (node.const !== undefined) return rarely(noise, fc.constant(node.const));
+  if (node.enum !== undefined) return rarely(noise, fc.constantFrom(...node.enum));
+  if (node.type === 'integer') {
+    const { minimum = 0, maximum = 100_000 } = node;
+    return rarely(
+      noise,
+      rarely(fc.integer({ min: -2, max: 80_000 }), fc.integer({ min: minimum, max: Math.min(maximum, 100_000) })),
+    );
+  }
+  const texts = node['x-unit'] === undefined ? [...TEXTS, ...URLS] : QUANTITIES;
+  const good = texts.filter((text) => new RegExp(node.pattern ?? '.').test(text));
+  return rarely(noise, rarely(fc.oneof(fc.constantFrom(...texts), anyText), fc.constantFrom(...good)));
+}
+
+const rarely = (rare: fc.Arbitrary<unknown>, usual: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
+  fc.oneof({ arbitrary: rare, weight: 1 }, { arbitrary: usual, weight: 40 });
+
+/** In a file they are never undefined. */
+const noise = fc.oneof(
+  fc.constant(null),
+  fc.boolean(),
+  fc.nat(9),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.string(),
+  fc.constant([]),
+  fc.constant({}),
+);
+const anyText = fc.string().filter((each) => !each.includes('${'));
+const TEXTS = ['/mcp', '/a/b', 'mcp', '/', '/mcp/', '/healthz', 'billing', 'two words', '-x', 'a'.repeat(64)].concat([
+  '0'.repeat(64),
+  'F'.repeat(64),
+  'auto',
+  'none',
+  'localhost',
+  '',
+]);
+const URLS = [
+  'http://a/sse',
+  'https://billing.internal:9001/sse?x=1',
+  'HTTP://[::1]:9001/',
+  'http://user:pw@a_b.c/',
+  'http://127.0.0.1',
+  'http://täst.example/sse',
+  'ftp://a/sse',
+  'localhost:9001',
+  'http://',
+  'http:///sse',
+  'http://a b/',
+  'http://a/ b',
+  'http://a:port/',
+  '//a/sse',
+];
+const QUANTITIES = [
+  '0',
+  '0.00',
+  '1',
+  '10',
+  '9',
+  '1.5',
+  '1.234',
+  '',
+  '-1',
+  '999999999',
+  '1000',
+  '600',
+  '30',
+  '2999',
+].flatMap((digits) =>
+  ['ms', 's', 'm', 'min', 'h', 'd', 'B', 'KiB', 'MiB', 'GiB', 'GB', '', ' s', 'x'].map((unit) => digits + unit),
+);
+const HEADERS = ['x-api-key', 'X_Key', 'Host', 'content-Type', 'mcp-session-id', 'two words', 'accept-language', ''];
+const HEADER_VALUES = ['secret', '', 'täst', 'line\nbreak', '→', 'Bearer abc'];
+const headersOf = (names: readonly string[], values: readonly string[]): fc.Arbitrary<object> =>
+  fc.dictionary(fc.constantFrom(...names), fc.constantFrom(...values), { maxKeys: 3 });
+
+function objectFor({ properties = {}, required = [] }: SchemaNode): fc.Arbitrary<object> {
+  const children = Object.fromEntries(Object.entries(properties).map(([name, child]) => [name, valueFor(child)]));
+  const known = fc.record(children, { requiredKeys: [] }).map((all) => all as Record<string, unknown>);
+  // Few of many keys, else nearly everything is wrong somewhere.
+  const some = fc.tuple(known, fc.infiniteStream(fc.nat(9))).map(([all, chances]) => {
+    const kept = Object.entries(all).filter(
+      ([name]) => (chances.next().value ?? 0) > (required.includes(name) ? 0 : 7),
+    );
+    return Object.fromEntries(kept);
+  });
+  const stranger = fc.oneof(
+    { arbitrary: fc.constant({}), weight: 30 },
+    { arbitrary: fc.constant({ colour: 'red' }), weight: 1 },
+  );
+  return fc.tuple(some, stranger).map(([object, more]) => ({ ...object, ...more }));
+}
+
+/** One server at a path of its own: that names and paths differ is more than a JSON Schema can say. */
+const configuration = (objectFor(SCHEMA) as fc.Arbitrary<Record<string, unknown>>).map((config) => {
+  const { upstreams } = config;
+  if (!Array.isArray(upstreams)) return config;
+  const [first] = upstreams.slice(0, 1) as unknown[];
+  if (typeof first !== 'object' || first === null) return config;
+  const { legacy, ...rest } = first as Record<string, unknown>;
+  return { ...config, upstreams: [legacy === false ? { ...rest, legacy } : rest] };
+});
+
+test('the JSON Schema and the program agree on 1,000 configurations, good and bad', () => {
+  const judged = { good: 0, bad: 0 };
+
+  fc.assert(
+    fc.property(configuration, (config) => {
+      const { problems } = validate(config);
+      judged[problems === null ? 'good' : 'bad']++;
+      expect([judge(config), config, problems]).toEqual([problems === null, config, problems]);
+    }),
+    { numRuns: 1000, seed: 20_261 },
+  );
+
+  expect(judged.good).toBeGreaterThan(200);
+  expect(judged.bad).toBeGreaterThan(200);
+});
+
+test('and on every single key with a good or a bad value', () => {
+  const keys = KEYS.filter(({ path }) => path[0] !== 'upstreams' && path[0] !== 'inbound');
+  for (const { path, node } of keys) {
+    fc.assert(
+      fc.property(valueFor(node), (value) => {
+        const [section = '', key] = path;
+        const config = {
+          upstreams: [{ url: 'http://a/sse' }],
+          [section]: key === undefined ? value : { [key]: value },
+        };
+        expect([judge(config), config]).toEqual([validate(config).problems === null, config]);
+      }),
+      { numRuns: 60 },
+    );
+  }
+});
+
+test('a text that is still to be replaced is good for editors wherever a value stands', () => {
+  const url = '${URL}';
+
+  expect(
+    judge({
+      upstreams: [{ url, mode: '${M:-auto}', headers: { a: 'x${B}' } }],
+      listen: { port: '${P}' },
+      heartbeat: '${H}',
+    }),
+  ).toBe(true);
+  expect(judge({ upstreams: url })).toBe(false);
+});
+
+test('what it does not know is known to the page that says so', () => {
+  const twice = { url: 'http://a/sse' };
+  const unknown = [
+    { upstreams: [twice, twice] },
+    { upstreams: [{ url: 'http://a:99999/sse' }] },
+    { upstreams: [{ url: 'http://u:%zz@a/sse' }] },
+  ];
+
+  for (const config of unknown) expect([judge(config), validate(config).problems === null]).toEqual([true, false]);
+});

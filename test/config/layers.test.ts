@@ -1,0 +1,179 @@
+// Defaults, file, environment, flags: which wins, and how each says what is wrong with it.
+
+import { expect, test } from 'vitest';
+import { KEYS } from '../../src/config/keys.ts';
+import { URL_LINE, configOf, faultsOf } from './surroundings.ts';
+
+const UPSTREAM = { CAUSEWAY_UPSTREAM: 'http://old:9001/sse' };
+
+test('flags beat the environment, the environment beats the file, the file beats the defaults', () => {
+  const yaml = `${URL_LINE}links: { max: 2, maxQueue: 2, maxTotal: 2 }\n`;
+  const env = { CAUSEWAY_LINKS_MAX: '3', CAUSEWAY_LINKS_MAX_QUEUE: '3' };
+
+  const { links } = configOf({ yaml, env, flags: { 'links-max': '4' } });
+
+  expect([links.max, links.maxQueue, links.maxTotal, links.maxInFlight]).toEqual([4, 3, 2, 64]);
+});
+
+test('the environment alone is enough', () => {
+  const config = configOf({ env: { ...UPSTREAM, CAUSEWAY_LISTEN: '0.0.0.0:9000', CAUSEWAY_MODE: 'stateless' } });
+
+  expect(config.listen).toEqual({ host: '0.0.0.0', port: 9000 });
+  expect(config.upstreams).toMatchObject([{ url: new URL('http://old:9001/sse'), mode: 'stateless', path: '/mcp' }]);
+});
+
+/** A text that every kind of key accepts, and what it becomes is another value than the default. */
+function textFor({ name, node }: (typeof KEYS)[number]): string {
+  if (name === 'inbound') return 'none';
+  if (name === 'inbound.bearer.keys') return `alice=${'a'.repeat(64)}`;
+  if (name === 'upstreams[].headers') return 'x-plain=v';
+  if (name === 'upstreams[].legacy') return 'false';
+  if (name.startsWith('listen.')) return 'localhost:9';
+  if (name === 'links.single') return 'true';
+  if (node.enum !== undefined) return String(node.enum.at(-1));
+  if (node['x-unit'] === 'duration') return '7s';
+  if (node['x-unit'] === 'size') return '7KiB';
+  if (/rl$|Origins$/.test(name)) return 'http://other/x';
+  if (/path|legacy/.test(name)) return '/other';
+  return node.type === 'integer' ? '17' : 'other';
+}
+
+test.each(KEYS.filter(({ flag }) => flag !== undefined).map((key) => [key.name, key] as const))(
+  '%s can be said by variable and by flag, with one meaning',
+  (_name, key) => {
+    const text = textFor(key);
+    const { flag = '', variable = '' } = key;
+
+    const byVariable = configOf({ env: { ...UPSTREAM, [variable]: text } });
+    const byFlag = configOf({ env: UPSTREAM, flags: { [flag]: flag === 'header' ? [text] : text } });
+
+    expect(byFlag).toEqual(byVariable);
+    if (key.name !== 'inbound') expect(byFlag).not.toEqual(configOf({ env: UPSTREAM }));
+  },
+);
+
+test('several URLs of one server, lists and keys of callers are written in one line', () => {
+  const { upstreams, allowedHosts, inbound } = configOf({
+    env: {
+      CAUSEWAY_UPSTREAM: 'http://a/sse?x=1,2 http://b/sse, http://c/sse',
+      CAUSEWAY_ALLOWED_HOSTS: 'a.example, b.example',
+      CAUSEWAY_INBOUND_BEARER_KEYS: `alice=${'a'.repeat(64)},bob=${'b'.repeat(64)}`,
+    },
+  });
+
+  expect(upstreams[0]?.urls.map(String)).toEqual(['http://a/sse?x=1,2', 'http://b/sse', 'http://c/sse']);
+  expect(upstreams[0]?.url.href).toBe('http://a/sse?x=1,2');
+  expect(allowedHosts).toEqual(['a.example', 'b.example']);
+  expect(inbound).toMatchObject({ bearer: { keys: [{ name: 'alice' }, { name: 'bob' }] } });
+});
+
+test('keys given by a variable are not lost because the file says none', () => {
+  const env = { CAUSEWAY_INBOUND_BEARER_KEYS: `alice=${'a'.repeat(64)}` };
+
+  expect(configOf({ yaml: `${URL_LINE}inbound: none\n`, env }).inbound).not.toBe('none');
+  expect(configOf({ yaml: URL_LINE, env: { ...env, CAUSEWAY_INBOUND: 'none' } }).inbound).not.toBe('none');
+});
+
+test('a variable and a flag go for every upstream, whatever the file says of one', () => {
+  const yaml = `${URL_LINE}    timeouts: { request: 2m, connect: 2s }\n    mode: session\n`;
+
+  const { upstreams, timeouts } = configOf({ yaml, flags: { 'timeouts-request': '1m', mode: 'auto' } });
+
+  expect(timeouts.request).toBe(60_000);
+  expect(upstreams[0]?.timeouts).toEqual({ connect: 2000 });
+  expect(upstreams[0]?.mode).toBe('auto');
+});
+
+test('what belongs to one server is refused where the file names two', () => {
+  const yaml = 'upstreams:\n  - { url: http://a/sse }\n  - { url: http://b/sse, name: b, path: /b }\n';
+
+  const { message } = faultsOf({ yaml, flags: { header: ['x=1'] }, env: { CAUSEWAY_UPSTREAM: 'http://c/sse' } });
+
+  expect(message).toMatch(/^CAUSEWAY_UPSTREAM: is for one server, and the file names 2/m);
+  expect(message).toMatch(/^--header: is for one server/m);
+});
+
+test.each([
+  ['a misspelt variable', { CAUSEWAY_UPSTREM: 'x' }, /^CAUSEWAY_UPSTREM: .*did you mean CAUSEWAY_UPSTREAM\?/m],
+  ['a variable without its section', { CAUSEWAY_IDLE_TIMEOUT: '1s' }, /did you mean CAUSEWAY_LINKS_IDLE_TIMEOUT\?/],
+  ['a bad value', { CAUSEWAY_LINKS_MAX: 'many' }, /^CAUSEWAY_LINKS_MAX: must be a whole number, at least 1$/m],
+  ['a bad duration', { CAUSEWAY_HEARTBEAT: '5' }, /^CAUSEWAY_HEARTBEAT: has no unit/m],
+  ['a bad port', { CAUSEWAY_LISTEN: 'localhost:99999' }, /^CAUSEWAY_LISTEN: port 99999 is over 65535$/m],
+  ['a bad address', { CAUSEWAY_LISTEN: 'nowhere' }, /^CAUSEWAY_LISTEN: nowhere is not HOST:PORT/m],
+  [
+    'a bad key',
+    { CAUSEWAY_INBOUND_BEARER_KEYS: 'alice' },
+    /^CAUSEWAY_INBOUND_BEARER_KEYS: must be a section with name, sha256/m,
+  ],
+])('%s is told by its name', (_what, env, message) => {
+  expect(faultsOf({ yaml: URL_LINE, env }).message).toMatch(message);
+});
+
+test('all layers tell their faults at once', () => {
+  const { faults } = faultsOf({
+    yaml: `${URL_LINE}colour: red\n`,
+    env: { CAUSEWAY_COLOUR: 'red' },
+    flags: { 'links-max': '0' },
+  });
+
+  expect(faults.map(({ place }) => place.kind)).toEqual(['file', 'environment', 'flag']);
+});
+
+test('an empty variable counts as one that is not set', () => {
+  expect(configOf({ yaml: URL_LINE, env: { CAUSEWAY_MODE: '', CAUSEWAY_COLOUR: '' } }).upstreams[0]?.mode).toBe('auto');
+});
+
+test('variables that Kubernetes makes up for a Service called causeway are passed over', () => {
+  const env = {
+    CAUSEWAY_SERVICE_HOST: '10.0.0.1',
+    CAUSEWAY_SERVICE_PORT: '8080',
+    CAUSEWAY_SERVICE_PORT_HTTP: '8080',
+    CAUSEWAY_PORT: 'tcp://10.0.0.1:8080',
+    CAUSEWAY_PORT_8080_TCP: 'tcp://10.0.0.1:8080',
+    CAUSEWAY_PORT_8080_TCP_PROTO: 'tcp',
+    CAUSEWAY_PORT_8080_TCP_PORT: '8080',
+    CAUSEWAY_PORT_8080_TCP_ADDR: '10.0.0.1',
+    CAUSEWAY_BILLING_PORT: 'tcp://10.0.0.2:80',
+  };
+
+  expect(configOf({ yaml: URL_LINE, env }).listen.port).toBe(8080);
+  expect(faultsOf({ yaml: URL_LINE, env: { CAUSEWAY_PORT: '9000' } }).message).toMatch(/CAUSEWAY_PORT/);
+});
+
+test('headers come from variables and files, and neither is looked into again', () => {
+  const { upstreams } = configOf({
+    env: { ...UPSTREAM, TOKEN: 'a${b}', CAUSEWAY_HEADER: 'x-one=1\nx-two=2=2' },
+    files: { '/run/key': 's3cret\n' },
+  });
+  const flagged = configOf({
+    env: { ...UPSTREAM, TOKEN: 'a${b}' },
+    flags: { header: ['authorization=Bearer ${TOKEN}', 'x-api-key=@/run/key', 'x-plain=1'] },
+    files: { '/run/key': 's3cret\n' },
+  });
+
+  expect(upstreams[0]?.headers).toEqual({ 'x-one': '1', 'x-two': '2=2' });
+  expect(flagged.upstreams[0]?.headers).toEqual({
+    authorization: 'Bearer a${b}',
+    'x-api-key': 's3cret',
+    'x-plain': '1',
+  });
+});
+
+test.each(['authorization', 'Cookie', 'x-api-key', 'X-Auth-Token', 'client-secret'])(
+  'a literal value for --header %s is refused, and not repeated',
+  (name) => {
+    const { message } = faultsOf({ env: UPSTREAM, flags: { header: [`${name}=hunter2`] } });
+
+    expect(message).toMatch(/^--header: .*\$\{VARIABLE\}.*@FILE/m);
+    expect(message).not.toContain('hunter2');
+  },
+);
+
+test.each([
+  ['x', /write NAME=/],
+  ['k=@/nope', /k: \/nope cannot be read: there is no such file/],
+  ['k=${NOPE}', /k: the environment has no NOPE/],
+  ['content-length=5', /gateway sets itself/],
+])('--header %s: one clear message', (header, message) => {
+  expect(faultsOf({ env: UPSTREAM, flags: { header: [header] } }).message).toMatch(message);
+});

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { effective, redactedText, redactedUrl } from '../../src/config/redacted.ts';
+import { configOf } from './surroundings.ts';
+
+test('what is in effect is shown without secrets, in the form of a file that means the same', () => {
+  const yaml = `upstreams:
+  - url: ["http://user:s3cret@a/sse?token=t0ken", "http://b/sse"]
+    messageUrl: http://a/messages?token=t0ken
+    headers: { x-api-key: k3y }
+    timeouts: { request: 90s }
+limits: { bodyBytes: 5MiB }
+inbound: { bearer: { keys: [ { name: alice, sha256: "${'a'.repeat(64)}" } ] } }
+`;
+  const config = configOf({ yaml });
+
+  const shown = effective(config);
+
+  expect(JSON.stringify(shown)).not.toMatch(/s3cret|t0ken|k3y|aaaa/);
+  expect(shown).toMatchObject({
+    heartbeat: '15s',
+    limits: { bodyBytes: '5MiB', jsonDepth: 128, bufferedBytes: '0B' },
+    timeouts: { sessionMax: '1d', request: '5m' },
+    inbound: { bearer: { keys: [{ name: 'alice', sha256: '***' }] } },
+    upstreams: [
+      {
+        url: ['http://***@a/sse?***', 'http://b/sse'],
+        headers: { 'x-api-key': '***' },
+        timeouts: { request: '90s' },
+        mode: 'auto',
+      },
+    ],
+  });
+});
+
+test('what is shown of a configuration without secrets is that configuration', () => {
+  const config = configOf({ yaml: 'upstreams:\n  - url: http://a/sse\n    links: { max: 3 }\n' });
+
+  const again = configOf({ yaml: JSON.stringify(parse(JSON.stringify(effective(config)))) });
+
+  expect(again).toEqual(config);
+});
+
+test.each([
+  ['http://a/sse', 'http://a/sse'],
+  ['https://u@a/sse', 'https://***@a/sse'],
+  ['http://a/sse?token=1#x', 'http://a/sse?***'],
+])('%s is shown as %s', (url, shown) => {
+  expect(redactedUrl(new URL(url))).toBe(shown);
+  expect(redactedText(`see ${url.replace(/#.*/, '')} there`)).toBe(`see ${shown} there`);
+});

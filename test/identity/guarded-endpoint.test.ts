@@ -1,0 +1,89 @@
+// inbound.bearer over real sockets: every route of an upstream, and what callers of different keys have in common.
+
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { type Gateway, gatewayBefore } from '../support/gateway.ts';
+
+const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex');
+const inbound = {
+  bearer: {
+    keys: [
+      { name: 'alice', sha256: sha256('alice-key') },
+      { name: 'bob', sha256: sha256('bob-key') },
+    ],
+  },
+};
+const ALICE = { authorization: 'Bearer alice-key' };
+const BOB = { authorization: 'Bearer bob-key' };
+const INITIALIZE = {
+  jsonrpc: '2.0',
+  id: 0,
+  method: 'initialize',
+  params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
+};
+
+const ROUTES = [
+  ['POST', '/mcp'],
+  ['POST', '/mcp/'],
+  ['GET', '/mcp'],
+  ['DELETE', '/mcp'],
+] as const;
+
+test.each(ROUTES)(
+  '%s %s without a key, or with a wrong one, is 401 with a challenge, and nothing goes upstream',
+  async (method, path) => {
+    const { gateway, upstream } = await gatewayBefore({}, { inbound, links: { min: 0 } });
+    const accept = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' };
+    const body = method === 'POST' ? JSON.stringify(INITIALIZE) : undefined;
+
+    const without = await gateway.send(method, path, accept, body);
+    const wrong = await gateway.send(method, path, { ...accept, authorization: 'Bearer nope' }, body);
+
+    expect([without.status, without.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+    expect([wrong.status, wrong.headers['www-authenticate']]).toEqual([401, 'Bearer error="invalid_token"']);
+    expect(wrong.json.error.data.reason).toBe('unauthorized');
+    expect(upstream.streams).toHaveLength(0);
+  },
+);
+
+test('with a key a call and a session are served, and the key never reaches the server', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { inbound });
+
+  const called = await gateway.call('add', { a: 1, b: 1 }, 1, ALICE);
+  const opened = await gateway.post(INITIALIZE, ALICE);
+
+  expect([called.status, opened.status]).toEqual([200, 200]);
+  expect(JSON.stringify([upstream.gets, upstream.received.map(({ headers }) => headers)])).not.toContain('alice-key');
+});
+
+test('another’s session is unknown, by whichever method', async () => {
+  const { gateway } = await gatewayBefore({}, { inbound });
+  const session = await sessionOf(gateway, ALICE);
+
+  const asBob = await Promise.all([
+    gateway.post({ jsonrpc: '2.0', id: 1, method: 'ping' }, { ...session, ...BOB }),
+    gateway.send('GET', '/mcp', { accept: 'text/event-stream', ...session, ...BOB }),
+    gateway.send('DELETE', '/mcp', { ...session, ...BOB }),
+  ]);
+  const asAlice = await gateway.post({ jsonrpc: '2.0', id: 1, method: 'ping' }, { ...session, ...ALICE });
+
+  expect(asBob.map(({ status }) => status)).toEqual([404, 404, 404]);
+  expect(asAlice.status).toBe(200);
+});
+
+test('health needs no key, and what is not there is 404 for everybody', async () => {
+  const { gateway } = await gatewayBefore({}, { inbound });
+
+  const health = await gateway.send('GET', '/healthz');
+  const metadata = await gateway.send('GET', '/.well-known/oauth-protected-resource/mcp');
+  const other = await gateway.send('PUT', '/mcp', ALICE);
+
+  expect([health.status, metadata.status, other.status]).toEqual([200, 404, 405]);
+});
+
+async function sessionOf(gateway: Gateway, headers: Record<string, string>): Promise<Record<string, string>> {
+  const opened = await gateway.post(INITIALIZE, headers);
+  const session = { 'mcp-session-id': String(opened.headers['mcp-session-id']) };
+  await gateway.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...session, ...headers });
+  return session;
+}
