@@ -8,6 +8,7 @@ import { linkId } from './domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
 import { createServer } from './downstream/server.ts';
 import { drain } from './drain.ts';
+import { TokenSealer } from './protocol/sealed-token.ts';
 import { systemClock, systemRandom, systemTimers } from './real-time.ts';
 import { Mount } from './traffic/mount.ts';
 import { Tally } from './traffic/tally.ts';
@@ -37,6 +38,10 @@ export interface App {
 export function createApp(options: AppOptions): App {
   const { config, journal, version, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
 
+  // Of this process alone: neither a session nor the stream of an old client outlives the process that holds it.
+  const sealer = new TokenSealer(random.bytes(32), (length) => random.bytes(length));
+  const owner = Buffer.from(random.bytes(8)).toString('base64url');
+  const wallSeconds = (): number => Math.floor(Date.now() / 1000);
   let links = 0;
   const mounts = config.upstreams.map(
     (upstream) =>
@@ -49,6 +54,9 @@ export function createApp(options: AppOptions): App {
         journal,
         nextLinkId: () => linkId(++links),
         clientInfo: { name: 'mcp-causeway', version },
+        sealer,
+        owner,
+        wallSeconds,
       }),
   );
   const registry = new SessionRegistry({
@@ -56,9 +64,10 @@ export function createApp(options: AppOptions): App {
     clock,
     timers,
     random,
-    wallSeconds: () => Math.floor(Date.now() / 1000),
+    wallSeconds,
     heapBytes: getHeapStatistics().heap_size_limit,
-    owner: Buffer.from(random.bytes(8)).toString('base64url'),
+    sealer,
+    owner,
   });
   const inFlight = new Tally();
   let closing: Promise<void> | null = null;

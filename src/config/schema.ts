@@ -51,6 +51,7 @@ const limitKeys = {
   jsonDepth: count(128, 'nesting of a message', { least: 8 }),
   sessions: count(10_000, 'sessions at once', { least: 1, wide: true }),
   inFlight: count(10_000, 'exchanges at once', { least: 1, wide: true }),
+  passthroughStreams: count(100, 'event streams of old clients at once, per upstream', { least: 1 }),
   batch: count(100, 'messages in a batch', { least: 1 }),
   bufferedBytes: size('0B', 'bytes of events kept for all sessions; 0B: a quarter of the heap', {
     least: 0,
@@ -162,7 +163,7 @@ const upstream = z
       .optional()
       .meta({
         description:
-          'the paths at which clients of the old transport reach the server unchanged; not given: on for a sole upstream without links.single',
+          'the paths at which clients of the old transport reach the server unchanged; not given: /sse and /messages for a sole upstream; never with links.single',
         'x-example': { sse: '/sse', messages: '/messages' },
         'x-live': true,
       }),
@@ -291,4 +292,5 @@ export type LinkConfig = Config['links'];
 export type TimeoutConfig = Config['timeouts'];
 export type LimitConfig = Config['limits'];
 export type StreamConfig = Config['streams'];
+export type LegacyPaths = Exclude<UpstreamConfig['legacy'], false>;
 export type InboundConfig = Config['inbound'];

@@ -48,8 +48,9 @@ export function legacyOf(
   { path, legacy, links }: MayBeLegacy,
   config: { readonly upstreams: readonly unknown[]; readonly links: { readonly single: 'auto' | true } },
 ): false | typeof LEGACY_PATHS {
+  // A server that survives one connection only has none to spare for them, whatever was said.
+  if ((links?.single ?? config.links.single) === true) return false;
   if (legacy !== undefined) return legacy;
-  const isSingle = (links?.single ?? config.links.single) === true;
   const isFree = path !== LEGACY_PATHS.sse && path !== LEGACY_PATHS.messages;
-  return config.upstreams.length === 1 && !isSingle && isFree ? LEGACY_PATHS : false;
+  return config.upstreams.length === 1 && isFree ? LEGACY_PATHS : false;
 }

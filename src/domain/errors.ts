@@ -155,6 +155,12 @@ export const ERRORS = {
     rpc: INTERNAL,
     remedy: 'try again later, or raise limits.sessions or links.maxDedicated',
   },
+  passthrough_limit: {
+    side: 'gateway',
+    before: 503,
+    rpc: INTERNAL,
+    remedy: 'try again later, or raise limits.passthroughStreams',
+  },
   subscriptions_limit: {
     side: 'gateway',
     before: 503,

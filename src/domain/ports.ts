@@ -207,7 +207,22 @@ export type Fact =
       readonly why: 'deleted' | 'expired' | 'failed' | 'shutdown';
     }
   /** A GET: a new stream for what no call has caused, or the rest of a stream that broke. */
-  | { readonly fact: 'stream_opened'; readonly upstream: string; readonly how: 'new' | 'resumed' };
+  | { readonly fact: 'stream_opened'; readonly upstream: string; readonly how: 'new' | 'resumed' }
+  /** An old client has an event stream of the upstream. */
+  | { readonly fact: 'passthrough_opened'; readonly upstream: string }
+  /** A request of an old client is over; of a stream, the stream. */
+  | {
+      readonly fact: 'passthrough';
+      readonly upstream: string;
+      readonly method: 'GET' | 'POST';
+      /** Absent where the client left before there was one. */
+      readonly status?: number;
+      readonly durationMs: number;
+      readonly reason?: ErrorCode;
+      readonly why?: string;
+      readonly upstreamStatus?: number;
+      readonly cause?: unknown;
+    };
 
 /** Something that was received and not passed on. */
 export type Dropped =

@@ -12,6 +12,7 @@ import type { Mount } from '../traffic/mount.ts';
 import { identifyCallers } from './caller.ts';
 import { fromFastify, refuse, refuseRaw } from './error-reply.ts';
 import type { RouteDeps } from './open-exchange.ts';
+import { passthroughMethods, passthroughRoutes } from './passthrough.ts';
 import { ALLOWED_METHODS, mountRoutes } from './routes.ts';
 
 /** Answered without a Host check: balancers probe by address. They say nothing that helps an attacker. */
@@ -72,12 +73,18 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
     return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'upstream unavailable' });
   });
 
-  for (const mount of mounts) mountRoutes(app, mount, deps);
+  for (const mount of mounts) {
+    mountRoutes(app, mount, deps);
+    if (mount.passage !== null) passthroughRoutes(app, mount, mount.passage, deps);
+  }
 
   const allowed = new Map<string, string>([
     [HEALTH, 'GET'],
     [READY, 'GET'],
-    ...mounts.map((mount): [string, string] => [mount.path, ALLOWED_METHODS]),
+    ...mounts.flatMap(({ path, passage }): [string, string][] => [
+      [path, ALLOWED_METHODS],
+      ...(passage === null ? [] : passthroughMethods(passage)),
+    ]),
   ]);
   app.setNotFoundHandler((request, reply) => {
     const methods = allowed.get(pathOf(request));

@@ -58,6 +58,10 @@ function lineOf(fact: Fact): Line {
       return { level: 'info', message: 'session opened', count: 'session_opened' };
     case 'stream_opened':
       return { level: 'debug', message: 'stream opened', count: `stream_opened.${fact.how}` };
+    case 'passthrough_opened':
+      return { level: 'debug', message: 'passthrough opened', count: 'passthrough_opened' };
+    case 'passthrough':
+      return { level: 'info', message: 'passthrough', count: `passthrough.${fact.reason ?? 'passed'}` };
     case 'session_ended':
       return { level: 'info', message: 'session ended', count: `session_ended.${fact.why}` };
   }

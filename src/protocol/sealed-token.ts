@@ -1,20 +1,34 @@
-// Seals and opens the tokens that clients carry for us: session ids now, request states later. Authenticated
+// Seals and opens the tokens that clients carry for us: session ids, and where old clients post. Authenticated
 // encryption, so that nobody but us can make one or read one, and an owner inside, so that a replica can tell whose it
 // is. A token that is forged, foreign or expired looks exactly like an unknown one: `open` says null and nothing more.
 
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 
-export interface SealedClaims {
-  readonly kind: 'session';
+interface Sealed {
   /** The replica that holds the link. */
   readonly owner: string;
   readonly mount: string;
   readonly principal: string;
-  /** 128 random bits, base64url: what makes the token unguessable even to someone who knows everything else. */
-  readonly nonce: string;
   /** Seconds since 1970. */
   readonly expiresAt: number;
 }
+
+export interface SessionClaims extends Sealed {
+  readonly kind: 'session';
+  /** 128 random bits, base64url: what makes the token unguessable even to someone who knows everything else. */
+  readonly nonce: string;
+}
+
+/** Where an upstream has told an old client to post. */
+export interface EndpointClaims extends Sealed {
+  readonly kind: 'endpoint';
+  /** Which of the origins that the configuration allows. */
+  readonly origin: number;
+  /** Path and query, as the upstream has announced them. */
+  readonly target: string;
+}
+
+export type SealedClaims = SessionClaims | EndpointClaims;
 
 const VERSION = 1;
 const IV_BYTES = 12;

@@ -17,14 +17,17 @@ import {
 } from '../protocol/capability-profile.ts';
 import { LATEST_REVISION } from '../protocol/eras.ts';
 import { encode } from '../protocol/json-rpc.ts';
+import type { TokenSealer } from '../protocol/sealed-token.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
 import { backoffMs } from '../upstream/backoff.ts';
+import type { EndpointRules } from '../upstream/endpoint-url.ts';
 import { type LinkKey, linkKey } from '../upstream/link-key.ts';
 import { SseLink } from '../upstream/link.ts';
 import { ConversationPool } from './conversation-pool.ts';
 import { Conversation, type ConversationContext } from './conversation.ts';
 import type { Lease } from './lease-rules.ts';
 import type { LinkListener } from './link-listener.ts';
+import { Passage } from './passage.ts';
 import { Retry } from './retry.ts';
 import { Tally } from './tally.ts';
 import { UpstreamHealth } from './upstream-health.ts';
@@ -40,6 +43,11 @@ export interface MountOptions {
   readonly nextLinkId: () => LinkId;
   /** Who we say we are on pooled links: a JSON object. */
   readonly clientInfo: object;
+  /** For the tokens of old clients. */
+  readonly sealer: TokenSealer;
+  readonly owner: string;
+  /** Seconds since 1970. */
+  readonly wallSeconds: () => number;
 }
 
 export interface OpenedConversation {
@@ -76,13 +84,15 @@ export class Mount {
     CallOptions,
     'clock' | 'timers' | 'requestMs' | 'requestMaxMs' | 'clientGone' | 'onUnread'
   >;
+  /** The way of old clients to the upstream; null where there is none. */
+  readonly passage: Passage | null;
   readonly #options: MountOptions;
   readonly #context: ConversationContext;
   readonly #pool: ConversationPool<Conversation>;
   readonly #dispatcher: Dispatcher;
   readonly #credential: UpstreamCredential;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #sseUrl: URL;
+  readonly #endpoint: EndpointRules;
   readonly #handshakes = new WeakMap<Conversation, Handshake>();
   /** Everything that has a link, opening ones included, until nothing of it is on its way any more. */
   readonly #live = new Set<Conversation>();
@@ -107,7 +117,11 @@ export class Mount {
     this.timers = timers;
     this.journal = journal;
     const { url, headers } = withoutUserinfo(upstream);
-    this.#sseUrl = url;
+    this.#endpoint = {
+      sseUrl: url,
+      messageUrl: upstream.messageUrl,
+      allowedOrigins: new Set(upstream.allowEndpointOrigins.map(({ origin }) => origin)),
+    };
     this.#headers = headers;
     this.#credential = NO_CREDENTIAL;
     this.#dispatcher = new Agent({
@@ -121,6 +135,20 @@ export class Mount {
       },
     });
     this.#health = new UpstreamHealth({ upstream: upstream.name, clock, journal });
+    this.passage =
+      upstream.legacy === false
+        ? null
+        : new Passage({
+            upstream: upstream.name,
+            paths: upstream.legacy,
+            endpoint: this.#endpoint,
+            headers,
+            sealer: options.sealer,
+            owner: options.owner,
+            wallSeconds: options.wallSeconds,
+            timeouts: config.timeouts,
+            limits: config.limits,
+          });
     this.#context = {
       upstream: upstream.name,
       ids: new CallIds(random.fraction()),
@@ -310,7 +338,7 @@ export class Mount {
     for (const conversation of this.#live) conversation.close('shutdown');
     await this.#underWay.whenNone(this.timers, FAREWELL_MS);
     for (const conversation of this.#live) conversation.closeNow('shutdown');
-    await this.#dispatcher.destroy();
+    await Promise.all([this.#dispatcher.destroy(), this.passage?.close()]);
   }
 
   /** It declares all that can be carried, since its callers differ; what one of them cannot answer is refused then. */
@@ -357,11 +385,7 @@ export class Mount {
       const link = new SseLink({
         id,
         upstream: upstream.name,
-        endpoint: {
-          sseUrl: this.#sseUrl,
-          messageUrl: upstream.messageUrl,
-          allowedOrigins: new Set(upstream.allowEndpointOrigins.map((url) => url.origin)),
-        },
+        endpoint: this.#endpoint,
         headers: this.#headers,
         offer,
         initializeId: this.#context.ids.issue(id),
@@ -412,6 +436,7 @@ export class Mount {
     this.journal.record({ fact: 'single_by_proof', upstream: this.name });
     const keep = this.#dedicated.has(heardBy) ? null : heardBy;
     this.#pool.becomeSingle(this.#singleKey, keep);
+    this.passage?.endStreams();
     for (const session of this.#sessions) session.becameSingle();
     if (this.wants.level !== null || this.wants.uris.size > 0) this.tellWants(() => {});
   }

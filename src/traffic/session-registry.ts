@@ -9,7 +9,7 @@ import { profileOf, sessionCapabilities } from '../protocol/capability-profile.t
 import { negotiate } from '../protocol/eras.ts';
 import { readInitialize } from '../protocol/initialize-request.ts';
 import type { Request } from '../protocol/json-rpc.ts';
-import { TokenSealer } from '../protocol/sealed-token.ts';
+import type { TokenSealer } from '../protocol/sealed-token.ts';
 import { MemoryEventStore } from './memory-event-store.ts';
 import type { Mount } from './mount.ts';
 import { SessionStreams } from './session-streams.ts';
@@ -22,19 +22,18 @@ export interface RegistryOptions {
   readonly random: Random;
   /** Seconds since 1970, for the expiry inside the tokens. */
   readonly wallSeconds: () => number;
+  readonly sealer: TokenSealer;
   /** The replica that holds the links: this process. */
   readonly owner: string;
   /** How large the heap may grow. */
   readonly heapBytes: number;
 }
 
-const KEY_BYTES = 32;
 const NONCE_BYTES = 16;
 const SWEEP_MS = 30_000;
 
 export class SessionRegistry {
   readonly #options: RegistryOptions;
-  readonly #sealer: TokenSealer;
   readonly #events: MemoryEventStore;
   readonly #sessions = new Map<string, Session>();
   #sweep: Timer | null = null;
@@ -47,8 +46,6 @@ export class SessionRegistry {
       maxBytes: limits.bufferedBytes > 0 ? limits.bufferedBytes : options.heapBytes / 4,
       clock: options.clock,
     });
-    // Of this process alone: a session does not outlive the process that holds its link.
-    this.#sealer = new TokenSealer(options.random.bytes(KEY_BYTES), (length) => options.random.bytes(length));
   }
 
   get size(): number {
@@ -62,7 +59,7 @@ export class SessionRegistry {
 
   /** A session for this initialize, not yet open. Throws a ProxyError. */
   create(mount: Mount, principal: Principal, request: Request): Session {
-    const { config, random, wallSeconds, owner } = this.#options;
+    const { config, random, wallSeconds, sealer, owner } = this.#options;
     if (this.#sessions.size >= config.limits.sessions) {
       throw new ProxyError('sessions_limit', 'too many sessions are open (limits.sessions)', {
         outcome: 'not_executed',
@@ -73,7 +70,7 @@ export class SessionRegistry {
     const declared = mount.declares(capabilities);
     const { journal, name: upstream } = mount;
     const id = sessionId(
-      this.#sealer.seal({
+      sealer.seal({
         kind: 'session',
         owner,
         mount: mount.name,

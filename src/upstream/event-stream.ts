@@ -133,7 +133,7 @@ export class EventStream {
             // Informational: the response is still to come.
             if (status < 200) return;
             const type = String(responseHeaders['content-type'] ?? '');
-            const refusal = refusalOf(status, type, responseHeaders['content-encoding']);
+            const refusal = streamRefusal(status, type, responseHeaders['content-encoding']);
             if (refusal !== null) {
               this.#end(refusal);
               return;
@@ -219,7 +219,8 @@ function lost(text: string, cause?: unknown): ProxyError {
   return new ProxyError('upstream_session_lost', text, { cause });
 }
 
-function refusalOf(status: number, type: string, encoding: unknown): ProxyError | null {
+/** Why this response is not an event stream that could be read; null if it is one. */
+export function streamRefusal(status: number, type: string, encoding: unknown): ProxyError | null {
   const refuse = (code: ErrorCode, text: string): ProxyError =>
     new ProxyError(code, text, { outcome: 'not_executed', upstreamStatus: status });
   if (status >= 300 && status < 400) return refuse('upstream_redirect', 'the upstream redirects');

@@ -31,6 +31,9 @@ function described({ upstream, endpoint, contact, isSingle }: Served): string[] 
     `  ${endpoint}`,
     `    server    ${urls}${upstream.name === 'default' ? '' : ` (${upstream.name})`}`,
     `    answered  ${answered(contact)}`,
+    ...(upstream.legacy === false || isSingle
+      ? []
+      : [`    old       ${new URL(upstream.legacy.sse, endpoint).href}, for clients that speak HTTP+SSE`]),
     ...(isSingle ? ['    quirk     everything goes over one connection (links.single)'] : []),
     ...(upstream.mode === 'auto' ? [] : [`    mode      ${upstream.mode}`]),
   ];

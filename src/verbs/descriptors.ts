@@ -1,8 +1,10 @@
 // File descriptors: a session holds its link's stream, its client's socket and its client's own stream, and while it opens
-// two POSTs (initialize may still be unanswered when initialized is sent); every call in flight holds one POST.
+// two POSTs (initialize may still be unanswered when initialized is sent); every call in flight holds one POST; the stream
+// of an old client is a socket on either side.
 
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/schema.ts';
+import { settingsOf } from '../config/settings.ts';
 
 /** Log, event loop, listener, DNS and the like. */
 const OWN = 64;
@@ -14,12 +16,19 @@ export interface DescriptorShortage {
 
 /** What the configuration can come to hold open at once. */
 export function descriptorsNeeded(config: Config): number {
-  const { links, limits } = config;
-  const perUpstream = links.maxTotal + links.maxDedicated;
-  const sessions = Math.min(limits.sessions, links.maxDedicated * config.upstreams.length);
+  const { limits } = config;
+  const each = config.upstreams.map((upstream) => ({ ...settingsOf(config, upstream), legacy: upstream.legacy }));
+  const dedicated = sum(each, ({ links }) => links.maxDedicated);
+  const sessions = Math.min(limits.sessions, dedicated);
   // Beside the link: the client's socket, its open stream and two POSTs. Pooled callers: a socket and a POST, as many as links can carry.
-  const pooled = links.maxTotal * links.maxInFlight * config.upstreams.length;
-  return OWN + perUpstream * config.upstreams.length + 4 * sessions + 2 * Math.min(pooled, limits.inFlight);
+  const pooled = sum(each, ({ links }) => links.maxTotal * links.maxInFlight);
+  const passed = sum(each, (of) => (of.legacy === false ? 0 : of.limits.passthroughStreams));
+  const links = dedicated + sum(each, ({ links: { maxTotal } }) => maxTotal);
+  return OWN + links + 4 * sessions + 2 * Math.min(pooled, limits.inFlight) + 2 * passed;
+}
+
+function sum<Item>(items: readonly Item[], valueOf: (item: Item) => number): number {
+  return items.reduce((total, item) => total + valueOf(item), 0);
 }
 
 /** Null where the limit suffices or is not known. */

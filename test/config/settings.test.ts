@@ -63,9 +63,33 @@ test.each([
   ['a sole upstream at /sse itself', { upstreams: [{ url, path: '/sse' }] }, false],
   ['one link for everything', { upstreams: [{ url }], links: { single: true as const } }, false],
   ['one link for this upstream', { upstreams: [{ url, links: { single: true as const } }] }, false],
+  [
+    'one link, whatever paths are given,',
+    { upstreams: [{ url, legacy: {} }], links: { single: true as const } },
+    false,
+  ],
   ['the first of several', { upstreams: [{ url }, { url, name: 'b', path: '/b' }] }, false],
 ])('old clients of %s are served at %j', (_what, input, expected) => {
   expect(parseConfig(input).upstreams[0]?.legacy).toEqual(expected);
+});
+
+test.each<readonly [what: string, upstreams: object[], fault: string | RegExp]>([
+  ['a path of a mount', [{ legacy: { sse: '/mcp' } }], 'upstreams[0].legacy.sse: /mcp is the path of upstream'],
+  ['the other of the two', [{ legacy: { sse: '/messages' } }], 'upstreams[0].legacy.messages: /messages is sse of'],
+  ['a health check, to old clients,', [{ legacy: { messages: '/healthz' } }], /legacy\.messages: .* not be \/healthz/],
+  ['a health check, to a mount,', [{ path: '/readyz' }], /path: .* not be .*\/readyz/],
+  [
+    'a path of another upstream',
+    [
+      { name: 'a', legacy: {} },
+      { name: 'b', path: '/b', legacy: {} },
+    ],
+    'upstreams[1].legacy.sse: /sse is sse of upstream a',
+  ],
+])('%s cannot be given away again', (_, upstreams, fault) => {
+  const input = { upstreams: upstreams.map((each) => ({ url, ...each })) };
+
+  expect(() => parseConfig(input)).toThrow(fault);
 });
 
 test('a running gateway follows an upstream’s own values', async () => {

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { type Gateway, gatewayBefore } from '../support/gateway.ts';
+import { openOldClient } from '../support/old-client.ts';
 
 const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex');
 const inbound = {
@@ -27,10 +28,13 @@ const ROUTES = [
   ['POST', '/mcp/'],
   ['GET', '/mcp'],
   ['DELETE', '/mcp'],
+  ['GET', '/sse'],
+  ['POST', '/messages?token=x'],
+  ['POST', '/messages/'],
 ] as const;
 
 test.each(ROUTES)(
-  '%s %s without a key, or with a wrong one, is 401 with a challenge, and nothing goes upstream',
+  '%s %s without a key, or with a wrong one, is 401 with a challenge, and nothing goes upstream [A3]',
   async (method, path) => {
     const { gateway, upstream } = await gatewayBefore({}, { inbound, links: { min: 0 } });
     const accept = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' };
@@ -56,7 +60,7 @@ test('with a key a call and a session are served, and the key never reaches the 
   expect(JSON.stringify([upstream.gets, upstream.received.map(({ headers }) => headers)])).not.toContain('alice-key');
 });
 
-test('another’s session is unknown, by whichever method', async () => {
+test('another’s session is unknown, by whichever method [B21]', async () => {
   const { gateway } = await gatewayBefore({}, { inbound });
   const session = await sessionOf(gateway, ALICE);
 
@@ -69,6 +73,19 @@ test('another’s session is unknown, by whichever method', async () => {
 
   expect(asBob.map(({ status }) => status)).toEqual([404, 404, 404]);
   expect(asAlice.status).toBe(200);
+});
+
+test('an old client is served with its key, and where it posts is nobody else’s', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { inbound });
+  const alice = await openOldClient(gateway.origin, { headers: ALICE });
+  const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
+
+  const asNobody = await alice.post(ping);
+  const asBob = await alice.post(ping, BOB);
+  const asAlice = await alice.post(ping, ALICE);
+
+  expect([asNobody.status, asBob.status, asAlice.status]).toEqual([401, 404, 202]);
+  expect(JSON.stringify([upstream.gets, upstream.received.map(({ headers }) => headers)])).not.toContain('alice-key');
 });
 
 test('health needs no key, and what is not there is 404 for everybody', async () => {

@@ -19,7 +19,7 @@ async function answerTo(gateway: Gateway, bytes: string): Promise<ReturnType<typ
 
 const refusal = (reason: string, code = -32600): object => ({ jsonrpc: '2.0', error: { code, data: { reason } } });
 
-test.each(['/', '/mcp/x', '/MCP', '/mcp/../mcp', '/mcp%2f', '//mcp', '/sse', '/mcp;x', '/%6dcp/..'])(
+test.each(['/', '/mcp/x', '/MCP', '/mcp/../mcp', '/mcp%2f', '//mcp', '/sse/x', '/mcp;x', '/%6dcp/..'])(
   'nothing is served at %s [A15]',
   async (path) => {
     const { gateway, upstream } = await gatewayBefore();

@@ -29,6 +29,7 @@ test.each(['auto', 'stateless', 'session'] as const)(
     const text = await greeting(running, true);
 
     expect(text).toContain(running.endpoint);
+    expect(text).toContain(`old       ${new URL('/sse', running.endpoint).href}, for clients that speak HTTP+SSE`);
     expect(text).toMatch(/answered +\S+ \S+, revision 20\d\d-\d\d-\d\d/);
     const [, url = '', body = ''] = /curl -s (\S+) -H 'content-type: application\/json' -d '(.*)'$/m.exec(text) ?? [];
     const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });

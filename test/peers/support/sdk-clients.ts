@@ -14,10 +14,14 @@ interface ToolCall {
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
+interface CallOptions {
+  readonly onprogress?: (progress: unknown) => void;
+}
+
 export interface SdkClient {
   connect(transport: SdkTransport): Promise<void>;
   listTools(): Promise<{ readonly tools: readonly { readonly name: string }[] }>;
-  callTool(call: ToolCall): Promise<unknown>;
+  callTool(call: ToolCall, resultSchema?: undefined, options?: CallOptions): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -37,6 +41,18 @@ type ClientClass<C> = new (info: { name: string; version: string }, options: obj
 type TransportClass = new (url: URL) => SdkTransport;
 
 const info = { name: 'causeway-peers', version: '0' };
+
+/** The same client on the old transport. */
+export async function sdkV1Sse(url: string): Promise<Connectable<SdkClient>> {
+  const peer = '@modelcontextprotocol/sdk';
+  const { Client } = z
+    .object({ Client: classLike<ClientClass<SdkClient>>() })
+    .parse(await importPeer(peer, 'dist/esm/client/index.js'));
+  const { SSEClientTransport } = z
+    .object({ SSEClientTransport: classLike<TransportClass>() })
+    .parse(await importPeer(peer, 'dist/esm/client/sse.js'));
+  return closedAfterTest(new Client(info, {}), new SSEClientTransport(new URL(url)));
+}
 
 export async function sdkV1(url: string): Promise<Connectable<SdkClient>> {
   const peer = '@modelcontextprotocol/sdk';

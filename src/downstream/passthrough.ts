@@ -1,0 +1,310 @@
+// Old HTTP+SSE clients of one mount: GET of the event stream and POST of a message, passed through to the upstream.
+//
+// @fastify/reply-from carries the requests, with its habits turned off: it would not verify TLS, send a GET again after
+// a 503, write JSON anew, and let every header through. So it has sockets of ours, no retries, the body as bytes, and
+// headers by allow-list both ways. It has no base: where a request goes is ours to say, never the client's.
+
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import replyFrom from '@fastify/reply-from';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { errorReply } from '../bridge/exchange.ts';
+import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { EndpointRewriter } from '../protocol/endpoint-rewriter.ts';
+import { isJson } from '../protocol/headers.ts';
+import { joined } from '../protocol/json-rpc.ts';
+import type { Mount } from '../traffic/mount.ts';
+import type { Passage } from '../traffic/passage.ts';
+import { principalOf } from './caller.ts';
+import { refuse } from './error-reply.ts';
+import { type Incoming, type RouteDeps, inFlightLimit, isFull } from './open-exchange.ts';
+import { watchWrites } from './raw-reply.ts';
+
+/** What of a client's headers goes on; its credentials are for us. Of its query nothing does. */
+const STREAM_HEADERS = ['mcp-protocol-version', 'user-agent'] as const;
+const MESSAGE_HEADERS = [...STREAM_HEADERS, 'accept', 'content-type', 'content-encoding'] as const;
+/** What of the upstream's headers comes back with an answer that is no stream, beside its type. */
+const ANSWER_HEADERS = ['content-encoding', 'content-length', 'retry-after'] as const;
+/** An error page of an upstream must not become a page of ours. */
+const PLAIN_TYPE = /^\s*(?:application\/(?:[\w.+-]+\+)?json|text\/plain)\s*(?:;|$)/i;
+/** reply-from resolves its source against the upstream's URL, takes an empty one for the client's, and refuses some paths that are legal. */
+const NOTHING_MORE = ' ';
+
+interface Passing extends Incoming {
+  readonly passage: Passage;
+}
+
+export function passthroughMethods({ paths }: Passage): [path: string, methods: string][] {
+  return [
+    [paths.sse, 'GET'],
+    [paths.messages, 'POST'],
+  ];
+}
+
+export function passthroughRoutes(app: FastifyInstance, mount: Mount, passage: Passage, deps: RouteDeps): void {
+  void app.register(async (scope) => {
+    await scope.register(replyFrom, {
+      undici: passage.dispatcher,
+      retryMethods: [],
+      disableRequestLogging: true,
+      disableCache: true,
+    });
+    scope.get(passage.paths.sse, (request, reply) => {
+      passStream({ request, reply, mount, deps, passage });
+    });
+    scope.post(passage.paths.messages, {
+      // Before the body is read: what could not be passed on need not be received.
+      onRequest: async (request, reply) => {
+        const refusal = messageRefusal({ request, reply, mount, deps, passage });
+        return refusal === null ? undefined : refuse(reply, deps.journal, refusal);
+      },
+      handler: (request, reply) => {
+        passMessage({ request, reply, mount, deps, passage });
+      },
+    });
+  });
+}
+
+/** Throws a ProxyError. */
+function checkOpen({ mount, deps }: Passing): void {
+  if (deps.isDraining()) throw new ProxyError('draining', 'the gateway is shutting down', { outcome: 'not_executed' });
+  // Every stream would hear what the server says to all others.
+  if (mount.isSingle) {
+    throw new ProxyError('path_unknown', 'old clients are not served: the server behind is used over one link');
+  }
+}
+
+function messageRefusal(passing: Passing): ProxyError | null {
+  const { request, mount, deps } = passing;
+  try {
+    checkOpen(passing);
+    if (!isJson(request.headers['content-type'])) {
+      throw new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
+    }
+    destinationOf(passing);
+    return isFull(mount, deps) ? inFlightLimit() : null;
+  } catch (thrown) {
+    return asProxyError(thrown);
+  }
+}
+
+/** Throws a ProxyError. */
+function destinationOf({ request, passage }: Passing): URL {
+  return passage.destination((request.query as { readonly token?: unknown }).token, principalOf(request));
+}
+
+function passStream(passing: Passing): void {
+  const { request, reply, deps, passage } = passing;
+  let end = (): void => void reply.raw.destroy();
+  let leave: () => void;
+  try {
+    checkOpen(passing);
+    leave = passage.enter(() => end());
+  } catch (thrown) {
+    void refuse(reply, deps.journal, asProxyError(thrown));
+    return;
+  }
+  const tell = whenOver(passing, 'GET', leave);
+  reply.from(NOTHING_MORE, {
+    getUpstream: () => passage.sseUrl.href,
+    queryString: () => passage.sseUrl.search.slice(1),
+    rewriteRequestHeaders: () => ({
+      ...picked(request.headers, STREAM_HEADERS),
+      ...passage.headers,
+      accept: 'text/event-stream',
+      'cache-control': 'no-cache',
+      'accept-encoding': 'identity',
+    }),
+    rewriteHeaders: () => {
+      tell.answered();
+      return {};
+    },
+    onError: (_, { error }) => tell.failed(passage.failureOf('GET', error.cause ?? error)),
+    onResponse: (_request, _reply, response) => {
+      const { status, headers, body } = read(response);
+      const refusal = passage.refusalOf(status, headers['content-type'] ?? '', headers['content-encoding']);
+      if (refusal === null) {
+        end = stream(passing, headers['content-type'] ?? '', body, tell);
+      } else if (status >= 400) {
+        passAnswer(reply, headers, body);
+      } else {
+        discard(body);
+        tell.failed(refusal);
+      }
+    },
+  });
+}
+
+function passMessage(passing: Passing): void {
+  const { request, reply, mount, deps, passage } = passing;
+  const url = destinationOf(passing);
+  deps.inFlight.begin();
+  const tell = whenOver(passing, 'POST', () => deps.inFlight.end());
+  reply.from(NOTHING_MORE, {
+    getUpstream: () => url.href,
+    queryString: () => url.search.slice(1),
+    // As it came: the only content parser hands over the bytes.
+    body: request.body ?? Buffer.alloc(0),
+    contentType: request.headers['content-type'] ?? 'application/json',
+    // Some servers answer only when the tool has finished.
+    timeout: mount.config.timeouts.requestMax,
+    rewriteRequestHeaders: () => ({
+      ...picked(request.headers, MESSAGE_HEADERS),
+      ...passage.headers,
+      'accept-encoding': 'identity',
+    }),
+    rewriteHeaders: () => {
+      tell.answered();
+      return {};
+    },
+    onError: (_, { error }) => tell.failed(passage.failureOf('POST', error.cause ?? error)),
+    onResponse: (_request, _reply, response) => {
+      const { status, headers, body } = read(response);
+      if (reply.raw.destroyed) {
+        discard(body);
+      } else if (status >= 300 && status < 400) {
+        discard(body);
+        const why = 'the upstream refused the message: it redirects';
+        tell.failed(new ProxyError('post_rejected', why, { outcome: 'not_executed', upstreamStatus: status }));
+      } else {
+        passAnswer(reply, headers, body);
+      }
+    },
+  });
+}
+
+interface Teller {
+  /** The upstream has answered, whoever is still there to hear it. */
+  answered(): void;
+  /** Told to the client, where that can be. */
+  failed(error: ProxyError): void;
+}
+
+/** `over`: called once, when neither side of the exchange is open any more. Then there is a line in the journal. */
+function whenOver({ reply, mount, deps }: Passing, method: 'GET' | 'POST', over: () => void): Teller {
+  const { raw } = reply;
+  const startedAt = mount.clock.now();
+  let failure: ProxyError | null = null;
+  let isAnswered = false;
+  let isOver = false;
+  const settle = (): void => {
+    if (isOver || !isAnswered || !raw.closed) return;
+    isOver = true;
+    over();
+    deps.journal.record({
+      fact: 'passthrough',
+      upstream: mount.name,
+      method,
+      ...(raw.headersSent && { status: raw.statusCode }),
+      durationMs: mount.clock.now() - startedAt,
+      ...(failure !== null && { reason: failure.code, why: failure.message, ...failure.seen }),
+      ...(failure?.cause !== undefined && { cause: failure.cause }),
+    });
+  };
+  raw.on('close', settle);
+  return {
+    answered() {
+      isAnswered = true;
+      settle();
+    },
+    failed(error) {
+      failure = error;
+      isAnswered = true;
+      if (raw.headersSent || raw.destroyed) {
+        raw.destroy();
+      } else {
+        // With its status, although the message may have reached the server: in this transport 200 says that it was
+        // taken and that the answer comes on the stream, and the client would wait for it.
+        const { status, body, headers = {} } = errorReply(null, error, mount.name);
+        const text = Buffer.from(joined(...body));
+        void reply.code(status).headers(headers).type('application/json').send(text);
+      }
+      settle();
+    },
+  };
+}
+
+/** The upstream's stream, as it comes and no faster than it is taken. What is returned ends it. */
+function stream(
+  { request, reply, mount, deps, passage }: Passing,
+  type: string,
+  body: Readable,
+  tell: Teller,
+): () => void {
+  const { raw } = reply;
+  const { timeouts } = mount.config;
+  const rewriter = new EndpointRewriter((announced) => passage.announce(announced, principalOf(request)));
+  let isOver = false;
+  const end = (error: ProxyError | null): void => {
+    if (isOver) return;
+    isOver = true;
+    age.cancel();
+    body.destroy();
+    if (error === null) raw.end();
+    else tell.failed(error);
+  };
+  // As long as a session at most: its token is good for no longer.
+  const age = mount.timers.after(timeouts.sessionMax, () => end(null));
+  reply.hijack();
+  watchWrites(raw, timeouts.clientWrite);
+  raw.writeHead(200, {
+    'content-type': type,
+    'cache-control': 'no-cache',
+    // nginx would hold the events back in its buffer.
+    'x-accel-buffering': 'no',
+  });
+  raw.flushHeaders();
+  raw.on('error', () => {});
+  raw.on('close', () => end(null));
+  raw.on('drain', () => body.resume());
+  body.on('data', (chunk: Buffer) => {
+    try {
+      for (const piece of rewriter.push(chunk)) raw.write(piece);
+    } catch (thrown) {
+      end(asProxyError(thrown));
+    }
+    if (raw.writableNeedDrain) body.pause();
+  });
+  body.on('end', () => end(null));
+  body.on('error', (cause) => {
+    const text = 'the connection of the upstream’s event stream broke';
+    end(new ProxyError('upstream_session_lost', text, { cause }));
+  });
+  deps.journal.record({ fact: 'passthrough_opened', upstream: mount.name });
+  return () => end(null);
+}
+
+/** An answer with an end, under the status that reply-from has set. */
+function passAnswer(reply: FastifyReply, headers: IncomingHttpHeaders, body: Readable): void {
+  const type = headers['content-type'];
+  void reply
+    .headers(picked(headers, ANSWER_HEADERS))
+    .header('x-content-type-options', 'nosniff')
+    .type(type !== undefined && PLAIN_TYPE.test(type) ? type : 'text/plain')
+    .send(body);
+}
+
+function discard(body: Readable): void {
+  body.on('error', () => {}).destroy();
+}
+
+function picked(headers: IncomingHttpHeaders, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = headers[name];
+      return typeof value === 'string' ? [[name, value]] : [];
+    }),
+  );
+}
+
+/** What reply-from hands over; its types know only the request of node:http. */
+function read(response: object): { status: number; headers: IncomingHttpHeaders; body: Readable } {
+  const { statusCode, headers, stream: body } = response as Passed;
+  return { status: statusCode, headers, body };
+}
+
+interface Passed {
+  readonly statusCode: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly stream: Readable;
+}

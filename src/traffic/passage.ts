@@ -1,0 +1,150 @@
+// The way of old HTTP+SSE clients to one upstream: which URLs they may reach there and with which headers, how many of
+// their streams are open, and the sockets for it. What crosses is downstream's; nothing of it is read here.
+//
+// Where a client may post is what the upstream has announced to it and nothing else: the announced URL is sealed into
+// the one that the client gets, so there is no other it could choose, and any form of it works.
+
+import { setImmediate } from 'node:timers/promises';
+import { Agent, type Dispatcher } from 'undici';
+import type { LegacyPaths, LimitConfig, TimeoutConfig } from '../config/schema.ts';
+import { ProxyError } from '../domain/errors.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { TokenSealer } from '../protocol/sealed-token.ts';
+import { type EndpointRules, endpointUrl } from '../upstream/endpoint-url.ts';
+import { streamRefusal } from '../upstream/event-stream.ts';
+import { codeOf, connectError } from '../upstream/network-error.ts';
+
+export interface PassageOptions {
+  readonly upstream: string;
+  readonly paths: LegacyPaths;
+  readonly endpoint: EndpointRules;
+  /** Credential headers of the upstream. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly sealer: TokenSealer;
+  readonly owner: string;
+  /** Seconds since 1970. */
+  readonly wallSeconds: () => number;
+  readonly timeouts: TimeoutConfig;
+  readonly limits: LimitConfig;
+}
+
+export class Passage {
+  readonly paths: LegacyPaths;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly sseUrl: URL;
+  readonly dispatcher: Dispatcher;
+  readonly #options: PassageOptions;
+  /** The only ones that a message can go to; a token names one by its place. */
+  readonly #origins: readonly string[];
+  /** How each stream that is open, or being opened, is ended. */
+  readonly #streams = new Set<() => void>();
+
+  constructor(options: PassageOptions) {
+    const { paths, endpoint, headers, timeouts, limits } = options;
+    this.#options = options;
+    this.paths = paths;
+    this.headers = headers;
+    this.sseUrl = endpoint.sseUrl;
+    const { sseUrl, messageUrl, allowedOrigins } = endpoint;
+    this.#origins = [(messageUrl ?? sseUrl).origin, sseUrl.origin, ...allowedOrigins];
+    this.dispatcher = new Agent({
+      // Both kinds are counted before they come here: one more would wait in silence.
+      connections: limits.passthroughStreams + limits.inFlight,
+      // A server's own hint can be ten minutes, for sockets of a burst that is over.
+      keepAliveMaxTimeout: 60_000,
+      headersTimeout: timeouts.headers,
+      bodyTimeout: 0,
+      connect: {
+        timeout: timeouts.connect,
+        keepAlive: true,
+        keepAliveInitialDelay: 30_000,
+        rejectUnauthorized: true,
+      },
+    });
+  }
+
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  /** A place for one more stream, given back by what is returned; throws a ProxyError where there is none. */
+  enter(end: () => void): () => void {
+    if (this.#streams.size >= this.#options.limits.passthroughStreams) {
+      const text = 'too many event streams of old clients are open (limits.passthroughStreams)';
+      throw new ProxyError('passthrough_limit', text, { outcome: 'not_executed' });
+    }
+    this.#streams.add(end);
+    return () => this.#streams.delete(end);
+  }
+
+  /** What a client is told instead of the URL that the upstream announces to it. Throws a ProxyError. */
+  announce(announced: string, principal: Principal): string {
+    const { endpoint, upstream, sealer, owner, wallSeconds, timeouts } = this.#options;
+    const url = endpointUrl(announced, endpoint);
+    const token = sealer.seal({
+      kind: 'endpoint',
+      owner,
+      mount: upstream,
+      principal: principal.key,
+      origin: this.#origins.indexOf(url.origin),
+      target: url.pathname + url.search,
+      expiresAt: wallSeconds() + Math.ceil(timeouts.sessionMax / 1000),
+    });
+    return `${this.paths.messages}?token=${token}`;
+  }
+
+  /** Where the message of this client goes. A token that is forged, foreign or expired is an unknown session. */
+  destination(token: unknown, principal: Principal): URL {
+    const { upstream, sealer, wallSeconds } = this.#options;
+    const claims = typeof token === 'string' ? sealer.open(token, wallSeconds()) : null;
+    const origin = claims?.kind === 'endpoint' ? this.#origins[claims.origin] : undefined;
+    if (
+      claims?.kind !== 'endpoint' ||
+      origin === undefined ||
+      claims.mount !== upstream ||
+      claims.principal !== principal.key
+    ) {
+      throw new ProxyError('session_unknown', 'unknown session');
+    }
+    // Joined, not resolved: a path may begin with two slashes.
+    return new URL(origin + claims.target);
+  }
+
+  /** Why this answer to a GET is no stream; null if it is one. */
+  refusalOf(status: number, type: string, encoding: unknown): ProxyError | null {
+    return streamRefusal(status, type, encoding);
+  }
+
+  /** What kept an upstream from answering. */
+  failureOf(method: 'GET' | 'POST', cause: unknown): ProxyError {
+    const error = connectError(cause);
+    if (method === 'GET' || isUnsent(error, cause)) return error;
+    const code = error.code === 'upstream_headers_timeout' ? 'post_timeout' : 'post_failed';
+    const text =
+      code === 'post_timeout'
+        ? 'the upstream did not answer the POST in time'
+        : `the connection broke while the message was sent (${codeOf(cause)})`;
+    return new ProxyError(code, text, { cause, outcome: 'unknown' });
+  }
+
+  /** Ends every stream. */
+  endStreams(): void {
+    for (const end of this.#streams) end();
+  }
+
+  async close(): Promise<void> {
+    // What has arrived is passed on: an answer on a stream, when the POST that it belongs to was waited for.
+    if (this.#streams.size > 0) await setImmediate();
+    this.endStreams();
+    await this.dispatcher.destroy();
+  }
+}
+
+/** The connection was not there yet: no byte can have gone out. */
+function isUnsent(error: ProxyError, cause: unknown): boolean {
+  return (
+    error.code === 'upstream_tls' ||
+    error.code === 'upstream_connect_timeout' ||
+    /^(?:ECONNREFUSED|ENOTFOUND|EAI_[A-Z]+|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/.test(codeOf(cause))
+  );
+}
