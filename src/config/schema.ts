@@ -65,9 +65,9 @@ const limitKeys = {
 const streamKeys = {
   primeAfter: duration('100ms', 'a call of a 2025-11-25 session unanswered for so long gets a stream'),
   retry: duration('1s', 'how long a 2025-11-25 client waits before it reconnects'),
-  maxEvents: count(1000, 'events kept per session', { least: 1, wide: true }),
-  maxBytes: size('4MiB', 'bytes of events kept per session, beyond one event of any size', { least: 0, wide: true }),
-  maxAge: duration('10m', 'how long an event is kept', { wide: true }),
+  maxEvents: count(1000, 'events kept per session', { least: 1 }),
+  maxBytes: size('4MiB', 'bytes of events kept per session, beyond one event of any size', { least: 0 }),
+  maxAge: duration('10m', 'how long an event is kept'),
   maxDuration: duration(
     '0s',
     'streams of 2025-11-25 clients are ended after this, for the client to resume; 0s: never',

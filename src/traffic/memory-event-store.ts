@@ -5,7 +5,6 @@ import type { StreamConfig } from '../config/schema.ts';
 import type { Clock, EventStore, StoredEvent } from '../domain/ports.ts';
 
 export interface StoreOptions {
-  readonly config: StreamConfig;
   /** Over all sessions. */
   readonly maxBytes: number;
   readonly clock: Clock;
@@ -38,9 +37,9 @@ export class MemoryEventStore {
     return this.#bytes + this.#held;
   }
 
-  /** A store for one more session. `onUnsent` is told of each event that goes without ever having been sent. */
-  open(onUnsent: () => void): EventStore {
-    return new SessionEvents(this.#options, onUnsent, {
+  /** A store for one more session, within its own bounds. `onUnsent` is told of each event that goes without ever having been sent. */
+  open(bounds: StreamConfig, onUnsent: () => void): EventStore {
+    return new SessionEvents(bounds, this.#options.clock, onUnsent, {
       hold: (bytes) => {
         if (bytes > 0 && this.#held + bytes > this.#options.maxBytes) return false;
         this.#held += bytes;
@@ -81,7 +80,8 @@ interface Whole {
 }
 
 class SessionEvents implements EventStore {
-  readonly #options: StoreOptions;
+  readonly #bounds: StreamConfig;
+  readonly #clock: Clock;
   readonly #onUnsent: () => void;
   readonly #whole: Whole;
   /** The oldest first; what stands before `#from` is gone already. */
@@ -91,8 +91,9 @@ class SessionEvents implements EventStore {
   readonly #perStream = new Map<number, number>();
   #isClosed = false;
 
-  constructor(options: StoreOptions, onUnsent: () => void, whole: Whole) {
-    this.#options = options;
+  constructor(bounds: StreamConfig, clock: Clock, onUnsent: () => void, whole: Whole) {
+    this.#bounds = bounds;
+    this.#clock = clock;
     this.#onUnsent = onUnsent;
     this.#whole = whole;
   }
@@ -103,13 +104,13 @@ class SessionEvents implements EventStore {
 
   append(stream: number, event: StoredEvent, isSent: boolean): void {
     if (this.#isClosed) return;
-    const { config, clock } = this.#options;
-    const kept: Kept = { stream, event, at: clock.now(), isSent };
+    const { maxEvents, maxBytes } = this.#bounds;
+    const kept: Kept = { stream, event, at: this.#clock.now(), isSent };
     this.#kept.push(kept);
     this.#perStream.set(stream, (this.#perStream.get(stream) ?? 0) + 1);
     this.#grow(costOf(kept));
     this.purge();
-    while (this.size > config.maxEvents || (this.#bytes > config.maxBytes && this.size > 1)) this.evictOldest();
+    while (this.size > maxEvents || (this.#bytes > maxBytes && this.size > 1)) this.evictOldest();
   }
 
   after(stream: number, seq: number): readonly StoredEvent[] {
@@ -135,7 +136,7 @@ class SessionEvents implements EventStore {
   }
 
   purge(): void {
-    const oldest = this.#options.clock.now() - this.#options.config.maxAge;
+    const oldest = this.#clock.now() - this.#bounds.maxAge;
     while (this.size > 0 && (this.#kept[this.#from]?.at ?? 0) < oldest) this.evictOldest();
   }
 

@@ -40,9 +40,8 @@ export class SessionRegistry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    const { streams, limits } = options.config;
+    const { limits } = options.config;
     this.#events = new MemoryEventStore({
-      config: streams,
       maxBytes: limits.bufferedBytes > 0 ? limits.bufferedBytes : options.heapBytes / 4,
       clock: options.clock,
     });
@@ -68,7 +67,7 @@ export class SessionRegistry {
     const { requested, capabilities, clientInfo } = readInitialize(request);
     const revision = negotiate(requested);
     const declared = mount.declares(capabilities);
-    const { journal, name: upstream } = mount;
+    const { journal, name: upstream, config: own } = mount;
     const id = sessionId(
       sealer.seal({
         kind: 'session',
@@ -76,10 +75,12 @@ export class SessionRegistry {
         mount: mount.name,
         principal: principal.key,
         nonce: Buffer.from(random.bytes(NONCE_BYTES)).toString('base64url'),
-        expiresAt: wallSeconds() + Math.ceil(config.timeouts.sessionMax / 1000),
+        expiresAt: wallSeconds() + Math.ceil(own.timeouts.sessionMax / 1000),
       }),
     );
-    const store = this.#events.open(() => journal.record({ fact: 'dropped', upstream, what: 'unsent_event' }));
+    const store = this.#events.open(own.streams, () => {
+      journal.record({ fact: 'dropped', upstream, what: 'unsent_event' });
+    });
     const session = new Session({
       id,
       mount,
@@ -92,8 +93,8 @@ export class SessionRegistry {
         store,
         timers: mount.timers,
         random,
-        config: config.streams,
-        heartbeatMs: config.heartbeat,
+        config: own.streams,
+        heartbeatMs: own.heartbeat,
         primes: revision >= PRIMED_FROM,
       }),
     });
@@ -130,13 +131,14 @@ export class SessionRegistry {
   }
 
   #expire(): void {
-    const { clock, config, timers } = this.#options;
+    const { clock, timers } = this.#options;
     const now = clock.now();
     this.#events.purge();
     for (const session of this.#sessions.values()) {
       session.purge();
-      const isOld = now - session.createdAt >= config.timeouts.sessionMax;
-      if (isOld || now - session.usedAt >= config.timeouts.sessionIdle) this.end(session, 'expired');
+      const { sessionMax, sessionIdle } = session.mount.config.timeouts;
+      const isOld = now - session.createdAt >= sessionMax;
+      if (isOld || now - session.usedAt >= sessionIdle) this.end(session, 'expired');
     }
     this.#sweep = this.#sessions.size > 0 ? timers.after(SWEEP_MS, () => this.#expire()) : null;
   }

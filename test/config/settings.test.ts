@@ -37,9 +37,6 @@ test('everything but what is of the process as a whole can be an upstream’s ow
     'limits.sessions',
     'limits.inFlight',
     'limits.bufferedBytes',
-    'streams.maxEvents',
-    'streams.maxBytes',
-    'streams.maxAge',
   ]);
   expect(keysAt(['upstreams', 0])).not.toContain('drain');
 });

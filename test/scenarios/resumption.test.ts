@@ -593,6 +593,25 @@ test('a stream that runs goes on after the gap, where its oldest events were giv
   expect(world.gateway.journal.dropped('unsent_event')).toBe(6);
 });
 
+test('how much is kept can be an upstream’s own', async () => {
+  const world = await sessionOf('2025-11-25', {
+    streams: { maxEvents: 1000 },
+    upstream: { streams: { maxEvents: 2 } },
+  });
+  const { reply, call } = await started(world);
+  await reply.leave();
+  for (let step = 2; step <= 5; step++) call.progress(step);
+  await heard(world);
+
+  const resumed = await resume(world, '1.1');
+  await resumed.until(({ id }) => id === '1.5');
+
+  expect(told(resumed.seen)).toEqual([
+    ['1.4', 4],
+    ['1.5', 5],
+  ]);
+});
+
 test('streams.maxBytes bounds what is kept, but one event of any size', async () => {
   const world = await sessionOf('2025-11-25', { streams: { maxBytes: '10KiB' } });
   const { reply, call } = await started(world);

@@ -124,6 +124,25 @@ describe('timeouts.sessionIdle', () => {
     expect((await gateway.post(PING, IN(late))).status).toBe(200);
   });
 
+  test('it can be an upstream’s own, like the age of its sessions', async () => {
+    const time = new VirtualTime();
+    const config = {
+      timeouts: { sessionIdle: '5m', sessionMax: '10m' },
+      upstream: { timeouts: { sessionIdle: '20m', sessionMax: '30m' } },
+    };
+    const { gateway } = await gatewayBefore({}, config, time);
+    const [used, unused] = [await gateway.openSession(), await gateway.openSession()];
+
+    await time.advance(15 * MINUTE);
+    const statuses = [(await gateway.post(PING, IN(used))).status];
+    await time.advance(10 * MINUTE);
+    for (const session of [used, unused]) statuses.push((await gateway.post(PING, IN(session))).status);
+    await time.advance(5 * MINUTE + SWEEP);
+    statuses.push((await gateway.post(PING, IN(used))).status);
+
+    expect(statuses).toEqual([200, 200, 404, 404]);
+  });
+
   test.each([
     ['a request', PING, 200],
     ['a call', call(1, 'count'), 200],

@@ -12,10 +12,10 @@ const OVERHEAD = 200;
 function opened(streams: NonNullable<ConfigInput['streams']> = {}, maxBytes = 1e9) {
   const time = new VirtualTime();
   const config = parseConfig({ upstreams: [{ url: 'http://up.example/sse' }], streams }).streams;
-  const store = new MemoryEventStore({ config, maxBytes, clock: time });
+  const store = new MemoryEventStore({ maxBytes, clock: time });
   const session = () => {
     let unsent = 0;
-    const events = store.open(() => unsent++);
+    const events = store.open(config, () => unsent++);
     return { events, unsent: () => unsent };
   };
   return { time, store, session };

@@ -13,10 +13,10 @@ const CONFIG = { upstreams: [{ url: 'http://up.example/sse' }] };
 function opened(streams: NonNullable<ConfigInput['streams']> = {}, primes = true) {
   const time = new VirtualTime();
   const config = parseConfig({ ...CONFIG, streams }).streams;
-  const events = new MemoryEventStore({ config, maxBytes: 1e9, clock: time });
+  const events = new MemoryEventStore({ maxBytes: 1e9, clock: time });
   const session = () =>
     new SessionStreams({
-      store: events.open(() => {}),
+      store: events.open(config, () => {}),
       timers: time,
       random: { fraction: () => 0.5, bytes: (length) => new Uint8Array(length) },
       config,
