@@ -14,7 +14,8 @@ import { EndpointRewriter } from '../protocol/endpoint-rewriter.ts';
 import { isJson } from '../protocol/headers.ts';
 import { joined } from '../protocol/json-rpc.ts';
 import type { Mount } from '../traffic/mount.ts';
-import type { Passage } from '../traffic/passage.ts';
+import type { Destination, Passage } from '../traffic/passage.ts';
+import type { Choice, UpstreamUrl } from '../traffic/upstream-urls.ts';
 import { principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import { type Incoming, type RouteDeps, inFlightLimit, isFull } from './open-exchange.ts';
@@ -89,28 +90,30 @@ function messageRefusal(passing: Passing): ProxyError | null {
 }
 
 /** Throws a ProxyError. */
-function destinationOf({ request, passage }: Passing): URL {
+function destinationOf({ request, passage }: Passing): Destination {
   return passage.destination((request.query as { readonly token?: unknown }).token, principalOf(request));
 }
 
 function passStream(passing: Passing): void {
   const { request, reply, deps, passage } = passing;
   let end = (): void => void reply.raw.destroy();
-  let leave: () => void;
+  let choice: Choice;
   try {
     checkOpen(passing);
-    leave = passage.enter(() => end());
+    choice = passage.enter(() => end());
   } catch (thrown) {
     void refuse(reply, deps.journal, asProxyError(thrown));
     return;
   }
-  const tell = whenOver(passing, 'GET', leave);
+  const tell = whenOver(passing, 'GET', () => choice.over());
+  const { url } = choice;
+  const { sseUrl } = url.endpoint;
   reply.from(NOTHING_MORE, {
-    getUpstream: () => passage.sseUrl.href,
-    queryString: () => passage.sseUrl.search.slice(1),
+    getUpstream: () => sseUrl.href,
+    queryString: () => sseUrl.search.slice(1),
     rewriteRequestHeaders: () => ({
       ...picked(request.headers, STREAM_HEADERS),
-      ...passage.headers,
+      ...url.headers,
       accept: 'text/event-stream',
       'cache-control': 'no-cache',
       'accept-encoding': 'identity',
@@ -119,13 +122,20 @@ function passStream(passing: Passing): void {
       tell.answered();
       return {};
     },
-    onError: (_, { error }) => tell.failed(passage.failureOf('GET', error.cause ?? error)),
+    onError: (_, { error }) => {
+      if (!reply.raw.destroyed) choice.failed();
+      tell.failed(passage.failureOf('GET', error.cause ?? error));
+    },
     onResponse: (_request, _reply, response) => {
       const { status, headers, body } = read(response);
       const refusal = passage.refusalOf(status, headers['content-type'] ?? '', headers['content-encoding']);
       if (refusal === null) {
-        end = stream(passing, headers['content-type'] ?? '', body, tell);
-      } else if (status >= 400) {
+        choice.opened();
+        end = stream(passing, url, { type: headers['content-type'] ?? '', body }, tell);
+        return;
+      }
+      choice.failed();
+      if (status >= 400) {
         passAnswer(reply, headers, body);
       } else {
         discard(body);
@@ -137,7 +147,7 @@ function passStream(passing: Passing): void {
 
 function passMessage(passing: Passing): void {
   const { request, reply, mount, deps, passage } = passing;
-  const url = destinationOf(passing);
+  const { url, headers: own } = destinationOf(passing);
   deps.inFlight.begin();
   const tell = whenOver(passing, 'POST', () => deps.inFlight.end());
   reply.from(NOTHING_MORE, {
@@ -150,7 +160,7 @@ function passMessage(passing: Passing): void {
     timeout: mount.config.timeouts.requestMax,
     rewriteRequestHeaders: () => ({
       ...picked(request.headers, MESSAGE_HEADERS),
-      ...passage.headers,
+      ...own,
       'accept-encoding': 'identity',
     }),
     rewriteHeaders: () => {
@@ -227,13 +237,13 @@ function whenOver({ reply, mount, deps }: Passing, method: 'GET' | 'POST', over:
 /** The upstream's stream, as it comes and no faster than it is taken. What is returned ends it. */
 function stream(
   { request, reply, mount, deps, passage }: Passing,
-  type: string,
-  body: Readable,
+  from: UpstreamUrl,
+  { type, body }: { readonly type: string; readonly body: Readable },
   tell: Teller,
 ): () => void {
   const { raw } = reply;
   const { timeouts } = mount.config;
-  const rewriter = new EndpointRewriter((announced) => passage.announce(announced, principalOf(request)));
+  const rewriter = new EndpointRewriter((announced) => passage.announce(announced, from, principalOf(request)));
   let isOver = false;
   const end = (error: ProxyError | null): void => {
     if (isOver) return;

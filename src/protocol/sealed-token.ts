@@ -22,7 +22,9 @@ export interface SessionClaims extends Sealed {
 /** Where an upstream has told an old client to post. */
 export interface EndpointClaims extends Sealed {
   readonly kind: 'endpoint';
-  /** Which of the origins that the configuration allows. */
+  /** Which of the upstream's URLs the client's stream is of. */
+  readonly url: number;
+  /** Which of the origins that the configuration allows it. */
   readonly origin: number;
   /** Path and query, as the upstream has announced them. */
   readonly target: string;

@@ -20,7 +20,6 @@ import { encode } from '../protocol/json-rpc.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
 import { backoffMs } from '../upstream/backoff.ts';
-import type { EndpointRules } from '../upstream/endpoint-url.ts';
 import { type LinkKey, linkKey } from '../upstream/link-key.ts';
 import { SseLink } from '../upstream/link.ts';
 import { ConversationPool } from './conversation-pool.ts';
@@ -31,6 +30,7 @@ import { Passage } from './passage.ts';
 import { Retry } from './retry.ts';
 import { Tally } from './tally.ts';
 import { UpstreamHealth } from './upstream-health.ts';
+import { UpstreamUrls } from './upstream-urls.ts';
 import { SharedWants, type Wants } from './wants.ts';
 
 export interface MountOptions {
@@ -65,6 +65,12 @@ export interface MountSession extends LinkListener {
   becameSingle(): void;
 }
 
+type OpenParameters = readonly [
+  offer: HandshakeOffer,
+  owner: LinkListener | null,
+  onClosed: (conversation: Conversation, error: ProxyError | null) => void,
+];
+
 const NOTHING_DECLARED = encode('{}');
 /** How long cancels may take to reach the upstream when the gateway stops. */
 const FAREWELL_MS = 1000;
@@ -91,8 +97,7 @@ export class Mount {
   readonly #pool: ConversationPool<Conversation>;
   readonly #dispatcher: Dispatcher;
   readonly #credential: UpstreamCredential;
-  readonly #headers: Readonly<Record<string, string>>;
-  readonly #endpoint: EndpointRules;
+  readonly #urls: UpstreamUrls;
   readonly #handshakes = new WeakMap<Conversation, Handshake>();
   /** Everything that has a link, opening ones included, until nothing of it is on its way any more. */
   readonly #live = new Set<Conversation>();
@@ -116,13 +121,8 @@ export class Mount {
     this.clock = clock;
     this.timers = timers;
     this.journal = journal;
-    const { url, headers } = withoutUserinfo(upstream);
-    this.#endpoint = {
-      sseUrl: url,
-      messageUrl: upstream.messageUrl,
-      allowedOrigins: new Set(upstream.allowEndpointOrigins.map(({ origin }) => origin)),
-    };
-    this.#headers = headers;
+    // By then what is tried again was tried again at its slowest.
+    this.#urls = new UpstreamUrls(upstream, clock, config.reconnect.max);
     this.#credential = NO_CREDENTIAL;
     this.#dispatcher = new Agent({
       // A server's own hint can be ten minutes, for sockets of a burst that is over.
@@ -141,8 +141,7 @@ export class Mount {
         : new Passage({
             upstream: upstream.name,
             paths: upstream.legacy,
-            endpoint: this.#endpoint,
-            headers,
+            urls: this.#urls,
             sealer: options.sealer,
             owner: options.owner,
             wallSeconds: options.wallSeconds,
@@ -371,22 +370,36 @@ export class Mount {
     for (const session of this.#sessions) session.upstreamChanged(handshake);
   }
 
-  async #open(
-    offer: HandshakeOffer,
-    owner: LinkListener | null,
-    onClosed: (conversation: Conversation, error: ProxyError | null) => void,
-  ): Promise<OpenedConversation> {
+  /** A link to one of the URLs; where the first that is tried cannot be had, to another. */
+  async #open(...how: OpenParameters): Promise<OpenedConversation> {
+    let error: ProxyError;
+    let untried = this.#urls.count;
+    do {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
+        return await this.#openOne(...how);
+      } catch (thrown) {
+        error = asProxyError(thrown);
+      }
+    } while (--untried > 0 && !this.#closed);
+    // A link more that cannot be had says nothing while others live.
+    if (!this.#closed && this.#pool.openCount + this.#dedicated.size === 0) this.#health.failed(error);
+    throw error;
+  }
+
+  async #openOne(...[offer, owner, onClosed]: OpenParameters): Promise<OpenedConversation> {
     const { upstream, config, clock, timers, journal } = this.#options;
     const id = this.#options.nextLinkId();
     const conversation = new Conversation(this.#context, owner);
     const openedAt = clock.now();
+    const choice = this.#urls.choose();
     let handshake: Handshake;
     try {
       const link = new SseLink({
         id,
         upstream: upstream.name,
-        endpoint: this.#endpoint,
-        headers: this.#headers,
+        endpoint: choice.url.endpoint,
+        headers: choice.url.headers,
         offer,
         initializeId: this.#context.ids.issue(id),
         dispatcher: this.#dispatcher,
@@ -401,6 +414,7 @@ export class Mount {
       conversation.attach(
         link,
         (error) => {
+          choice.over();
           if (error !== null && !this.isSingle) this.#health.linkDied(openedAt);
           onClosed(conversation, error);
         },
@@ -412,11 +426,10 @@ export class Mount {
       handshake = await link.open();
     } catch (thrown) {
       this.#quiet(conversation);
-      const error = asProxyError(thrown);
-      // A link more that cannot be had says nothing while others live.
-      if (!this.#closed && this.#pool.openCount + this.#dedicated.size === 0) this.#health.failed(error);
-      throw error;
+      choice.failed();
+      throw thrown;
     }
+    choice.opened();
     conversation.opened(handshake);
     // A dedicated link's answer goes to its client and is then of no use; a single link's answers every session.
     if (owner === null) {
@@ -440,18 +453,4 @@ export class Mount {
     for (const session of this.#sessions) session.becameSingle();
     if (this.wants.level !== null || this.wants.uris.size > 0) this.tellWants(() => {});
   }
-}
-
-/** Userinfo in the URL becomes Basic authentication, and is in the URL no more. */
-function withoutUserinfo(upstream: UpstreamConfig): { url: URL; headers: Record<string, string> } {
-  const url = new URL(upstream.url.href);
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(upstream.headers)) headers[name.toLowerCase()] = value;
-  if (url.username !== '' || url.password !== '') {
-    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-    headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`;
-    url.username = '';
-    url.password = '';
-  }
-  return { url, headers };
 }

@@ -13,13 +13,12 @@ import type { TokenSealer } from '../protocol/sealed-token.ts';
 import { type EndpointRules, endpointUrl } from '../upstream/endpoint-url.ts';
 import { streamRefusal } from '../upstream/event-stream.ts';
 import { codeOf, connectError } from '../upstream/network-error.ts';
+import type { Choice, UpstreamUrl, UpstreamUrls } from './upstream-urls.ts';
 
 export interface PassageOptions {
   readonly upstream: string;
   readonly paths: LegacyPaths;
-  readonly endpoint: EndpointRules;
-  /** Credential headers of the upstream. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly urls: UpstreamUrls;
   readonly sealer: TokenSealer;
   readonly owner: string;
   /** Seconds since 1970. */
@@ -28,25 +27,23 @@ export interface PassageOptions {
   readonly limits: LimitConfig;
 }
 
+/** Where a message goes, and with what. */
+export interface Destination {
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 export class Passage {
   readonly paths: LegacyPaths;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly sseUrl: URL;
   readonly dispatcher: Dispatcher;
   readonly #options: PassageOptions;
-  /** The only ones that a message can go to; a token names one by its place. */
-  readonly #origins: readonly string[];
   /** How each stream that is open, or being opened, is ended. */
   readonly #streams = new Set<() => void>();
 
   constructor(options: PassageOptions) {
-    const { paths, endpoint, headers, timeouts, limits } = options;
+    const { paths, timeouts, limits } = options;
     this.#options = options;
     this.paths = paths;
-    this.headers = headers;
-    this.sseUrl = endpoint.sseUrl;
-    const { sseUrl, messageUrl, allowedOrigins } = endpoint;
-    this.#origins = [(messageUrl ?? sseUrl).origin, sseUrl.origin, ...allowedOrigins];
     this.dispatcher = new Agent({
       // Both kinds are counted before they come here: one more would wait in silence.
       connections: limits.passthroughStreams + limits.inFlight,
@@ -67,26 +64,34 @@ export class Passage {
     return this.#streams.size;
   }
 
-  /** A place for one more stream, given back by what is returned; throws a ProxyError where there is none. */
-  enter(end: () => void): () => void {
+  /** A place for one more stream, and where to; throws a ProxyError where there is none. */
+  enter(end: () => void): Choice {
     if (this.#streams.size >= this.#options.limits.passthroughStreams) {
       const text = 'too many event streams of old clients are open (limits.passthroughStreams)';
       throw new ProxyError('passthrough_limit', text, { outcome: 'not_executed' });
     }
     this.#streams.add(end);
-    return () => this.#streams.delete(end);
+    const choice = this.#options.urls.choose();
+    return {
+      ...choice,
+      over: () => {
+        this.#streams.delete(end);
+        choice.over();
+      },
+    };
   }
 
-  /** What a client is told instead of the URL that the upstream announces to it. Throws a ProxyError. */
-  announce(announced: string, principal: Principal): string {
-    const { endpoint, upstream, sealer, owner, wallSeconds, timeouts } = this.#options;
+  /** What a client of this stream is told instead of the URL that the upstream announces to it. Throws a ProxyError. */
+  announce(announced: string, { index, endpoint }: UpstreamUrl, principal: Principal): string {
+    const { upstream, sealer, owner, wallSeconds, timeouts } = this.#options;
     const url = endpointUrl(announced, endpoint);
     const token = sealer.seal({
       kind: 'endpoint',
       owner,
       mount: upstream,
       principal: principal.key,
-      origin: this.#origins.indexOf(url.origin),
+      url: index,
+      origin: originsOf(endpoint).indexOf(url.origin),
       target: url.pathname + url.search,
       expiresAt: wallSeconds() + Math.ceil(timeouts.sessionMax / 1000),
     });
@@ -94,12 +99,14 @@ export class Passage {
   }
 
   /** Where the message of this client goes. A token that is forged, foreign or expired is an unknown session. */
-  destination(token: unknown, principal: Principal): URL {
-    const { upstream, sealer, wallSeconds } = this.#options;
+  destination(token: unknown, principal: Principal): Destination {
+    const { upstream, urls, sealer, wallSeconds } = this.#options;
     const claims = typeof token === 'string' ? sealer.open(token, wallSeconds()) : null;
-    const origin = claims?.kind === 'endpoint' ? this.#origins[claims.origin] : undefined;
+    const of = claims?.kind === 'endpoint' ? urls.at(claims.url) : null;
+    const origin = claims?.kind === 'endpoint' && of !== null ? originsOf(of.endpoint)[claims.origin] : undefined;
     if (
       claims?.kind !== 'endpoint' ||
+      of === null ||
       origin === undefined ||
       claims.mount !== upstream ||
       claims.principal !== principal.key
@@ -107,7 +114,7 @@ export class Passage {
       throw new ProxyError('session_unknown', 'unknown session');
     }
     // Joined, not resolved: a path may begin with two slashes.
-    return new URL(origin + claims.target);
+    return { url: new URL(origin + claims.target), headers: of.headers };
   }
 
   /** Why this answer to a GET is no stream; null if it is one. */
@@ -138,6 +145,11 @@ export class Passage {
     this.endStreams();
     await this.dispatcher.destroy();
   }
+}
+
+/** The only ones that a message can go to; a token names one by its place. */
+function originsOf({ sseUrl, messageUrl, allowedOrigins }: EndpointRules): readonly string[] {
+  return [(messageUrl ?? sseUrl).origin, sseUrl.origin, ...allowedOrigins];
 }
 
 /** The connection was not there yet: no byte can have gone out. */

@@ -12,6 +12,7 @@ export type Contact =
 
 export class FirstContact implements Journal {
   readonly #next: Journal;
+  /** Of each that has one only: of several nobody knows which it was. */
   readonly #urls: ReadonlyMap<string, URL>;
   readonly #contacts: Map<string, Contact>;
   readonly #settled: Promise<void>;
@@ -19,7 +20,7 @@ export class FirstContact implements Journal {
 
   constructor(upstreams: Config['upstreams'], next: Journal) {
     this.#next = next;
-    this.#urls = new Map(upstreams.map(({ name, url }) => [name, url]));
+    this.#urls = new Map(upstreams.filter(({ urls }) => urls.length === 1).map(({ name, url }) => [name, url]));
     this.#contacts = new Map(upstreams.map(({ name }) => [name, { state: 'unknown' }]));
     this.#settled = new Promise((resolve) => {
       this.#settle = resolve;

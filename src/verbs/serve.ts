@@ -58,9 +58,6 @@ export async function start(config: Config): Promise<Running> {
       'bound to a public address without authentication (inbound.bearer) or allowedHosts: anybody who reaches it can use the server behind it',
     );
   }
-  for (const { name, urls } of config.upstreams) {
-    if (urls.length > 1) log.warn({ upstream: name }, 'several URLs are configured, and only the first is used so far');
-  }
   return {
     endpoint: origin + (app.mounts[0]?.path ?? '/mcp'),
     mode: app.mounts[0]?.mode ?? 'auto',

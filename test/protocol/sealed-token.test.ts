@@ -35,7 +35,7 @@ test('what was sealed is opened again, until it expires', () => {
 
 test('where an old client posts is sealed and opened the same way', () => {
   const { kind: _, nonce: __, ...rest } = CLAIMS;
-  const claims: SealedClaims = { ...rest, kind: 'endpoint', origin: 1, target: '/m/ü?a=b&c=%20' };
+  const claims: SealedClaims = { ...rest, kind: 'endpoint', url: 0, origin: 1, target: '/m/ü?a=b&c=%20' };
 
   expect(sealerWith().open(sealerWith().seal(claims), NOW)).toEqual(claims);
 });
