@@ -2,6 +2,7 @@
 // a cancel of the call must not overtake it; and what is left of it when the call is over is given up in time.
 
 import type { Chunks, Clock, Link, PostOutcome, Timer, Timers } from '../domain/ports.ts';
+import { atLatest } from './at-latest.ts';
 
 /** A cancel travels on a socket of its own, so it waits until its call is accepted, or for so long. */
 const CANCEL_AFTER_MS = 50;
@@ -47,13 +48,7 @@ export class CallPost {
       act();
       return;
     }
-    const once = (): void => {
-      timer.cancel();
-      this.#onSettled = null;
-      act();
-    };
-    const timer = timers.after(wait, once);
-    this.#onSettled = once;
+    this.#onSettled = atLatest(timers, wait, act);
   }
 
   /** The call is over: a POST that is still not answered gets as long as any other message. */

@@ -98,7 +98,6 @@ export class Mount {
   readonly #dispatcher: Dispatcher;
   readonly #credential: UpstreamCredential;
   readonly #urls: UpstreamUrls;
-  readonly #handshakes = new WeakMap<Conversation, Handshake>();
   /** Everything that has a link, opening ones included, until nothing of it is on its way any more. */
   readonly #live = new Set<Conversation>();
   readonly #underWay = new Tally();
@@ -241,13 +240,6 @@ export class Mount {
     return backoffMs(attempt, { minMs: min, maxMs: max }, this.#options.random.fraction());
   }
 
-  /** What the upstream answered to the initialize of this pooled conversation. */
-  handshakeOf(conversation: Conversation): Handshake {
-    const handshake = this.#handshakes.get(conversation);
-    if (handshake === undefined) throw new Error('not a pooled conversation of this mount');
-    return handshake;
-  }
-
   /**
    * What the upstream answered to an initialize that declared nothing, at once where a link says that it still holds.
    * What is returned gives the wait up.
@@ -263,9 +255,9 @@ export class Mount {
         take(result);
         return;
       }
-      const handshake = this.handshakeOf(result.conversation);
       result.release('reuse');
-      take(handshake);
+      // That link is open, so it has had its answer.
+      take(this.#lastHandshake ?? new ProxyError('internal_error', 'a pooled link opened without a handshake'));
     });
   }
 
@@ -432,10 +424,7 @@ export class Mount {
     choice.opened();
     conversation.opened(handshake);
     // A dedicated link's answer goes to its client and is then of no use; a single link's answers every session.
-    if (owner === null) {
-      this.#handshakes.set(conversation, handshake);
-      this.#lastHandshake = handshake;
-    }
+    if (owner === null) this.#lastHandshake = handshake;
     this.#health.opened(handshake);
     return { conversation, handshake };
   }

@@ -1,7 +1,8 @@
 // The notifications of a session's client on their way to the upstream: one at a time, since two POSTs can overtake each
 // other, and bounded, since the client has had its 202 for each of them already.
 
-import type { Chunks, PostOutcome, Timer, Timers } from '../domain/ports.ts';
+import type { Chunks, PostOutcome, Timers } from '../domain/ports.ts';
+import { atLatest } from './at-latest.ts';
 
 export interface NotificationQueueOptions {
   readonly timers: Timers;
@@ -46,15 +47,7 @@ export class NotificationQueue {
       act();
       return;
     }
-    let timer: Timer | null = null;
-    const once = (): void => {
-      if (timer === null) return;
-      timer.cancel();
-      timer = null;
-      act();
-    };
-    timer = this.#options.timers.after(IN_TURN_MS, once);
-    this.#entries.push({ act: once });
+    this.#entries.push({ act: atLatest(this.#options.timers, IN_TURN_MS, act) });
   }
 
   #next(): void {

@@ -9,6 +9,7 @@ import type { LinkCloseReason } from '../domain/states.ts';
 import { type CapabilityProfile, EMPTY_PROFILE } from '../protocol/capability-profile.ts';
 import { methodRow } from '../protocol/methods.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
+import { atLatest } from './at-latest.ts';
 import type { Conversation } from './conversation.ts';
 import type { LinkListener } from './link-listener.ts';
 import { needsToBeAlone } from './lease-rules.ts';
@@ -186,14 +187,8 @@ export class SessionLink {
         return;
       }
       // What others on the link want must not hold up everybody: after a while it goes on beside the call.
-      let isBegun = false;
-      const once = (): void => {
-        timer.cancel();
-        if (!isBegun) begin();
-        isBegun = true;
-      };
-      const timer = mount.timers.after(UP_TO_DATE_MS, once);
-      void upToDate.then(once, once);
+      const beginOnce = atLatest(mount.timers, UP_TO_DATE_MS, begin);
+      void upToDate.then(beginOnce, beginOnce);
     });
     call.waits(() => {
       leave();

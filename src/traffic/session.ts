@@ -111,7 +111,7 @@ export class Session implements MountSession {
       wants: this.wants,
       listener: this,
       isListening: () => streams.isListening,
-      onReopened: (handshake) => this.#reopened(handshake),
+      onReopened: (handshake) => this.upstreamChanged(handshake),
     });
     this.#leaveMount = mount.join(this);
   }
@@ -268,8 +268,14 @@ export class Session implements MountSession {
     return this.#concerns(message) ? { by: this.#tell([message.bytes], about, null) } : null;
   }
 
-  upstreamChanged(handshake: Handshake): void {
-    this.#reopened(handshake);
+  /** The upstream session is another one now, and perhaps the upstream itself. */
+  upstreamChanged({ offers }: Handshake): void {
+    const before = this.#offers;
+    this.#offers = offers;
+    if (before === null || before.identity === offers.identity) return;
+    for (const kind of new Set([...before.lists, ...offers.lists])) {
+      this.#tell([ownMessage({ method: `notifications/${kind}/list_changed` })], null, null);
+    }
   }
 
   becameSingle(): void {
@@ -333,16 +339,6 @@ export class Session implements MountSession {
     const what = shown === null ? 'unheard_notification' : 'refused_question';
     this.mount.journal.record({ fact: 'dropped', upstream: this.mount.name, what });
     if (shown !== null) this.#questions.unshowable(shown);
-  }
-
-  /** The upstream session is another one now, and perhaps the upstream itself. */
-  #reopened({ offers }: Handshake): void {
-    const before = this.#offers;
-    this.#offers = offers;
-    if (before === null || before.identity === offers.identity) return;
-    for (const kind of new Set([...before.lists, ...offers.lists])) {
-      this.#tell([ownMessage({ method: `notifications/${kind}/list_changed` })], null, null);
-    }
   }
 
   #used(): void {

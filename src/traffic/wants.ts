@@ -1,7 +1,7 @@
 // What a link must be told beyond its handshake: a log level, and the resources whose updates somebody wants. It belongs
 // to an upstream session, so a link that takes another's place has to be told again.
 
-import { LOG_LEVELS, type LogLevel } from '../protocol/log-level.ts';
+import { type LogLevel, mostVerbose } from '../protocol/log-level.ts';
 import type { ServerOffers } from '../protocol/upstream-handshake.ts';
 
 /** What is wanted on a link at this moment. */
@@ -24,8 +24,7 @@ export class SharedWants implements Wanted {
   }
 
   get level(): LogLevel | null {
-    // From the most verbose to the gravest.
-    return LOG_LEVELS.find((level) => this.#levels.has(level)) ?? null;
+    return mostVerbose(this.#levels);
   }
 
   get uris(): Wanted['uris'] {

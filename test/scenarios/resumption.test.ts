@@ -3,37 +3,16 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type CallOptions, type EventClient, type SseEvent, openCall, openEvents } from '../support/event-client.ts';
-import { type Gateway, type GatewayConfig, gatewayBefore } from '../support/gateway.ts';
-import type { Behaviour, LegacyCall, LegacyStream } from '../support/legacy-behaviour.ts';
-import type { LegacyServer } from '../support/legacy-server.ts';
+import { gatewayBefore } from '../support/gateway.ts';
+import type { LegacyCall } from '../support/legacy-behaviour.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
+import { IN, sessionOf, type World } from '../support/session-client.ts';
 
 const OLDER = ['2025-03-26', '2025-06-18'] as const;
 const REVISIONS = [...OLDER, '2025-11-25'] as const;
-const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
 const DONE = { content: [{ type: 'text', text: 'done' }] };
 /** A 2025-11-25 client can come back to its call as soon as this is over. */
 const SOON = { streams: { primeAfter: '10ms' } } as const;
-
-interface World {
-  readonly gateway: Gateway;
-  readonly upstream: LegacyServer;
-  readonly session: string;
-  /** The session's own link, as the upstream sees it. */
-  readonly link: LegacyStream;
-}
-
-/** A gateway with one session and no other link. */
-async function sessionOf(
-  revision: string,
-  config: GatewayConfig = {},
-  { behaviour, time }: { behaviour?: Partial<Behaviour>; time?: VirtualTime } = {},
-): Promise<World> {
-  const { gateway, upstream } = await gatewayBefore(behaviour, { ...config, links: { min: 0, ...config.links } }, time);
-  const session = await gateway.openSession({ protocolVersion: revision });
-  const link = await upstream.nextStream();
-  return { gateway, upstream, session, link };
-}
 
 interface Started {
   readonly reply: EventClient;

@@ -2,13 +2,12 @@
 // Each message goes on one stream, as it came.
 
 import { expect, test } from 'vitest';
-import { type EventClient, type SseEvent, openEvents } from '../support/event-client.ts';
+import { type EventClient, openEvents } from '../support/event-client.ts';
 import { type Answer, type Gateway, gatewayBefore } from '../support/gateway.ts';
 import { spanOf } from '../support/json-span.ts';
 import { type LegacyStream, text } from '../support/legacy-behaviour.ts';
 import type { LegacyServer } from '../support/legacy-server.ts';
-
-const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
+import { IN, listen, told } from '../support/session-client.ts';
 
 /** Only sessions have links, so the newest one is that of the newest session. */
 const OWN = { links: { min: 0 } } as const;
@@ -24,17 +23,6 @@ function link(upstream: LegacyServer): LegacyStream {
 /** A tools/call whose reply becomes a stream, once it has begun. */
 function callIn(gateway: Gateway, sessionId: string, params: object, id: unknown = 1): Promise<EventClient> {
   return openEvents(gateway, { sessionId, body: { jsonrpc: '2.0', id, method: 'tools/call', params } });
-}
-
-/** A GET that stays open. */
-function listen(gateway: Gateway, sessionId: string): Promise<EventClient> {
-  return openEvents(gateway, { sessionId });
-}
-
-/** The next message that is no answer. */
-async function told(stream: EventClient): Promise<SseEvent> {
-  const events = await stream.until(({ json }) => json?.method !== undefined);
-  return events.at(-1) ?? { data: '' };
 }
 
 function notify(gateway: Gateway, session: string, method: string, params?: object): Promise<Answer> {

@@ -2,22 +2,16 @@
 // gateway's, only what the client declared, and answered once.
 
 import { expect, test } from 'vitest';
-import { type EventClient, type SseEvent, openEvents } from '../support/event-client.ts';
+import { type EventClient, openEvents } from '../support/event-client.ts';
 import { type Answer, type Gateway, gatewayBefore } from '../support/gateway.ts';
 import { spanOf } from '../support/json-span.ts';
 import { type LegacyStream, RpcError, text } from '../support/legacy-behaviour.ts';
 import type { LegacyServer, Received } from '../support/legacy-server.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
-
-const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
+import { ASKABLE, callIn, finalOn, IN, listen, told } from '../support/session-client.ts';
 
 /** Only sessions have links, so the newest one is that of the newest session. */
 const OWN = { links: { min: 0 } } as const;
-
-const ASKABLE = {
-  protocolVersion: '2025-11-25',
-  capabilities: { roots: {}, sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } },
-};
 
 const FORM = {
   method: 'elicitation/create',
@@ -46,28 +40,6 @@ function link(upstream: LegacyServer): LegacyStream {
   const stream = upstream.streams.at(-1);
   if (stream === undefined) throw new Error('there is no link');
   return stream;
-}
-
-/** A tools/call whose reply becomes a stream, once it has begun. */
-function callIn(gateway: Gateway, sessionId: string, name: string, args: object = {}, id = 1): Promise<EventClient> {
-  const body = { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } };
-  return openEvents(gateway, { sessionId, body });
-}
-
-/** A GET that stays open. */
-function listen(gateway: Gateway, sessionId: string): Promise<EventClient> {
-  return openEvents(gateway, { sessionId });
-}
-
-/** The next message that is no answer. */
-async function told(stream: EventClient): Promise<SseEvent> {
-  const events = await stream.until(({ json }) => json?.method !== undefined);
-  return events.at(-1) ?? { data: '' };
-}
-
-/** The last message of a stream, once it has ended. */
-async function finalOn(stream: EventClient): Promise<SseEvent['json']> {
-  return (await stream.rest()).at(-1)?.json;
 }
 
 function answer(gateway: Gateway, session: string, message: object): Promise<Answer> {

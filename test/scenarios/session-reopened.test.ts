@@ -2,14 +2,13 @@
 // call. The upstream session behind it is a new one, so it is told everything again before it is used.
 
 import { expect, test } from 'vitest';
-import { type EventClient, type SseEvent, openEvents } from '../support/event-client.ts';
+import { type EventClient, openEvents } from '../support/event-client.ts';
 import { type Gateway, gatewayBefore } from '../support/gateway.ts';
 import { spanOf } from '../support/json-span.ts';
 import { type Answerer, RpcError } from '../support/legacy-behaviour.ts';
 import type { LegacyServer, Received } from '../support/legacy-server.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
-
-const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
+import { IN, told } from '../support/session-client.ts';
 
 /** Only sessions have links. */
 const OWN = { links: { min: 0 }, reconnect: { min: '10ms', max: '50ms' } } as const;
@@ -22,12 +21,6 @@ const SERVED: Readonly<Record<string, Answerer>> = {
 
 function listen(gateway: Gateway, sessionId: string): Promise<EventClient> {
   return openEvents(gateway, { sessionId });
-}
-
-/** The next message that is no answer. */
-async function told(stream: EventClient): Promise<SseEvent> {
-  const events = await stream.until(({ json }) => json?.method !== undefined);
-  return events.at(-1) ?? { data: '' };
 }
 
 async function ask(gateway: Gateway, session: string, method: string, params: object): Promise<void> {

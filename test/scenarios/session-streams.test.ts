@@ -3,42 +3,14 @@
 
 import { expect, onTestFinished, test } from 'vitest';
 import { type EventClient, openCall, openEvents } from '../support/event-client.ts';
-import {
-  type Answer,
-  type Gateway,
-  type GatewayConfig,
-  gatewayBefore,
-  replyIn,
-  requestBytes,
-} from '../support/gateway.ts';
-import type { Behaviour, LegacyStream } from '../support/legacy-behaviour.ts';
-import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
+import { type Answer, type Gateway, gatewayBefore, replyIn, requestBytes } from '../support/gateway.ts';
+import { startLegacyServer } from '../support/legacy-server.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
+import { IN, sessionOf, type World } from '../support/session-client.ts';
 
 const OLDER = ['2025-03-26', '2025-06-18'] as const;
 const REVISIONS = [...OLDER, '2025-11-25'] as const;
-const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
 const DONE = { content: [{ type: 'text', text: 'done' }] };
-
-interface World {
-  readonly gateway: Gateway;
-  readonly upstream: LegacyServer;
-  readonly session: string;
-  /** The session's own link, as the upstream sees it. */
-  readonly link: LegacyStream;
-}
-
-/** A gateway with one session and no other link. */
-async function sessionOf(
-  revision: string,
-  config: GatewayConfig = {},
-  { behaviour, time }: { behaviour?: Partial<Behaviour>; time?: VirtualTime } = {},
-): Promise<World> {
-  const { gateway, upstream } = await gatewayBefore(behaviour, { ...config, links: { min: 0, ...config.links } }, time);
-  const session = await gateway.openSession({ protocolVersion: revision });
-  const link = await upstream.nextStream();
-  return { gateway, upstream, session, link };
-}
 
 const listChanged = (kind: string): object => ({ jsonrpc: '2.0', method: `notifications/${kind}/list_changed` });
 const log = (data: string): object => ({

@@ -1,12 +1,11 @@
 // Resources that the client of a session wants to hear of: subscribed to on the session's own link.
 
 import { expect, test } from 'vitest';
-import { type EventClient, type SseEvent, openEvents } from '../support/event-client.ts';
+import { openEvents } from '../support/event-client.ts';
 import { type Answer, type Gateway, gatewayBefore } from '../support/gateway.ts';
 import { type Answerer, type LegacyStream, RpcError } from '../support/legacy-behaviour.ts';
 import type { LegacyServer } from '../support/legacy-server.ts';
-
-const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
+import { IN, told } from '../support/session-client.ts';
 
 /** Only sessions have links. */
 const OWN = { links: { min: 0 } } as const;
@@ -23,12 +22,6 @@ function updated(uri: string): object {
 
 function ask(gateway: Gateway, session: string, method: string, params: object = {}): Promise<Answer> {
   return gateway.post({ jsonrpc: '2.0', id: 1, method, params }, IN(session));
-}
-
-/** The next message that is no answer. */
-async function told(stream: EventClient): Promise<SseEvent> {
-  const events = await stream.until(({ json }) => json?.method !== undefined);
-  return events.at(-1) ?? { data: '' };
 }
 
 /** What the upstream was asked for on this link beside the handshake, as method and URI, in order. */

@@ -2,20 +2,15 @@
 // what all of them want together.
 
 import { expect, test } from 'vitest';
-import { type EventClient, type SseEvent, openEvents } from '../support/event-client.ts';
+import { type EventClient, type SseEvent } from '../support/event-client.ts';
 import { type Answer, type Gateway, gatewayBefore } from '../support/gateway.ts';
 import { type Answerer, type LegacyStream, text, NO_ANSWER } from '../support/legacy-behaviour.ts';
 import type { LegacyServer } from '../support/legacy-server.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
-
-const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
+import { ASKABLE, callIn, finalOn, IN, listen, told } from '../support/session-client.ts';
 
 const SINGLE = { links: { single: true }, reconnect: { min: '10ms', max: '50ms' } } as const;
 
-const ASKABLE = {
-  protocolVersion: '2025-11-25',
-  capabilities: { roots: {}, sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } },
-};
 const OFFERED = { tools: { listChanged: true }, resources: { subscribe: true }, logging: {} };
 const SERVED: Readonly<Record<string, Answerer>> = {
   'resources/subscribe': () => ({}),
@@ -30,32 +25,10 @@ async function theLink(upstream: LegacyServer): Promise<LegacyStream> {
   return stream;
 }
 
-/** A tools/call whose reply becomes a stream, once it has begun. */
-function callIn(gateway: Gateway, sessionId: string, name: string, args: object = {}, id = 1): Promise<EventClient> {
-  const body = { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } };
-  return openEvents(gateway, { sessionId, body });
-}
-
-/** A GET that stays open. */
-function listen(gateway: Gateway, sessionId: string): Promise<EventClient> {
-  return openEvents(gateway, { sessionId });
-}
-
-/** The next message that is no answer. */
-async function told(stream: EventClient): Promise<SseEvent> {
-  const events = await stream.until(({ json }) => json?.method !== undefined);
-  return events.at(-1) ?? { data: '' };
-}
-
 /** Everything that came on a GET before a list changes; both sides have caught up with each other then. */
 async function heardBefore(stream: EventClient): Promise<SseEvent['json'][]> {
   const events = await stream.until(({ json }) => json?.method === MARK.method);
   return events.slice(0, -1).flatMap(({ json }) => (json === undefined ? [] : [json]));
-}
-
-/** The last message of a stream, once it has ended. */
-async function finalOn(stream: EventClient): Promise<SseEvent['json']> {
-  return (await stream.rest()).at(-1)?.json;
 }
 
 function answer(gateway: Gateway, session: string, message: object): Promise<Answer> {
