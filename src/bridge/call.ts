@@ -124,6 +124,7 @@ export class Call implements Reader {
     this.#startedAt = this.#progressAt = clock.now();
     this.#armTimeout(this.#options.requestMs);
     const id = encode(String(lease.id));
+    exchange.sent();
     // A token goes upstream only if the client sent one; it is then the integer of the id.
     lease.post(rewrite(request, { requestId: id, requestProgressToken: id, requestTask: NOTHING }));
   }

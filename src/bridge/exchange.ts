@@ -3,7 +3,7 @@
 // once, the first of them.
 
 import { type ErrorCode, type ProxyError } from '../domain/errors.ts';
-import type { Chunks, Reply, ReplySink, Timer, Timers } from '../domain/ports.ts';
+import type { Chunks, Clock, Reply, ReplySink, Timer, Timers } from '../domain/ports.ts';
 import type { ExchangeState } from '../domain/states.ts';
 import { type Answer, ownError, ownResult } from '../protocol/json-rpc.ts';
 import { type RewriteName, rewrite } from '../protocol/rewrites.ts';
@@ -31,12 +31,19 @@ export interface ExchangeEnd {
   readonly reason?: ErrorCode;
   readonly upstreamStatus?: number;
   readonly cause?: unknown;
+  /** From the request's coming to its outcome. */
+  readonly durationMs: number;
+  /** Of that, until it was sent upstream: mostly the wait for a link. Absent where it never was. */
+  readonly waitMs?: number;
+  /** Until the first byte of a stream; a JSON reply has none before its outcome. */
+  readonly firstByteMs?: number;
 }
 
 export interface ExchangeOptions {
   /** The client's id, its own bytes. */
   readonly id: Uint8Array;
   readonly sink: ReplySink;
+  readonly clock: Clock;
   readonly timers: Timers;
   /** Silence after which the reply becomes a stream and shows life; null: never. */
   readonly heartbeatMs: number | null;
@@ -52,10 +59,14 @@ export class Exchange {
   #heartbeat: Timer | null = null;
   /** Told once when the client leaves before the end. Set while a call works for this exchange. */
   #onClientGone: (() => void) | null = null;
+  readonly #startedAt: number;
+  #sentAt: number | null = null;
+  #streamsSince: number | null = null;
   readonly #options: ExchangeOptions;
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
+    this.#startedAt = options.clock.now();
     this.#restartHeartbeat(options.firstBeatMs);
   }
 
@@ -90,10 +101,15 @@ export class Exchange {
     this.#onClientGone = onClientGone;
   }
 
+  /** A call for this exchange goes upstream now; a later attempt counts instead. */
+  sent(): void {
+    this.#sentAt = this.#options.clock.now();
+  }
+
   /** Passes a notification on; false when this client cannot or need not hear it any more. */
   notify(message: Chunks): boolean {
     if (!this.isOpen || !this.canStream) return false;
-    this.#state = { phase: 'stream' };
+    this.#streams();
     this.#options.sink.notify(message);
     this.#restartHeartbeat();
     return true;
@@ -106,7 +122,7 @@ export class Exchange {
     this.#close({ phase: 'done' });
     if (outcome.kind === 'cancelled') {
       this.#options.sink.end();
-      this.#options.onEnd({ outcome: 'cancelled', streamed });
+      this.#options.onEnd({ outcome: 'cancelled', streamed, ...this.#times() });
       return;
     }
     const reply = this.#reply(outcome);
@@ -120,6 +136,7 @@ export class Exchange {
             : 'result',
       streamed,
       status: streamed ? 200 : reply.status,
+      ...this.#times(),
       ...(outcome.kind === 'error' && {
         reason: outcome.error.code,
         cause: outcome.error.cause,
@@ -134,7 +151,7 @@ export class Exchange {
     const streamed = this.#state.phase === 'stream';
     const tell = this.#onClientGone;
     this.#close({ phase: 'gone' });
-    this.#options.onEnd({ outcome: 'client_gone', streamed });
+    this.#options.onEnd({ outcome: 'client_gone', streamed, ...this.#times() });
     tell?.();
   }
 
@@ -145,12 +162,26 @@ export class Exchange {
     this.#onClientGone = null;
   }
 
+  #streams(): void {
+    this.#streamsSince ??= this.#options.clock.now();
+    this.#state = { phase: 'stream' };
+  }
+
+  #times(): Pick<ExchangeEnd, 'durationMs' | 'waitMs' | 'firstByteMs'> {
+    const since = (at: number): number => Math.round((at - this.#startedAt) * 1000) / 1000;
+    return {
+      durationMs: since(this.#options.clock.now()),
+      ...(this.#sentAt !== null && { waitMs: since(this.#sentAt) }),
+      ...(this.#streamsSince !== null && { firstByteMs: since(this.#streamsSince) }),
+    };
+  }
+
   #restartHeartbeat(firstMs?: number): void {
     const { heartbeatMs, sink, timers } = this.#options;
     if (heartbeatMs === null || !sink.canStream) return;
     this.#heartbeat?.cancel();
     this.#heartbeat = timers.after(firstMs ?? heartbeatMs, () => {
-      this.#state = { phase: 'stream' };
+      this.#streams();
       sink.heartbeat();
       this.#restartHeartbeat();
     });

@@ -143,6 +143,8 @@ export type Fact =
       readonly fact: 'exchange';
       readonly upstream: string;
       readonly mode: 'session' | 'sessionless';
+      /** What the client speaks, as far as it says so. */
+      readonly revision: string;
       readonly method: string;
       /** The tool, prompt or resource that was named, where there is one. */
       readonly name?: string;
@@ -151,6 +153,10 @@ export type Fact =
       readonly reason?: ErrorCode;
       readonly streamed: boolean;
       readonly durationMs: number;
+      /** Of that, until it was sent upstream; absent where it never was. */
+      readonly waitMs?: number;
+      /** Until the first byte of a stream. */
+      readonly firstByteMs?: number;
       readonly upstreamStatus?: number;
       readonly cause?: unknown;
     }

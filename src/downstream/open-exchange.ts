@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Exchange, type ExchangeEnd } from '../bridge/exchange.ts';
 import { ProxyError } from '../domain/errors.ts';
 import type { Journal, Random, ReplySink } from '../domain/ports.ts';
+import type { ServedRevision } from '../protocol/eras.ts';
 import { accepted } from '../protocol/headers.ts';
 import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
 import { methodRow } from '../protocol/methods.ts';
@@ -97,17 +98,23 @@ export function exchangeTimes(
     : { heartbeatMs };
 }
 
+/** How the client is served, and what it speaks, as far as it says so. */
+export interface Speaker {
+  readonly mode: 'session' | 'sessionless';
+  readonly revision: ServedRevision;
+}
+
 export function openExchange(
   message: Request,
   sink: ReplySink,
-  mode: 'session' | 'sessionless',
+  speaker: Speaker,
   times: ExchangeTimes,
   { mount, deps }: Incoming,
 ): Exchange {
-  const startedAt = mount.clock.now();
   return new Exchange({
     id: bytesOf(message.bytes, message.id),
     sink,
+    clock: mount.clock,
     timers: mount.timers,
     ...times,
     upstream: mount.name,
@@ -115,11 +122,10 @@ export function openExchange(
       deps.journal.record({
         fact: 'exchange',
         upstream: mount.name,
-        mode,
+        ...speaker,
         method: message.method.slice(0, 64),
         ...nameOf(message),
         ...end,
-        durationMs: Math.round((mount.clock.now() - startedAt) * 1000) / 1000,
       } satisfies { fact: 'exchange' } & ExchangeEnd & Record<string, unknown>);
     },
   });

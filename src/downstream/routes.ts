@@ -7,8 +7,9 @@ import { BatchReply } from '../bridge/batch-reply.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
 import { batchFault, isBatch, readBatch } from '../protocol/batch.ts';
 import { BATCH_REVISION, type Classified, NO_BATCHES, classify, classifyBatch } from '../protocol/classify.ts';
-import { type ServedRevision, isServed } from '../protocol/eras.ts';
+import { type ServedRevision, isServed, negotiate } from '../protocol/eras.ts';
 import { accepted, isJson } from '../protocol/headers.ts';
+import { readInitialize } from '../protocol/initialize-request.ts';
 import { type Answer, type Notification, type Request, bytesOf, encode, readMessage } from '../protocol/json-rpc.ts';
 import type { RequestFacts } from '../protocol/request-facts.ts';
 import { deliverableHandshake } from '../protocol/rewrites.ts';
@@ -20,6 +21,7 @@ import { refuse } from './error-reply.ts';
 import {
   type Incoming,
   type RouteDeps,
+  type Speaker,
   draining,
   exchangeTimes,
   inFlightLimit,
@@ -89,11 +91,13 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
     } else if (classified.mode === 'open-session') {
       openSession(message, incoming);
     } else {
+      const isHandshake = classified.mode === 'handshake';
+      const speaker = isHandshake ? handshakeSpeaker(message) : speakerOf(session, incoming);
       const open = openReply(incoming, session);
       const times = exchangeTimes(incoming, session);
-      const exchange = openExchange(message, open.sink, session === null ? 'sessionless' : 'session', times, incoming);
+      const exchange = openExchange(message, open.sink, speaker, times, incoming);
       open.onGone = () => exchange.clientGone();
-      serve(message, exchange, session, classified, incoming);
+      serve(message, exchange, session, { ...speaker, isHandshake }, incoming);
     }
   } catch (thrown) {
     // Nothing was begun: a request that is begun ends through its exchange.
@@ -124,9 +128,9 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
     const { heartbeatMs } = exchangeTimes(incoming, session);
     const together = new BatchReply(open.sink, mount.timers, heartbeatMs);
     const times = { heartbeatMs: null };
-    const mode = session === null ? 'sessionless' : 'session';
+    const speaker = speakerOf(session, incoming);
     const exchanges = new Map(
-      requests.map((message) => [message, openExchange(message, together.member(), mode, times, incoming)]),
+      requests.map((message) => [message, openExchange(message, together.member(), speaker, times, incoming)]),
     );
     open.onGone = () => {
       together.stop();
@@ -135,7 +139,7 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
     for (const message of batch.messages) {
       const exchange = message.kind === 'request' ? exchanges.get(message) : undefined;
       if (message.kind !== 'request') take(message, session, incoming);
-      else if (exchange !== undefined) serve(message, exchange, session, classified, incoming);
+      else if (exchange !== undefined) serve(message, exchange, session, { ...speaker, isHandshake: false }, incoming);
     }
   } catch (thrown) {
     void refuse(reply, deps.journal, asProxyError(thrown));
@@ -166,15 +170,26 @@ function sessionOf(classified: Served, { request, mount, deps }: Incoming): Sess
 }
 
 /**
- * Once there is an exchange, it is the only way to an outcome.
  * [spec 2025-06-18 transports] "if the server does not receive an MCP-Protocol-Version header, and has no other way to
  * identify the version [...] the server SHOULD assume protocol version 2025-03-26."
  */
+function speakerOf(session: Session | null, { request }: Incoming): Speaker {
+  if (session !== null) return { mode: 'session', revision: session.revision };
+  const version = request.headers['mcp-protocol-version'];
+  return { mode: 'sessionless', revision: typeof version === 'string' && isServed(version) ? version : '2025-03-26' };
+}
+
+/** An initialize says it in its body. Throws a ProxyError. */
+function handshakeSpeaker(initialize: Request): Speaker {
+  return { mode: 'sessionless', revision: negotiate(readInitialize(initialize).requested) };
+}
+
+/** Once there is an exchange, it is the only way to an outcome. */
 function serve(
   request: Request,
   exchange: Exchange,
   session: Session | null,
-  classified: Served,
+  { revision, isHandshake }: { readonly revision: ServedRevision; readonly isHandshake: boolean },
   incoming: Incoming,
 ): void {
   try {
@@ -182,11 +197,9 @@ function serve(
       session.serve(request, exchange);
       return;
     }
-    const version = incoming.request.headers['mcp-protocol-version'];
-    const revision: ServedRevision = typeof version === 'string' && isServed(version) ? version : '2025-03-26';
-    const alone = { mount: incoming.mount, principal: principalOf(incoming.request), request, exchange };
-    if (classified.mode === 'handshake') serveHandshake(alone);
-    else serveSessionless({ ...alone, revision });
+    const alone = { mount: incoming.mount, principal: principalOf(incoming.request), request, exchange, revision };
+    if (isHandshake) serveHandshake(alone);
+    else serveSessionless(alone);
   } catch (thrown) {
     exchange.finish({ kind: 'error', error: asProxyError(thrown) });
   }
@@ -220,7 +233,7 @@ function openSession(message: Request, incoming: Incoming): void {
   const session = registry.create(mount, principalOf(incoming.request), message);
   const open = openReply(incoming, null);
   // Without heartbeats: the session's id travels in the headers, so they wait for the answer. Opening is bounded.
-  const exchange = openExchange(message, open.sink, 'session', { heartbeatMs: null }, incoming);
+  const exchange = openExchange(message, open.sink, speakerOf(session, incoming), { heartbeatMs: null }, incoming);
   open.onGone = () => exchange.clientGone();
   exchange.attend(() => registry.end(session, 'failed'));
   session.open().then(

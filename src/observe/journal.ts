@@ -11,14 +11,22 @@ interface Line {
   readonly message: string;
   /** The count it adds to. */
   readonly count: string;
+  /**
+   * The level of the first of its kind in a minute: what can come by the thousand stays quiet, and is noticed all the
+   * same.
+   */
+  readonly news?: Level;
 }
 
 function lineOf(fact: Fact): Line {
   switch (fact.fact) {
-    case 'exchange': {
-      const isOurs = fact.reason === 'internal_error';
-      return { level: isOurs ? 'error' : 'info', message: 'exchange', count: `exchange.${fact.outcome}` };
-    }
+    case 'exchange':
+      return {
+        level: fact.reason === 'internal_error' ? 'error' : 'info',
+        message: 'exchange',
+        count: `exchange.${fact.reason ?? fact.outcome}`,
+        ...(fact.outcome === 'failed' && { news: 'warn' }),
+      };
     case 'refused':
       return {
         level: ERRORS[fact.reason].side === 'gateway' ? 'error' : 'info',
@@ -26,7 +34,7 @@ function lineOf(fact: Fact): Line {
         count: `refused.${fact.reason}`,
       };
     case 'dropped':
-      return { level: 'debug', message: 'dropped', count: `dropped.${fact.what}` };
+      return { level: 'debug', message: 'dropped', count: `dropped.${fact.what}`, news: 'info' };
     case 'link_open':
       return { level: 'debug', message: 'link open', count: 'link_open' };
     case 'link_closed':
@@ -87,15 +95,14 @@ export class LogJournal implements Journal {
   }
 
   record(fact: Fact): void {
-    const { message, count, ...line } = lineOf(fact);
+    const { message, count, news, ...line } = lineOf(fact);
     this.#counts.set(count, (this.#counts.get(count) ?? 0) + 1);
-    const level = fact.fact === 'dropped' && this.#isNews(count) ? 'info' : line.level;
+    const level = news !== undefined && line.level !== 'error' && this.#isNews(count) ? news : line.level;
     if (!this.#log.isLevelEnabled(level)) return;
     const { fact: _, ...fields } = fact;
     this.#log[level]('cause' in fields ? { ...fields, cause: describe(fields.cause) } : fields, message);
   }
 
-  /** Drops can come by the thousand: the first of its kind in a minute is shown, all are counted. */
   #isNews(count: string): boolean {
     const now = performance.now();
     if (now - (this.#shownAt.get(count) ?? Number.NEGATIVE_INFINITY) < 60_000) return false;

@@ -7,10 +7,21 @@ import type { Config } from '../config/schema.ts';
 /** Never shown, wherever they stand in a logged object. */
 export const REDACTED = ['headers', '*.headers', 'authorization', '*.authorization', 'cookie', '*.cookie'];
 
+/** Characters of log that may wait for a reader who does not read: beyond that lines are lost, not memory. */
+const MAX_WAITING = 16 * 1024 * 1024;
+
 export function createLog(config: Config['log'], stderr: NodeJS.WriteStream = process.stderr): Logger {
   const isPretty = config.format === 'pretty' || (config.format === 'auto' && stderr.isTTY);
   const options = { level: config.level, redact: REDACTED, base: null };
-  return isPretty
-    ? pino(options, pretty({ destination: 2, sync: true, ignore: 'pid,hostname', singleLine: true }))
-    : pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: false }));
+  if (isPretty) return pino(options, pretty({ destination: 2, sync: true, ignore: 'pid,hostname', singleLine: true }));
+  const destination = pino.destination({ dest: 2, sync: false, maxLength: MAX_WAITING });
+  const log = pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  let lost = 0;
+  destination.on('drop', () => lost++);
+  destination.on('drain', () => {
+    if (lost === 0) return;
+    log.warn({ lines: lost }, 'log lines lost: whoever reads the log was too slow');
+    lost = 0;
+  });
+  return log;
 }

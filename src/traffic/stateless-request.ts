@@ -6,8 +6,7 @@ import { forRevision } from '../bridge/answer-for-revision.ts';
 import { ProxyError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
 import { EMPTY_PROFILE } from '../protocol/capability-profile.ts';
-import { type ServedRevision, negotiate } from '../protocol/eras.ts';
-import { readInitialize } from '../protocol/initialize-request.ts';
+import type { ServedRevision } from '../protocol/eras.ts';
 import { type Request, encode } from '../protocol/json-rpc.ts';
 import { isTaskMethod, methodRow } from '../protocol/methods.ts';
 import { deliverableHandshake } from '../protocol/rewrites.ts';
@@ -70,12 +69,8 @@ export function serveSessionless({ mount, principal, request, revision, exchange
   }
 }
 
-/**
- * An initialize that opens no session: answered with what the upstream answered to ours, and nothing is remembered.
- * Throws a ProxyError where it cannot be read.
- */
-export function serveHandshake({ mount, principal, request, exchange }: Omit<StatelessRequest, 'revision'>): void {
-  const revision = negotiate(readInitialize(request).requested);
+/** An initialize that opens no session: answered with what the upstream answered to ours, and nothing is remembered. */
+export function serveHandshake({ mount, principal, revision, exchange }: Omit<StatelessRequest, 'request'>): void {
   const leave = mount.handshake(principal, (handshake) => {
     exchange.attend(null);
     exchange.finish(

@@ -229,6 +229,7 @@ test('whatever happens to its exchanges, every request has one answer or was can
           new Exchange({
             id: encode(String(index)),
             sink: member(index),
+            clock: time,
             timers: time,
             heartbeatMs: null,
             upstream: 'up',

@@ -77,6 +77,7 @@ export class History {
     this.exchange = new Exchange({
       id: encode('"own"'),
       sink: this.sink,
+      clock: this.time,
       timers: this.time,
       heartbeatMs: setting.heartbeats ? HEARTBEAT_MS : null,
       upstream: 'up',

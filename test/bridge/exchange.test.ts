@@ -5,6 +5,8 @@ import { encode } from '../../src/protocol/json-rpc.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 import { RecordedSink, answerOf, text } from './recorded.ts';
 
+type Time = 'durationMs' | 'waitMs' | 'firstByteMs';
+
 interface Wish {
   readonly canStream?: boolean;
   readonly heartbeatMs?: number | null;
@@ -15,17 +17,26 @@ interface Wish {
 function opened({ canStream = true, heartbeatMs = 1000, firstBeatMs, id = '"own"' }: Wish = {}) {
   const time = new VirtualTime();
   const sink = new RecordedSink(canStream);
-  const ends: ExchangeEnd[] = [];
+  const ends: Omit<ExchangeEnd, Time>[] = [];
+  const times: Pick<ExchangeEnd, Time>[] = [];
   const exchange = new Exchange({
     id: encode(id),
     sink,
+    clock: time,
     timers: time,
     heartbeatMs,
     ...(firstBeatMs !== undefined && { firstBeatMs }),
     upstream: 'billing',
-    onEnd: (end) => ends.push(end),
+    onEnd: ({ durationMs, waitMs, firstByteMs, ...end }) => {
+      ends.push(end);
+      times.push({
+        durationMs,
+        ...(waitMs !== undefined && { waitMs }),
+        ...(firstByteMs !== undefined && { firstByteMs }),
+      });
+    },
   });
-  return { time, sink, ends, exchange };
+  return { time, sink, ends, times, exchange };
 }
 
 const MESSAGE = [encode('{"jsonrpc":"2.0","method":"x"}')];
@@ -324,5 +335,29 @@ describe('a failure as the client sees it', () => {
     const error = new ProxyError('upstream_unreachable', 'x', { cause: new Error('secret') });
 
     expect(text(errorReply(null, error).body)).not.toContain('secret');
+  });
+});
+
+describe('the times of an exchange', () => {
+  test('tell the wait for a link from the whole, and when a stream began', () => {
+    const { exchange, time, times } = opened();
+
+    time.advanceSync(20);
+    exchange.sent();
+    time.advanceSync(300);
+    exchange.notify(MESSAGE);
+    time.advanceSync(80);
+    exchange.finish(ANSWER);
+
+    expect(times).toEqual([{ waitMs: 20, firstByteMs: 320, durationMs: 400 }]);
+  });
+
+  test('have no wait where nothing was sent upstream', () => {
+    const { exchange, time, times } = opened();
+
+    time.advanceSync(5);
+    exchange.finish({ kind: 'own', result: {} });
+
+    expect(times).toEqual([{ durationMs: 5 }]);
   });
 });

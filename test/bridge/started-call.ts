@@ -20,6 +20,7 @@ export function started({ canStream = true, exclusive = true, repeats = false, .
   const exchange = new Exchange({
     id: encode('"own"'),
     sink,
+    clock: time,
     timers: time,
     heartbeatMs: null,
     upstream: 'up',

@@ -171,6 +171,7 @@ export class ConversationWorld {
     const exchange = new Exchange({
       id: encode('"own"'),
       sink,
+      clock: this.time,
       timers: this.time,
       heartbeatMs: null,
       upstream: 'up',

@@ -25,6 +25,7 @@ class Caller {
     this.exchange = new Exchange({
       id: encode('1'),
       sink: this.sink,
+      clock: world.time,
       timers: world.time,
       heartbeatMs: null,
       upstream: 'up',
