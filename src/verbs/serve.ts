@@ -37,7 +37,7 @@ const BIND_FAILURES: Readonly<Record<string, string>> = {
 /** Starts the gateway. Rejects with a ConfigError when the address cannot be had. */
 export async function start(config: Config): Promise<Running> {
   refuseUnsafe(config);
-  const log = createLog(config.log);
+  const log = await createLog(config.log);
   const journal = new LogJournal(log);
   const contact = new FirstContact(config.upstreams, journal);
   const app = createApp({ config, journal: contact, version: VERSION });

@@ -1,4 +1,4 @@
-// What of the machine a verb may use: so that it can be run in a test as well as by main.ts.
+// What of the machine a verb may use: so that it can be run in a test as well as by the program.
 
 import { readFileSync } from 'node:fs';
 import type { Surroundings } from '../config/substitution.ts';

@@ -1,0 +1,161 @@
+// The command line: picks the verb, and is the only place that exits. What a verb needs is loaded when it is picked:
+// healthcheck runs every few seconds for years.
+
+import { Command, CommanderError } from 'commander';
+import { FILE_VARIABLE } from './config/assignments.ts';
+import { ConfigError, type Given, readConfig } from './config/load.ts';
+import { redactedText } from './config/redacted.ts';
+import type { Config } from './config/schema.ts';
+import { type Parsed, commandFault, configFlags, usageError, withConfigFlags, withFileFlag } from './verbs/flags.ts';
+import { THIS_MACHINE } from './verbs/surroundings.ts';
+import { VERSION, versionText } from './verbs/version.ts';
+
+const EXIT = { runtime: 1, usage: 2, configuration: 3 } as const;
+
+const { stdout, stderr, env } = THIS_MACHINE;
+const exit = (code: number): void => process.exit(code);
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 12)) {
+  stderr.write(`warning: Node ${process.versions.node} is older than 22.12, which mcp-causeway is made for\n`);
+}
+
+class UsageError extends Error {}
+
+const program = new Command('mcp-causeway')
+  .description('Puts an MCP server that speaks only the old HTTP+SSE transport behind a Streamable HTTP endpoint.')
+  .version(VERSION)
+  .enablePositionalOptions()
+  .helpCommand(true)
+  .addHelpText(
+    'after',
+    '\nEvery key of the configuration is a flag and a variable too, such as --timeouts-request 2m and\n' +
+      'CAUSEWAY_TIMEOUTS_REQUEST=2m: see docs/configuration.md. Flags beat variables, variables beat the file.',
+  );
+/** The one that was picked: whose flags a suggestion may come from. */
+let picked = program;
+program.hook('preSubcommand', (_, command) => {
+  picked = command;
+});
+
+withConfigFlags(program)
+  .argument('[url]', 'the event stream of the server, such as http://old:9001/sse')
+  .action(async (url: string | undefined, parsed: Parsed) => {
+    if (url === undefined && !env['CAUSEWAY_UPSTREAM'] && !env[FILE_VARIABLE]) program.help({ error: true });
+    await serve(given(parsed, url));
+  });
+
+withFileFlag(withConfigFlags(program.command('serve')))
+  .description('serve what a configuration file describes')
+  .action(async (parsed: Parsed) => {
+    const what = given(parsed);
+    if (what.file === undefined && what.flags?.['upstream'] === undefined && !env['CAUSEWAY_UPSTREAM']) {
+      throw new UsageError(`nothing to serve: name a file with -c, --config FILE or ${FILE_VARIABLE}`);
+    }
+    await serve(what);
+  });
+
+withConfigFlags(program.command('demo'))
+  .description('a built-in legacy server, the gateway before it, and one call through both')
+  .option('--once', 'end after the call')
+  .action(async (parsed: Parsed) => {
+    const [{ invitation, runDemo }, { stopSignal }] = await Promise.all([
+      import('./verbs/demo/demo.ts'),
+      import('./verbs/serve.ts'),
+    ]);
+    const demo = await runDemo(configFlags(parsed), THIS_MACHINE, (text) => stdout.write(text));
+    if (parsed['once'] !== true) {
+      stdout.write(invitation(demo));
+      await stopSignal(exit);
+    }
+    await demo.close();
+  });
+
+withFileFlag(withConfigFlags(program.command('check')))
+  .description('say what is wrong with a configuration, all at once')
+  .option('--json', 'the result as JSON')
+  .option('--print-effective', 'print every value in effect, secrets left out')
+  .action(async (parsed: Parsed) => {
+    const what = given(parsed);
+    if (what.file === undefined && what.flags?.['upstream'] === undefined && !env['CAUSEWAY_UPSTREAM']) {
+      throw new UsageError(`nothing to check: name a file with -c, --config FILE or ${FILE_VARIABLE}`);
+    }
+    const { check } = await import('./verbs/check.ts');
+    const options = { json: parsed['json'] === true, printEffective: parsed['printEffective'] === true };
+    if (!check(what, options, THIS_MACHINE)) process.exitCode = EXIT.configuration;
+  });
+
+withFileFlag(withConfigFlags(program.command('healthcheck')))
+  .description('ask the gateway on this machine whether it lives: exit code 0 or 1')
+  .action(async (parsed: Parsed) => {
+    const { healthcheck } = await import('./verbs/healthcheck.ts');
+    if (!(await healthcheck(healthConfig(parsed), THIS_MACHINE))) process.exitCode = EXIT.runtime;
+  });
+
+program
+  .command('version')
+  .description('print the version')
+  .option('--json', 'as JSON')
+  .action((parsed: Parsed) => {
+    stdout.write(`${versionText(parsed['json'] === true)}\n`);
+  });
+
+// Commander's own words are printed below, with the nearest that could have been meant.
+for (const command of [program, ...program.commands]) {
+  command
+    .exitOverride()
+    .showSuggestionAfterError(false)
+    .configureOutput({ outputError: () => {} });
+}
+
+function given(parsed: Parsed, url?: string): Given {
+  const file = parsed['config'] ?? env[FILE_VARIABLE];
+  if (url !== undefined) refuseWord(url);
+  const flags = { ...configFlags(parsed), ...(url !== undefined && { upstream: url }) };
+  return { flags, ...(typeof file === 'string' && file !== '' && { file }) };
+}
+
+function refuseWord(url: string): void {
+  const fault = commandFault(url);
+  if (fault !== null) throw new UsageError(fault);
+  if (/^https?:\/\//i.test(url)) return;
+  const hint = /^[\w.-]+(?::\d+)?(?:\/\S*)?$/.test(url) ? `: did you mean http://${redactedText(url)}?` : '';
+  throw new ConfigError(
+    `${redactedText(url)} is not an http or https URL${hint || ', such as http://127.0.0.1:9001/sse'}`,
+  );
+}
+
+/** The address is all that counts: a container that names its server otherwise is healthy too. */
+function healthConfig(parsed: Parsed): Config {
+  const what = given(parsed);
+  const hasUpstream = what.file !== undefined || env['CAUSEWAY_UPSTREAM'] || what.flags?.['upstream'] !== undefined;
+  return readConfig(
+    hasUpstream ? what : { ...what, flags: { ...what.flags, upstream: 'http://unused/' } },
+    THIS_MACHINE,
+  );
+}
+
+async function serve(what: Given): Promise<void> {
+  const config = readConfig(what, THIS_MACHINE);
+  const verb = await import('./verbs/serve.ts');
+  await verb.serve(config, stderr, exit);
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    const isSaid = error.code === 'commander.help' || error.exitCode === 0;
+    if (!isSaid) stderr.write(`${usageError(error, picked, process.argv)}\n`);
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage;
+  } else if (error instanceof UsageError) {
+    stderr.write(`${error.message}\n`);
+    process.exitCode = EXIT.usage;
+  } else if (error instanceof ConfigError) {
+    stderr.write(`${error.message}\n`);
+    process.exitCode = EXIT.configuration;
+  } else {
+    stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exitCode = EXIT.runtime;
+  }
+}
