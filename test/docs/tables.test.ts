@@ -1,0 +1,221 @@
+// Every table of every page is held to what it is about. A table that is not in the list fails.
+
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { PEER_NAMES } from '../../bench/peers.ts';
+import { KEYS } from '../../src/config/keys.ts';
+import { COMMANDS } from '../../src/verbs/flags.ts';
+import { startLegacyServer } from '../support/legacy-server.ts';
+import { type Program, run } from '../verbs/program.ts';
+import { ROOT, TABLES, type Table, page } from './pages.ts';
+
+// A program starts in half a second, on a busy machine in ten times that.
+vi.setConfig({ testTimeout: 60_000 });
+
+/** `here`: a test below. A file: the test that holds it. `prose`: sentences, and nothing that could be looked up. */
+const HELD: readonly (readonly [page: string, head: string, by: string])[] = [
+  ['README.md', 'command, does', 'here'],
+  ['README.md', 'flag, meaning', 'here'],
+  ['README.md', 'exit code, when', 'here'],
+  ['README.md', 'key, default, meaning', 'here'],
+  ['README.md', ', 2025-11-25, 2025-06-18, 2025-03-26, no session, ', 'test/docs/clients-table.test.ts'],
+  ['SECURITY.md', 'from, what is done, shown by', 'test/docs/links.test.ts'],
+  ['bench/README.md', 'scenario, one call, in flight at most', 'here'],
+  ['bench/README.md', 'peer, what stands between', 'here'],
+  ['bench/README.md', 'column, means', 'here'],
+  ['bench/README.md', 'word, means', 'prose'],
+  // Measured once, on the day that it says.
+  ['bench/README.md', 'messages, CPU count', 'prose'],
+  ['docs/architecture.md', 'folder, holds, may import', 'here'],
+  ['docs/architecture.md', 'word, means here', 'prose'],
+  ['docs/architecture.md', 'file, owns', 'test/docs.test.ts'],
+  ['docs/architecture.md', 'to, touch', 'here'],
+  ['docs/compatibility.md', 'revision, directly, through the gateway', 'here'],
+  ['docs/compatibility.md', ', what holds, shown by', 'test/support/compatibility.ts'],
+  ['docs/configuration.md', 'key, variable, flag', 'test/docs.test.ts'],
+  ['docs/errors.md', 'reason, whose fault', 'test/docs.test.ts'],
+  ['docs/fallback.md', 'client, 400, 404', 'test/peers/fallback.test.ts'],
+  ['docs/rewrites.md', 'direction, message, field', 'test/docs.test.ts'],
+];
+
+function heldBy(table: Table): readonly (readonly [page: string, head: string, by: string])[] {
+  const head = `${table.head.join(', ')}, `;
+  return HELD.filter(([of, start]) => of === table.page && head.startsWith(start));
+}
+
+function tableOf(file: string, head: string): readonly (readonly string[])[] {
+  const [table] = TABLES.filter((each) => each.page === file && `${each.head.join(', ')}, `.startsWith(head));
+  if (table === undefined) throw new Error(`there is no such table in ${file}`);
+  return table.rows;
+}
+
+test('every table is held, and what holds it is there', () => {
+  const loose = TABLES.filter((table) => heldBy(table).length !== 1).map(({ head }) => head.join(' | '));
+  const unused = HELD.filter((row) => !TABLES.some((table) => heldBy(table).includes(row)));
+
+  expect(loose).toEqual([]);
+  expect(unused).toEqual([]);
+  for (const [, , by] of HELD) if (by.includes('/')) expect(existsSync(join(ROOT, by)), by).toBe(true);
+});
+
+/** As commander prints it: the flags of a command, each with what it takes. */
+type Flags = ReadonlyMap<string, { readonly takes: string | undefined; readonly short: string | undefined }>;
+
+async function helpOf(command: string): Promise<Flags> {
+  const program = run(...(command === '' ? [] : [command]), '--help');
+  expect(await program.ended).toBe(0);
+  const found = program.stdout().matchAll(/^ {2}(?:(-\w), )?--([\w-]+)(?: <([^>]+)>)?(?: |$)/gm);
+  return new Map(Array.from(found, ([, short, flag = '', takes]) => [flag, { takes, short }] as const));
+}
+
+const OF_EVERY_PROGRAM = ['help', 'version'];
+
+test('the flags and commands in the README are those of --help: no other, with a value where they take one', async () => {
+  const commands = new Map<string, Flags>();
+  for (const name of ['', ...COMMANDS]) commands.set(name, await helpOf(name));
+  const rows = tableOf('README.md', 'flag, ').map(([cell = '', meaning = '']) => {
+    const [, flag = '', takes] = /--([\w-]+)(?: ([^`]+))?`$/.exec(cell) ?? [];
+    const [, at = ''] = /^with (.*): /.exec(meaning) ?? [];
+    return { flag, takes, at: Array.from(at.matchAll(/`(\w+)`/g), ([, name = '']) => name) };
+  });
+  const shown = new Set([...commands.values()].flatMap((of) => [...of.keys()]));
+  for (const flag of OF_EVERY_PROGRAM) shown.delete(flag);
+
+  expect(new Set(rows.map(({ flag }) => flag))).toEqual(shown);
+  for (const { flag, takes, at } of rows) {
+    const having = [...commands].filter(([, of]) => of.has(flag));
+    const value = having[0]?.[1].get(flag)?.takes;
+    expect([flag, takes !== undefined]).toEqual([flag, value !== undefined]);
+    // What is not of some commands alone is of all that read a configuration.
+    const places = at.length > 0 ? at : ['', 'serve', 'demo', 'check', 'healthcheck'];
+    expect([flag, having.map(([name]) => name)]).toEqual([flag, places]);
+  }
+
+  const lines = tableOf('README.md', 'command, ').map(([cell = '']) => cell.replaceAll(/[`[\]]/g, '').split(' '));
+  expect(lines.map(([program, name]) => `${program} ${name}`)).toEqual(
+    ['URL', ...COMMANDS].map((name) => `mcp-causeway ${name}`),
+  );
+  for (const [, name = '', given] of lines) {
+    if (given === undefined) continue;
+    const flags = [...(commands.get(name) ?? [])].flatMap(([flag, { short }]) => [`--${flag}`, short]);
+    expect(flags).toContain(given);
+  }
+});
+
+const EXITS: Readonly<Record<string, () => Promise<Program>>> = {
+  async '0'() {
+    const program = await serving();
+    program.child.kill('SIGTERM');
+    return program;
+  },
+  '1': async () => run('healthcheck', '--listen', '127.0.0.1:1'),
+  '2': async () => run('--no-such-flag'),
+  '3': async () => run('not a URL'),
+  '130': () => stoppedTwice('SIGINT'),
+  '143': () => stoppedTwice('SIGTERM'),
+};
+
+test('every exit code in the README comes when it says', async () => {
+  const codes = tableOf('README.md', 'exit code, ').flatMap(([cell = '']) => cell.split(', '));
+
+  expect(codes.toSorted()).toEqual(Object.keys(EXITS).toSorted());
+  for (const code of codes) {
+    const program = await EXITS[code]?.();
+    expect(`${await program?.ended}`, code).toBe(code);
+  }
+});
+
+test('the keys in the README have the defaults and meanings of the schema', () => {
+  const rows = tableOf('README.md', 'key, default, ').map((cells) => cells.map((cell) => cell.replaceAll('`', '')));
+
+  expect(rows.length).toBeGreaterThan(8);
+  for (const [name, standard, meaning] of rows) {
+    const node = KEYS.find((key) => key.name === name)?.node;
+    const expected = typeof node?.default === 'string' ? node.default : JSON.stringify(node?.default);
+    expect([name, standard, meaning]).toEqual([name, expected, node?.description]);
+  }
+});
+
+test('the bench has the scenarios and peers that its page says, and prints the columns', () => {
+  const source = (file: string): string => readFileSync(join(ROOT, 'bench', file), 'utf8');
+  const scenarios = tableOf('bench/README.md', 'scenario, ').map(([name = '', , most = '']) => {
+    return `${name.replaceAll('`', '')} ${most}`;
+  });
+  const columns = tableOf('bench/README.md', 'column, ').flatMap(([cell = '']) => cell.split(', '));
+  const known = Array.from(
+    source('run.ts').matchAll(/^ {2}(\w+): \{ size: .*maxConcurrency: (\d+) \},$/gm),
+    ([, name = '', most = '']) => `${name} ${most}`,
+  );
+
+  expect(scenarios).toEqual(known);
+  expect(tableOf('bench/README.md', 'peer, ').map(([name]) => name)).toEqual(PEER_NAMES.map((name) => `\`${name}\``));
+  for (const column of columns.filter((each) => each !== 'A x B')) expect(source('report.ts')).toContain(`'${column}'`);
+});
+
+test('docs/architecture.md names the folders of src, and files that are there', () => {
+  const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const named = tableOf('docs/architecture.md', 'folder, ').flatMap(([cell = '']) => cell.split(', '));
+  const touched = tableOf('docs/architecture.md', 'to, ').flatMap(([, cell = '']) =>
+    Array.from(cell.matchAll(/`([\w-]+\/[^`]*)`/g), ([, path = '']) => path),
+  );
+
+  expect(new Set(named)).toEqual(new Set([...folders.map(({ name }) => name), 'the top of src']));
+  expect(touched.length).toBeGreaterThan(8);
+  expect(touched.filter((path) => !existsSync(join(ROOT, 'src', path)))).toEqual([]);
+});
+
+test('docs/compatibility.md counts the scenarios that the official suite has', () => {
+  const rounds = readFileSync(join(ROOT, 'test/peers/conformance/rounds.ts'), 'utf8');
+  const known = Array.from(
+    rounds.matchAll(/\{ revision: '([\d-]+)', scenarios: (\d+) \}/g),
+    ([, revision = '', count = '']) => [revision, `${count}/${count}`, `${count}/${count}`],
+  );
+
+  expect(known.length).toBeGreaterThan(0);
+  expect(tableOf('docs/compatibility.md', 'revision, ')).toEqual(known);
+});
+
+test('a table is read as it is: cells, and pipes inside them', () => {
+  const [flag] = TABLES.filter((table) => table.page === 'docs/configuration.md').flatMap(({ rows }) =>
+    rows.filter(([name]) => name === '`links.single`'),
+  );
+
+  expect(flag).toEqual([
+    '`links.single`',
+    '`CAUSEWAY_LINKS_SINGLE`',
+    '`--links-single auto|true`',
+    '`auto`',
+    KEYS.find(({ name }) => name === 'links.single')?.node.description,
+    'yes',
+    'yes',
+  ]);
+  expect(page('README.md').anchors).toContain('pooled-sessions');
+});
+
+async function serving(): Promise<Program> {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');
+  await program.says(/"upstream reached"/);
+  return program;
+}
+
+/** The second comes while a call is waited for. */
+async function stoppedTwice(signal: 'SIGINT' | 'SIGTERM'): Promise<Program> {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');
+  const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+  const body = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"never","arguments":{}}}';
+  const call = fetch(endpoint, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  call.catch(() => {});
+  await upstream.nextCall('never');
+  program.child.kill(signal);
+  // It has been taken once nobody is let in any more.
+  for (let isOpen = true; isOpen;) isOpen = await fetch(endpoint).then(Boolean, () => false);
+  program.child.kill(signal);
+  await once(program.child, 'exit');
+  return program;
+}
