@@ -24,6 +24,8 @@ export interface PostRequest {
 const IDLE_BODY_BYTES = 64 * 1024;
 /** Enough of an error's body to see whether it names the session. */
 const ERROR_BODY_BYTES = 4096;
+/** So much of a message is enough to know it again where it is repeated, perhaps cut. */
+const ECHO_BYTES = 64;
 
 /** Returns a function that gives the POST up. */
 export function post(dispatcher: Dispatcher, request: PostRequest): () => void {
@@ -152,8 +154,7 @@ class PostHandler implements Dispatcher.DispatchHandler {
     const status = this.#status;
     if (this.#isAccepted()) return this.#accepted();
     if (status === 404 || status === 410) return { kind: 'session_refused' };
-    if (status === 400 && /session/i.test(Buffer.concat(this.#body).toString('latin1')))
-      return { kind: 'session_refused' };
+    if ((status === 400 || status === 401) && this.#namesSession()) return { kind: 'session_refused' };
     const failed = (code: ErrorCode, text: string): ProxyError =>
       new ProxyError(code, text, { upstreamStatus: status });
     if (status === 503)
@@ -161,6 +162,16 @@ class PostHandler implements Dispatcher.DispatchHandler {
     if (status >= 500)
       return { kind: 'broken', error: failed('post_failed', 'the upstream failed to take the message') };
     return { kind: 'rejected', error: failed('post_rejected', 'the upstream refused the message') };
+  }
+
+  /** In words of its own: some repeat the message that they refuse, and that may say anything. */
+  #namesSession(): boolean {
+    const sent = joined(...this.#request.body);
+    const said = Buffer.concat(this.#body);
+    const repeated = said.indexOf(sent.subarray(0, ECHO_BYTES));
+    const own =
+      repeated === -1 ? said : Buffer.concat([said.subarray(0, repeated), said.subarray(repeated + sent.length)]);
+    return /session/i.test(own.toString('latin1'));
   }
 
   #accepted(): PostOutcome {

@@ -67,6 +67,7 @@ test.each<readonly [string, PlainAnswer]>([
   ['404', { status: 404 }],
   ['410', { status: 410 }],
   ['400 that names the session', { status: 400, body: '{"error":{"message":"Invalid session ID"}}' }],
+  ['401 that names the session', { status: 401, body: 'No transport found for sessionId' }],
 ])('%s: the message was refused, so it is sent once more on a new link and the tool runs once', async (_, refusal) => {
   const { gateway, upstream } = await gatewayBefore();
   const session = await gateway.openSession();
@@ -79,6 +80,25 @@ test.each<readonly [string, PlainAnswer]>([
   expect(said(upstream, 'tools/call')).toHaveLength(2);
   expect(gateway.journal.of('link_closed')).toMatchObject([{ reason: 'lost' }]);
   await upstream.whenStreams(2);
+});
+
+test('a 400 that only repeats a message which speaks of sessions costs neither the link nor what runs on it', async () => {
+  const { gateway, upstream } = await gatewayBefore({
+    post: (message) =>
+      message.method === 'tools/call' && message.params?.['name'] === 'add'
+        ? { status: 400, body: `Invalid message: ${JSON.stringify(message)}` }
+        : 'accepted',
+  });
+  const running = gateway.call('slow');
+  const call = await upstream.nextCall('slow');
+
+  const refused = await gateway.call('add', { session: 's', long: 'x'.repeat(10_000) });
+  call.release();
+
+  expect(refused.json.error.data).toMatchObject({ reason: 'post_rejected', outcome: 'not_executed' });
+  expect((await running).json.result.content[0].text).toBe('done');
+  expect(said(upstream, 'tools/call')).toHaveLength(2);
+  expect(gateway.journal.of('link_closed')).toEqual([]);
 });
 
 test('a server that was restarted knows no session any more: the client does not notice [G16]', async () => {
