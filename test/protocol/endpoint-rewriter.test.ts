@@ -1,19 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { type EventSourceMessage, createParser } from 'eventsource-parser';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ProxyError } from '../../src/domain/errors.ts';
 import { EndpointRewriter } from '../../src/protocol/endpoint-rewriter.ts';
-
-interface Framing {
-  readonly server: string;
-  readonly stream: string;
-  readonly endpoint: string;
-}
-
-const framings: readonly Framing[] = JSON.parse(
-  readFileSync(new URL('../fixtures/servers/framings.json', import.meta.url), 'utf8'),
-);
+import { FRAMINGS } from '../support/frameworks.ts';
 
 /** As the gateway does, with a seal that can be read. */
 const ours = (announced: string): string => `/ours?${Buffer.from(announced).toString('hex')}`;
@@ -39,7 +29,7 @@ function rewritten(chunks: readonly Buffer[]): { readonly text: string; readonly
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const byteByByte = (text: string): Buffer[] => Array.from(bytes(text), (byte) => Buffer.of(byte));
 
-test.each(framings)('of $server only the announced URL is changed', ({ stream, endpoint }) => {
+test.each(FRAMINGS)('of $name only the announced URL is changed', ({ stream, endpoint }) => {
   const text = Buffer.from(stream).toString('latin1');
 
   const expected = { text: text.replace(endpoint, ours(endpoint)), refused: null };

@@ -1,16 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { createParser } from 'eventsource-parser';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SseFrameCutter } from '../../src/protocol/sse-frame-cutter.ts';
-
-interface Framing {
-  readonly server: string;
-  readonly stream: string;
-  readonly endpoint: string;
-  readonly messages: readonly string[];
-  readonly comments: number;
-}
+import { FRAMINGS } from '../support/frameworks.ts';
 
 type Told = { readonly message: string } | { readonly rest: string } | 'comment' | 'dead';
 
@@ -52,11 +44,7 @@ function messages(told: readonly Told[]): string[] {
   return told.flatMap((one) => (typeof one === 'object' && 'message' in one ? [one.message] : []));
 }
 
-const framings: readonly Framing[] = JSON.parse(
-  readFileSync(new URL('../fixtures/servers/framings.json', import.meta.url), 'utf8'),
-);
-
-test.each(framings)('reads the frames of $server', ({ stream, endpoint, messages: expected, comments }) => {
+test.each(FRAMINGS)('reads the frames of $name', ({ stream, endpoint, messages: expected, comments }) => {
   const told = cut([bytes(stream)]);
 
   expect(messages(told)).toEqual(expected);
@@ -64,7 +52,7 @@ test.each(framings)('reads the frames of $server', ({ stream, endpoint, messages
   expect(told.filter((one) => one === 'comment')).toHaveLength(comments);
 });
 
-test.each(framings)('reads the same from $server byte by byte', ({ stream }) => {
+test.each(FRAMINGS)('reads the same from $name byte by byte', ({ stream }) => {
   expect(cut(byteByByte(bytes(stream)))).toEqual(cut([bytes(stream)]));
 });
 

@@ -8,6 +8,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { FRAMINGS } from '../support/frameworks.ts';
 import { type Gateway, type GatewayConfig, gatewayBefore, replyIn, startGateway } from '../support/gateway.ts';
 import { type Behaviour, type PostAnswer, endpoints, lineEnds } from '../support/legacy-behaviour.ts';
 import { type OldClient, exchange, openOldClient } from '../support/old-client.ts';
@@ -100,16 +101,7 @@ describe('whatever form the endpoint event has', () => {
     expect(upstream.received.map(({ url }) => url)).toEqual([target(sessionId)]);
   });
 
-  interface Framing {
-    readonly server: string;
-    readonly stream: string;
-    readonly endpoint: string;
-  }
-  const framings: readonly Framing[] = JSON.parse(
-    readFileSync(new URL('../fixtures/servers/framings.json', import.meta.url), 'utf8'),
-  );
-
-  test.each(framings)('$server: every other byte crosses', async ({ stream: text, endpoint }) => {
+  test.each(FRAMINGS)('$name: every other byte crosses', async ({ stream: text, endpoint }) => {
     const { client, url, posts, stream } = await scriptedUpstream();
     // Absolute ones are on the server's own origin.
     const announced = endpoint.replace('http://localhost:8080', new URL(url).origin);
