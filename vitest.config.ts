@@ -9,7 +9,11 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 15_000,
     hookTimeout: 15_000,
-    reporters: ['default', new CompatibilityReporter('rows'), ...(process.env['CI'] ? ['json' as const] : [])],
+    reporters: [
+      'default',
+      new CompatibilityReporter('rows', 'frameworks'),
+      ...(process.env['CI'] ? ['json' as const] : []),
+    ],
     outputFile: { json: 'test-results/short.json' },
   },
 });

@@ -52,7 +52,7 @@ function expectExactUrls(upstream: FrameworkServer, framework: Framework, sessio
 describe.each(FRAMEWORKS)('$name', (framework) => {
   const { keepAlive, lost, strays } = framework;
 
-  test('serves sessions [G1 G3 G8 G15]', async () => {
+  test('sessions are served [G1 G3 G8 G15]', async () => {
     const [upstream, gateway] = await behind(framework, { links: { min: 0 } });
     const session = await gateway.openSession();
     const sessions = upstream.streams.map((stream) => stream.session);
@@ -75,7 +75,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
     expect(new Set(upstream.received.map(({ type }) => type))).toEqual(new Set(['application/json']));
   });
 
-  test('serves requests without a session [E2 G8 G15]', async () => {
+  test('requests without a session are served [E2 G8 G15]', async () => {
     const [upstream, gateway] = await behind(framework);
 
     const counted = [await count(gateway), await count(gateway)];
@@ -90,7 +90,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
     );
   });
 
-  test('serves clients of HTTP+SSE, changing nothing but the announced URL', async () => {
+  test('clients of HTTP+SSE are served, with nothing changed but the announced URL', async () => {
     const [upstream, gateway] = await behind(framework, { links: { min: 0 } });
     const client = await openOldClient(gateway.origin);
     const ours = await client.endpoint();
@@ -115,7 +115,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
     expect(ours).toMatch(/^\/messages\?token=[\w-]+$/);
   });
 
-  test.runIf(keepAlive.length > 0)('keeps its streams alive, and its pings are answered [G9]', async () => {
+  test.runIf(keepAlive.length > 0)('it keeps streams alive, and its pings are answered [G9]', async () => {
     const [upstream, gateway] = await behind(framework);
     const session = await gateway.openSession();
     await count(gateway, session);
@@ -136,7 +136,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
   });
 
   test.runIf(lost !== null && lost.status !== 503)(
-    'loses a session: what it refused is sent once more [G16]',
+    'when it has lost a session: what it refused is sent once more [G16]',
     async () => {
       const [upstream, gateway] = await behind(framework);
       const session = await gateway.openSession();
@@ -151,7 +151,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
   );
 
   test.runIf(lost?.status === 503)(
-    'loses a session: the call may have run, those after it are served [G16]',
+    'when it has lost a session: the call may have run, those after it are served [G16]',
     async () => {
       const [upstream, gateway] = await behind(framework);
       const session = await gateway.openSession();
@@ -167,7 +167,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
     },
   );
 
-  test.runIf(lost !== null)('tells clients of HTTP+SSE in its own words that their session is lost', async () => {
+  test.runIf(lost !== null)('clients of HTTP+SSE hear of a lost session in its own words', async () => {
     const [upstream, gateway] = await behind(framework, { links: { min: 0 } });
     const client = await openOldClient(gateway.origin);
     await client.endpoint();
@@ -179,7 +179,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
     expect([answer.status, answer.body.toString()]).toEqual([lost?.status, filled(lost?.body ?? '', { session })]);
   });
 
-  test.runIf(strays !== undefined)('sends errors that answer nobody, and nobody hears them', async () => {
+  test.runIf(strays !== undefined)('it sends errors that answer nobody, and nobody hears them', async () => {
     const [upstream, gateway] = await behind(framework);
     const session = await gateway.openSession();
     const links = upstream.streams.length;

@@ -1,10 +1,13 @@
-// A reporter: which rows of the checklist the tests that passed have shown, and what the real clients and servers did.
+// A reporter: which rows of the checklist the tests that passed have shown, what the frameworks that are played for it got,
+// and what the real clients and servers did.
 // A whole run holds docs/compatibility.md to that; `npm run docs:compatibility` prints it anew.
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 import { CHECKLIST } from './checklist.ts';
+import { FRAMEWORKS } from './frameworks.ts';
+import { table } from './markdown-table.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PAGE = join(ROOT, 'docs/compatibility.md');
@@ -13,14 +16,17 @@ const PAGE = join(ROOT, 'docs/compatibility.md');
 const WHOLE_RUNS = new Set(['test', 'test:long']);
 const isFilter = (argument: string): boolean => /^(?:test\/|-t\b)|\.test\.ts$/.test(argument);
 
-/** Which part of the page a run can vouch for. */
-export type Part = 'rows' | 'peers';
+/** The parts of the page, each made of the tests that passed. */
+const PARTS = { rows, frameworks, peers } as const;
+
+/** Which parts of it a run can vouch for. */
+export type Part = keyof typeof PARTS;
 
 export class CompatibilityReporter implements Reporter {
-  readonly #part: Part;
+  readonly #parts: readonly Part[];
 
-  constructor(part: Part) {
-    this.#part = part;
+  constructor(...parts: Part[]) {
+    this.#parts = parts;
   }
 
   onTestRunEnd(modules: readonly TestModule[], _errors: unknown, reason: string): void {
@@ -29,14 +35,15 @@ export class CompatibilityReporter implements Reporter {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
     if (reason !== 'passed' || tests.length === 0) return;
     const passed = tests.filter((test) => test.result().state === 'passed');
-    const text = this.#part === 'rows' ? rows(passed) : peers(passed);
+    const page = readFileSync(PAGE, 'utf8');
+    const shows = this.#parts.reduce((text, part) => withPart(text, part, PARTS[part](passed)), page);
     if (process.env['WRITE_COMPATIBILITY'] !== undefined) {
-      writeFileSync(PAGE, withPart(this.#part, text));
-    } else if (!existsSync(PAGE) || withPart(this.#part, text) !== readFileSync(PAGE, 'utf8')) {
+      writeFileSync(PAGE, shows);
+    } else if (shows !== page) {
       console.error('docs/compatibility.md is not what these tests show: `npm run docs:compatibility` prints it anew');
       process.exitCode = 1;
     }
-    const missing = this.#part === 'rows' ? missingRows(passed) : [];
+    const missing = this.#parts.includes('rows') ? missingRows(passed) : [];
     if (missing.length > 0) {
       console.error(`no test that passed names ${missing.join(', ')} of test/support/checklist.ts`);
       process.exitCode = 1;
@@ -76,6 +83,23 @@ function rows(passed: readonly TestCase[]): string {
   }).join('\n\n');
 }
 
+/** One line per framework, one column per test of it: what is behind the colon of a title stands in the cell. */
+function frameworks(passed: readonly TestCase[]): string {
+  const cells = new Map<string, Map<string, string>>();
+  const columns = new Set<string>();
+  for (const test of passed) {
+    if (fileOf(test) !== 'test/scenarios/frameworks.test.ts' || test.parent.type !== 'suite') continue;
+    const [column = '', cell = '✓'] = test.name.replace(/ \[[^\]]*\]$/, '').split(': ');
+    columns.add(column);
+    cells.set(test.parent.name, (cells.get(test.parent.name) ?? new Map<string, string>()).set(column, cell));
+  }
+  const shown = FRAMEWORKS.filter(({ name }) => cells.has(name));
+  return table(
+    ['', ...columns, 'what is particular'],
+    shown.map(({ name, quirks }) => [name, ...Array.from(columns, (one) => cells.get(name)?.get(one) ?? '–'), quirks]),
+  );
+}
+
 function peers(passed: readonly TestCase[]): string {
   const byFile = new Map<string, string[]>();
   for (const test of passed) {
@@ -96,8 +120,7 @@ function peers(passed: readonly TestCase[]): string {
 const marker = (part: Part, end: string): string => `<!-- ${part}: ${end} -->`;
 
 /** The page with one part of it replaced. */
-function withPart(part: Part, text: string): string {
-  const page = readFileSync(PAGE, 'utf8');
+function withPart(page: string, part: Part, text: string): string {
   const [begin, end] = [marker(part, 'begin'), marker(part, 'end')];
   const from = page.indexOf(begin);
   const to = page.indexOf(end);

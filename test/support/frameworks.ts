@@ -55,7 +55,7 @@ export interface Framework {
 export const FRAMEWORKS: readonly Framework[] = readdirSync(FIXTURES)
   .filter((file) => file.endsWith('.json'))
   .map((file) => JSON.parse(readFileSync(new URL(file, FIXTURES), 'utf8')) as Framework)
-  .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  .toSorted((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1));
 
 /** A text of a fixture with the words in angle brackets replaced. */
 export function filled(text: string, words: Readonly<Record<string, string>>): string {
