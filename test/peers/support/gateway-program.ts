@@ -5,9 +5,13 @@ import type { WatchedChild } from './watched-child.ts';
 
 const program = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 
-export function gatewayArgs(upstreamPort: number, flags: readonly string[] = []): readonly string[] {
+export function gatewayArgs(
+  upstreamPort: number,
+  flags: readonly string[] = [],
+  upstreamHost = '127.0.0.1',
+): readonly string[] {
   if (!existsSync(program)) throw new Error('dist/main.js is missing: run `npm run build` first');
-  const upstream = `http://127.0.0.1:${upstreamPort}/sse`;
+  const upstream = `http://${upstreamHost}:${upstreamPort}/sse`;
   return [program, upstream, '--listen', '127.0.0.1:0', '--log-format', 'json', ...flags];
 }
 

@@ -16,8 +16,8 @@ export interface Place {
   readonly url: string;
 }
 
-/** One gateway before one server for a whole group of tests, each of which opens sessions of its own. */
-export function place(server: () => ChildOptions): () => Place {
+/** One gateway with these flags before one server for a whole group of tests, each of which opens sessions of its own. */
+export function place(server: () => ChildOptions, ...flags: readonly string[]): () => Place {
   const children: WatchedChild[] = [];
   const start = (options: ChildOptions): WatchedChild => {
     const child = new WatchedChild(options);
@@ -27,7 +27,7 @@ export function place(server: () => ChildOptions): () => Place {
   let started: Place | undefined;
   beforeAll(async () => {
     const peer = await listening(start(server()));
-    const gateway = start({ name: 'gateway', args: gatewayArgs(peer.port) });
+    const gateway = start({ name: 'gateway', args: gatewayArgs(peer.port, flags, peer.host) });
     started = { server: peer, url: await gatewayUrl(gateway) };
   });
   afterAll(async () => {
