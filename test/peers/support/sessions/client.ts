@@ -2,7 +2,7 @@
 // is told apart in sdk-v1.ts and sdk-v2.ts and nowhere else.
 import { onTestFinished } from 'vitest';
 import { Heard } from '../heard.ts';
-import { transportV1, v1 } from './sdk-v1.ts';
+import { sseTransportV1, transportV1, v1 } from './sdk-v1.ts';
 import { transportV2, v2 } from './sdk-v2.ts';
 import { watchedFetch, type HttpRequest } from './watched-fetch.ts';
 
@@ -173,5 +173,16 @@ export async function connectedClient(sdk: Sdk, url: string, options: ClientOpti
 export async function clientOver(transport: SdkTransport, options: ClientOptions = {}): Promise<SessionClient> {
   const client = new SessionClient(await v1(options), transport, options);
   await client.sdk.connect(transport);
+  return client;
+}
+
+/** SDK v1, connected over HTTP+SSE. */
+export async function oldClient(url: string, options: ClientOptions = {}): Promise<SessionClient> {
+  const Transport = await sseTransportV1();
+  const transport = new Transport(new URL(url));
+  const client = await clientOver(transport, options);
+  const { onmessage } = transport;
+  // Each by itself: what the SDK is given in one go it takes an answer of before the progress that came first.
+  transport.onmessage = (message) => void setImmediate(() => onmessage?.(message));
   return client;
 }

@@ -41,6 +41,13 @@ export async function transportV1(): Promise<new (url: URL, options: object) => 
   return StreamableHTTPClientTransport;
 }
 
+export async function sseTransportV1(): Promise<new (url: URL) => SdkTransport> {
+  const { SSEClientTransport } = z
+    .object({ SSEClientTransport: classLike<new (url: URL) => SdkTransport>() })
+    .parse(await importPeer(peer, 'dist/esm/client/sse.js'));
+  return SSEClientTransport;
+}
+
 export async function v1({ capabilities, listChanged }: ClientOptions): Promise<Generation> {
   const { Client } = z
     .object({ Client: classLike<new (own: object, options: object) => Client>() })
