@@ -206,7 +206,7 @@ function whenOver({ reply, mount, deps }: Passing, method: 'GET' | 'POST', over:
       upstream: mount.name,
       method,
       ...(raw.headersSent && { status: raw.statusCode }),
-      durationMs: mount.clock.now() - startedAt,
+      durationMs: Math.round((mount.clock.now() - startedAt) * 1000) / 1000,
       ...(failure !== null && { reason: failure.code, why: failure.message, ...failure.seen }),
       ...(failure?.cause !== undefined && { cause: failure.cause }),
     });
