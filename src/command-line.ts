@@ -3,8 +3,9 @@
 
 import { Command, CommanderError } from 'commander';
 import { FILE_VARIABLE } from './config/assignments.ts';
+import { urlFault, urlsIn } from './config/http-url.ts';
 import { ConfigError, type Given, readConfig } from './config/load.ts';
-import { redactedText } from './config/redacted.ts';
+import { redactedText } from './config/redacted-url.ts';
 import type { Config } from './config/schema.ts';
 import { type Parsed, commandFault, configFlags, usageError, withConfigFlags, withFileFlag } from './verbs/flags.ts';
 import { THIS_MACHINE } from './verbs/surroundings.ts';
@@ -118,11 +119,21 @@ function given(parsed: Parsed, url?: string): Given {
 function refuseWord(url: string): void {
   const fault = commandFault(url);
   if (fault !== null) throw new UsageError(fault);
-  if (/^https?:\/\//i.test(url)) return;
-  const hint = /^[\w.-]+(?::\d+)?(?:\/\S*)?$/.test(url) ? `: did you mean http://${redactedText(url)}?` : '';
-  throw new ConfigError(
-    `${redactedText(url)} is not an http or https URL${hint || ', such as http://127.0.0.1:9001/sse'}`,
-  );
+  if (/^[^:]+\.(?:ya?ml|json)$/i.test(url)) {
+    throw new UsageError(
+      `${url} looks like a file, not like a URL: a file is served with mcp-causeway serve -c ${url}`,
+    );
+  }
+  for (const each of urlsIn(url)) {
+    const why = urlFault(each);
+    if (why !== null) throw new ConfigError(`${each.trim() === '' ? 'the URL' : redactedText(each)} ${why}`);
+  }
+}
+
+/** Commander would print the whole help instead. */
+function refuseHelpOf(word: string | undefined): void {
+  const fault = process.argv[2] === 'help' && word !== undefined ? commandFault(word) : null;
+  if (fault !== null) throw new UsageError(fault);
 }
 
 /** The address is all that counts: a container that names its server otherwise is healthy too. */
@@ -141,7 +152,17 @@ async function serve(what: Given): Promise<void> {
   await verb.serve(config, stderr, exit);
 }
 
+/** Whoever read it has left, which is no failure of ours; a result that cannot be written is one. */
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return;
+  stderr.write(`the result cannot be written: ${error.code ?? error.message}\n`);
+  process.exitCode = EXIT.runtime;
+});
+// Nobody is left to tell, and that is no reason to stop serving.
+stderr.on('error', () => {});
+
 try {
+  refuseHelpOf(process.argv[3]);
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {

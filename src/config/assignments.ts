@@ -1,6 +1,8 @@
 // The environment and the flags as assignments to keys: which key is meant, and what the text stands for there.
 
+import { holdsLiteral, isCredential } from './credentials.ts';
 import type { Fault, Place } from './faults.ts';
+import { urlsIn } from './http-url.ts';
 import { KEYS, type Key, PREFIX, type SchemaNode, nodesAt } from './keys.ts';
 import { nearest } from './nearest.ts';
 import { type Surroundings, readSecret, substitute } from './substitution.ts';
@@ -125,8 +127,8 @@ class Collector implements Assigned {
         if (text.trim() !== '') this.#blame(place, key.name, 'write NAME=${VARIABLE} or NAME=@FILE');
         continue;
       }
-      if (place.kind === 'flag' && isCredential(name) && !/^@|\$\{/.test(given)) {
-        const message = `the value of ${name} would be in the process list for everybody to read: write '${name}=\${VARIABLE}' or ${name}=@FILE`;
+      if (place.kind === 'flag' && isCredential(name) && holdsLiteral(given)) {
+        const message = `a literal value of ${name} would be in the process list for everybody to read: write '${name}=\${VARIABLE}', without a default, or ${name}=@FILE`;
         this.#blame(place, key.name, message);
         continue;
       }
@@ -153,14 +155,12 @@ class Collector implements Assigned {
   }
 }
 
-/** By its name it is something that only its owner should know. */
-function isCredential(header: string): boolean {
-  return /authorization|cookie|key|token|secret|password|credential/i.test(header);
-}
-
 function valueOf({ path, node }: Key, text: string): unknown {
   const nodes = node.anyOf ?? [node];
-  if (path.at(-1) === 'url') return listOf(text.trim(), /[\s,]+(?=https?:\/\/)/i);
+  if (path.at(-1) === 'url') {
+    const urls = urlsIn(text);
+    return urls.length > 1 ? urls : urls[0];
+  }
   const list = nodes.find(({ type }) => type === 'array');
   if (list === undefined) return typed(path, text);
   const parts = text.split(/[\s,]+/).filter((part) => part !== '');
@@ -172,11 +172,6 @@ function pairOf(text: string, items: SchemaNode | undefined): unknown {
   const [first = '', second = ''] = Object.keys(items?.properties ?? {});
   const [, name, value] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
   return name === undefined ? text : { [first]: name, [second]: value };
-}
-
-function listOf(text: string, separator: RegExp): string | readonly string[] {
-  const parts = text.split(separator);
-  return parts.length > 1 ? parts : text;
 }
 
 function byName(nameOf: (key: Key) => string | undefined): ReadonlyMap<string, readonly Key[]> {

@@ -27,14 +27,20 @@ export function readConfig({ file, flags = {} }: Given, surroundings: Surroundin
   const { config, problems } = validate(input.value);
   const told = [...(source?.faults ?? []), ...environment.faults, ...ofFlags.faults, ...input.faults];
   if (problems === null && told.length === 0) return config;
+  // What a newer version may hold is not ours to judge.
+  const newer = (problems ?? []).filter(({ path }) => nameOf(path) === 'version' && isNewer(input.value));
   const known = new Set(told.map(({ key }) => key));
-  const more = (problems ?? []).flatMap(({ path, at, message, suggestion }): Fault[] => {
+  const more = (newer.length > 0 ? newer : (problems ?? [])).flatMap(({ path, at, message, suggestion }): Fault[] => {
     const place = input.placeOf(path) ?? source?.place(path, at) ?? { kind: 'none' };
     const key = nameOf(path);
     // A value that could not be read has been blamed for that.
     return known.has(key) ? [] : [{ place, key, message, ...(suggestion !== undefined && { suggestion }) }];
   });
-  throw new ConfigError(inOrder([...told, ...more]));
+  throw new ConfigError(newer.length > 0 ? more : inOrder([...told, ...more]));
+}
+
+function isNewer(input: unknown): boolean {
+  return isSection(input) && typeof input['version'] === 'number' && input['version'] > 1;
 }
 
 /** What a program says, without any file. Throws a ConfigError. */

@@ -2,24 +2,8 @@
 
 import { KEYS, nameOf } from './keys.ts';
 import { durationText, sizeText } from './quantities.ts';
+import { HIDDEN, redactedUrl } from './redacted-url.ts';
 import type { Config } from './schema.ts';
-
-const HIDDEN = '***';
-
-export function redactedUrl(url: URL): string {
-  const shown = new URL(url.href);
-  const hasUserinfo = shown.username !== '' || shown.password !== '';
-  shown.username = '';
-  shown.password = '';
-  shown.hash = '';
-  shown.search = url.search === '' ? '' : `?${HIDDEN}`;
-  return hasUserinfo ? shown.href.replace('//', `//${HIDDEN}@`) : shown.href;
-}
-
-/** URLs in a text that came from somebody else. */
-export function redactedText(text: string): string {
-  return text.replaceAll(/\/\/[^/@\s]*@/g, `//${HIDDEN}@`).replaceAll(/\?[^\s,]*/g, `?${HIDDEN}`);
-}
 
 /** The configuration in the form of a file, every default filled in. */
 export function effective(config: Config): Record<string, unknown> {

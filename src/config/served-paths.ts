@@ -13,7 +13,7 @@ export function taken(upstreams: unknown): Taken[] {
   const take = (path: unknown, what: string, at: (string | number)[]): void => {
     if (typeof path !== 'string') return;
     const holder = paths.get(path);
-    if (holder !== undefined) faults.push({ path: at, message: `${path} is ${holder} already` });
+    if (holder !== undefined) faults.push({ path: at, message: `${path} is ${holder} already: choose another` });
     else paths.set(path, what);
   };
   const list = Array.isArray(upstreams) ? upstreams.filter((each) => typeof each === 'object' && each !== null) : [];

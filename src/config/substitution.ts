@@ -62,9 +62,9 @@ function replacement(whole: string, inside: string, surroundings: Surroundings):
 }
 
 const UNREADABLE: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'this user may not read it',
-  EISDIR: 'it is a directory',
+  ENOENT: 'there is no such file, or not at this path',
+  EACCES: 'the user that runs mcp-causeway may not read it: change its owner or mode',
+  EISDIR: 'it is a directory: name a file in it',
 };
 
 export function whyUnreadable(cause: unknown): string {

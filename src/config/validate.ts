@@ -89,7 +89,18 @@ function wrongForm(path: Path, input: unknown): Problem {
   const forms = [...choices.map((each) => JSON.stringify(each)), ...nodes.map(formOf)].filter((form) => form !== '');
   const list =
     forms.length > 1 ? `${forms.slice(0, -1).join(', ')} or ${forms.at(-1)}` : (forms[0] ?? 'something else');
-  return { path, at: 'value', message: `must be ${list}`, ...(suggestion !== null && { suggestion }) };
+  return {
+    path,
+    at: 'value',
+    message: `must be ${list}${isUnquoted(value, nodes) ? ': put it in quotes' : ''}`,
+    ...(suggestion !== null && { suggestion }),
+  };
+}
+
+/** A number or a word such as `on` where YAML was to read a text. */
+function isUnquoted(value: unknown, nodes: readonly SchemaNode[]): boolean {
+  const isPlain = typeof value === 'number' || typeof value === 'boolean';
+  return isPlain && nodes.some((node) => formOf(node) === 'text' && node['x-unit'] === undefined);
 }
 
 function choicesOf(node: SchemaNode): unknown[] {

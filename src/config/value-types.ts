@@ -2,6 +2,7 @@
 // key beside its type.
 
 import { z } from 'zod';
+import { HTTP_URL, urlFault } from './http-url.ts';
 import { type Quantity, durations, sizes } from './quantities.ts';
 
 export interface About {
@@ -48,26 +49,15 @@ const OWN_HEADERS =
 const OWN_HEADER = `(?:${OWN_HEADERS.split(' ').map(anyCase).join('|')}|${anyCase('mcp')}-.*)$`;
 export const HEADER_NAME = new RegExp(`^(?!${OWN_HEADER})[!#$%&'*+.^_\`|~0-9A-Za-z-]+$`);
 
-const HTTP_URL =
-  /^[hH][tT]{2}[pP][sS]?:\/\/(?:[^\s/?#@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:[\]%<>^|\\"`{}]+)(?::\d{1,5})?(?:[/?#]\S*)?$/;
-
 export const httpUrl = z
   .string({ error: 'must be an http or https URL, such as http://127.0.0.1:9001/sse' })
-  .regex(HTTP_URL, 'must be an http or https URL, such as http://127.0.0.1:9001/sse')
+  .regex(HTTP_URL, { error: ({ input }) => urlFault(String(input)) ?? 'is not a URL' })
   .transform((text, context) => {
-    const url = URL.canParse(text) ? new URL(text) : null;
-    if (url === null) {
-      // The pattern has spoken already where it does not match.
-      if (HTTP_URL.test(text)) context.addIssue({ code: 'custom', message: 'is not a URL: is the port over 65535?' });
-      return z.NEVER;
-    }
-    try {
-      decodeURIComponent(url.username + url.password);
-    } catch {
-      context.addIssue({ code: 'custom', message: 'holds a user name or password that is not percent-encoded' });
-      return z.NEVER;
-    }
-    return url;
+    const fault = urlFault(text);
+    if (fault === null) return new URL(text);
+    // The pattern has spoken already where it does not match.
+    if (HTTP_URL.test(text)) context.addIssue({ code: 'custom', message: fault });
+    return z.NEVER;
   });
 
 const PATH = /^(?!\/(?:healthz|readyz)$)\/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$/;

@@ -176,8 +176,13 @@ const PLACEHOLDERS = /^["']?\$\{(?:\w+|file:[^}]*)\}["']?$/;
 function struckOut(text: string, document: Document): string {
   const stars = (secret: string): string => secret.replaceAll(/[^\n]/g, '*');
   let shown = text
-    .replaceAll(/(\/\/)([^/@\s]+)(?=@)/g, (_, slashes: string, userinfo: string) => slashes + stars(userinfo))
-    .replaceAll(/(:\/\/[^\s?#"']*\?)([^\s"'#,}\]]+)/g, (_, before: string, query: string) => before + stars(query));
+    // Broken URLs too, with a slash in a password or without a scheme: rather too much is struck out than too little.
+    .replaceAll(/(\/\/)([^\s"']+)(?=@)/g, (_, slashes: string, userinfo: string) => slashes + stars(userinfo))
+    .replaceAll(
+      /([\s"'[,])([^\s"'/:@]+:(?!\/\/)[^\s"'@]+)(?=@)/g,
+      (_, before: string, userinfo: string) => before + stars(userinfo),
+    )
+    .replaceAll(/(:\/\/[^\s?#"']*[?#])([^\s"',}\]]+)/g, (_, before: string, query: string) => before + stars(query));
   if (document.errors.length > 0) {
     return shown.replaceAll(SECRET_LINE, (_, name: string, value: string) => name + stars(value));
   }

@@ -1,6 +1,6 @@
 // What a person at a terminal sees at the start: what is served where, who answered behind it, and how to use it.
 
-import { redactedUrl } from '../config/redacted.ts';
+import { redactedUrl } from '../config/redacted-url.ts';
 import type { Config } from '../config/schema.ts';
 import type { Contact } from './first-contact.ts';
 import { snippets } from './snippets.ts';

@@ -1,6 +1,6 @@
 // Why an upstream cannot be used, in one sentence with the next step: what is at its URL if it is not what was expected.
 
-import { redactedUrl } from '../config/redacted.ts';
+import { redactedUrl } from '../config/redacted-url.ts';
 import { ERRORS, type ErrorCode } from '../domain/errors.ts';
 
 /** `url`: of the upstream. Credentials and queries are not in what is returned. */

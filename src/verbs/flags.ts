@@ -4,6 +4,7 @@ import { type Command, type CommanderError, Option } from 'commander';
 import { FILE_VARIABLE, type Flags } from '../config/assignments.ts';
 import { KEYS, type Key } from '../config/keys.ts';
 import { nearest } from '../config/nearest.ts';
+import { redactedText } from '../config/redacted-url.ts';
 
 /** Shown by --help; the others are in docs/configuration.md. */
 const SHOWN = ['listen', 'header', 'mode', 'log-format', 'log-level'];
@@ -80,19 +81,35 @@ export function configFlags(parsed: Parsed): Flags {
   return flags;
 }
 
-/** What commander says of a command line that it cannot use, with the nearest that it could. */
+/** What commander says of a command line that it cannot use, with the nearest that it could; nothing of it is a secret. */
 export function usageError(error: CommanderError, command: Command, given: readonly string[]): string {
-  const message = error.message.replace(/^error: /, '').trim();
+  // Of a misspelt command the flags are unknown too.
+  const fault = command.parent === null ? commandFault(given[2] ?? '') : null;
+  if (fault !== null) return fault;
+  const help = `see mcp-causeway ${command.parent === null ? '' : `${command.name()} `}--help`;
+  if (error.code === 'commander.excessArguments') return `${excess(command)}; ${help}`;
+  const message = error.message
+    .replace(/^error: /, '')
+    .replace(/^(unknown option '[^=]*)=.*'$/s, "$1'")
+    .trim();
   const hint = usageHint(error, message, command);
-  const help = `see mcp-causeway ${given.some((each) => each === command.name()) ? `${command.name()} ` : ''}--help`;
   return `${message}${hint === null ? '' : ` (did you mean ${hint}?)`}; ${help}`;
 }
 
-function usageHint(error: CommanderError, message: string, command: Command): string | null {
-  const options = command.options.flatMap(({ long }) => (long == null ? [] : [long]));
-  if (error.code === 'commander.unknownOption') {
-    return nearest(/'([^']*)'/.exec(message)?.[1]?.split('=')[0] ?? '', options);
+function excess(command: Command): string {
+  if (command.parent === null) return 'too many arguments: give one URL; several servers belong into a file';
+  const word = redactedText(command.args[0] ?? '');
+  if (!command.options.some(({ long }) => long === '--config')) {
+    return `too many arguments: ${command.name()} takes none`;
   }
+  if (!/^https?:/i.test(word)) return `too many arguments: a file is named with -c ${word}`;
+  return command.name() === 'serve'
+    ? `too many arguments: a URL needs no verb: mcp-causeway ${word}`
+    : `too many arguments: a URL is given with --upstream ${word}`;
+}
+
+function usageHint(error: CommanderError, message: string, command: Command): string | null {
+  if (error.code === 'commander.unknownOption') return flagHint(/'([^']*)'/.exec(message)?.[1] ?? '', command);
   if (error.code === 'commander.invalidArgument') {
     const [, flag, value = ''] = /option '(?:-\w, )?(--[\w-]+)[^']*' argument '([^']*)'/.exec(message) ?? [];
     const option = command.options.find(({ long }) => long === flag);
@@ -101,10 +118,25 @@ function usageHint(error: CommanderError, message: string, command: Command): st
   return null;
 }
 
-/** Null for what may be a URL. */
+/** The flag of another command that is called just so, else the nearest of this one. */
+function flagHint(flag: string, command: Command): string | null {
+  const { commands } = command.parent ?? command;
+  const other = commands.find(({ options }) => namesOf(options).includes(flag));
+  if (other !== undefined) return `mcp-causeway ${other.name()} ${flag}`;
+  // Help is none of the options, but is shown among them.
+  const shown = command.createHelp().visibleOptions(command);
+  return nearest(flag, namesOf([...command.options, ...shown]));
+}
+
+function namesOf(options: readonly Option[]): string[] {
+  return options.flatMap(({ long, short }) => [long, short]).filter((name) => typeof name === 'string');
+}
+
+/** Null for a command, and for what may be a URL. */
 export function commandFault(word: string): string | null {
-  if (!/^[a-z][a-z-]*$/i.test(word)) return null;
-  const near = nearest(word, COMMANDS);
+  const known = [...COMMANDS, 'help'];
+  if (!/^[a-z][a-z-]*$/i.test(word) || known.includes(word)) return null;
+  const near = nearest(word, known);
   const hint = near === null ? '' : ` (did you mean ${near}?)`;
   return `there is no command ${word}${hint}; the commands are ${COMMANDS.join(', ')}, or give the URL of a server`;
 }

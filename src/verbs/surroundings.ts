@@ -14,9 +14,9 @@ export interface Machine extends Surroundings {
   readonly stderr: Terminal;
 }
 
-export const THIS_MACHINE: Machine = {
+export const THIS_MACHINE = {
   env: process.env,
-  readFile: (path) => readFileSync(path, 'utf8'),
+  readFile: (path: string) => readFileSync(path, 'utf8'),
   stdout: process.stdout,
   stderr: process.stderr,
-};
+} satisfies Machine;

@@ -61,7 +61,12 @@ const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegEx
   ['no URL', 'upstreams:\n  - §name: a\n', /upstreams\[0\]\.url: is missing/],
   ['a URL left empty', 'upstreams:\n  - url:§\n', /url: is empty/],
   ['a URL of another scheme', 'upstreams:\n  - url: §ftp://a/sse\n', /http or https/],
-  ['a URL without a scheme', 'upstreams:\n  - url: §localhost:9001/sse\n', /http or https/],
+  ['a URL without a scheme', 'upstreams:\n  - url: §localhost:9001/sse\n', /write http:\/\/localhost:9001\/sse$/m],
+  ['a URL of a misspelt scheme', 'upstreams:\n  - url: §htp://a/sse\n', /did you mean http:\/\/a\/sse/],
+  ['a URL with a fragment', 'upstreams:\n  - url: §http://a/sse#x\n', /fragment.*%23/],
+  ['a URL with port 0', 'upstreams:\n  - url: §http://a:0/sse\n', /port 0/],
+  ['a URL of nothing', 'upstreams:\n  - url: §""\n', /is empty/],
+  ['a name that is a number', `${U}    name: §5\n`, /put it in quotes/],
   ['a bad URL in a list', 'upstreams:\n  - url:\n      - http://a/sse\n      - §nonsense\n', /url\[1\].*http/],
   ['a URL with a bad port', 'upstreams:\n  - url: §http://a:99999/sse\n', /65535/],
   ['a URL with a bad password', 'upstreams:\n  - url: §http://u:%zz@a/sse\n', /percent-encoded/],
@@ -84,7 +89,7 @@ const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegEx
   ],
   ['an old path that is taken', `${U}    legacy: { sse: §/mcp }\n`, /path of upstream default already/],
   ['a key in legacy', `${U}    legacy: { §ss: /x }\n`, /did you mean sse/],
-  ['a newer version', `version: §2\n${U}`, /version 2.*newer mcp-causeway/],
+  ['a newer version', `version: §2\n${U}    newKey: 1\nfuture: {}\n`, /version 2.*newer mcp-causeway/],
   ['a version that is a text', `version: §one\n${U}`, /must be 1/],
   ['inbound as a word', `${U}inbound: §bearer\n`, /"none" or a section with bearer/],
   ['inbound without keys', `${U}inbound: { bearer: §{} }\n`, /inbound\.bearer\.keys: is missing/],
@@ -160,6 +165,19 @@ test('no secret is in what is told: headers, user names, passwords and queries a
 
   expect(message).toMatch(/colour/);
   expect(message).not.toMatch(/s3cret|t0ken|k3y|h0st/);
+});
+
+test.each([
+  'http://user:s3/cret@a/sse',
+  'htp://user:s3cret@a/sse?token=s3cret',
+  'user:s3cret@a:9001/sse',
+  'http://a:b/sse#s3cret',
+])('nor where the URL is none: %s', (url) => {
+  for (const yaml of [`upstreams:\n  - url: ${url}\n`, `upstreams: [{ url: "${url}" }]\n`]) {
+    const { message } = faultsOf({ yaml });
+    expect(message).toMatch(/url: /);
+    expect(message).not.toMatch(/s3|cret/);
+  }
 });
 
 test('nor where the file is no YAML', () => {

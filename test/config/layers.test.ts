@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { KEYS } from '../../src/config/keys.ts';
+import { readConfig } from '../../src/config/load.ts';
 import { URL_LINE, configOf, faultsOf } from './surroundings.ts';
 
 const UPSTREAM = { CAUSEWAY_UPSTREAM: 'http://old:9001/sse' };
@@ -176,4 +177,36 @@ test.each([
   ['content-length=5', /gateway sets itself/],
 ])('--header %s: one clear message', (header, message) => {
   expect(faultsOf({ env: UPSTREAM, flags: { header: [header] } }).message).toMatch(message);
+});
+
+test.each(['${X:-hunter2}', 'Bearer ${X:-hunter2}', '$${hunter2}', 'hunter2$${X}'])(
+  'a literal behind a ${…} is a literal too: --header authorization=%s',
+  (value) => {
+    const { message } = faultsOf({ env: { ...UPSTREAM, X: 'x' }, flags: { header: [`authorization=${value}`] } });
+
+    expect(message).toMatch(/^--header: a literal value of authorization .*without a default/m);
+    expect(message).not.toContain('hunter2');
+  },
+);
+
+test.each(['${X}', 'Bearer ${X}', '${X:-}', 'session=${X}; theme=dark'])(
+  'what only the environment knows is no literal: --header cookie=%s',
+  (value) => {
+    const { upstreams } = configOf({ env: { ...UPSTREAM, X: 'x' }, flags: { header: [`cookie=${value}`] } });
+
+    expect(upstreams[0]?.headers['cookie']).toContain('x');
+  },
+);
+
+test('a secret that may not be read is told with the remedy', () => {
+  const surroundings = {
+    env: UPSTREAM,
+    readFile: () => {
+      throw Object.assign(new Error('no'), { code: 'EACCES' });
+    },
+  };
+
+  expect(() => readConfig({ flags: { header: ['x=@/run/key'] } }, surroundings)).toThrow(
+    /^--header: x: \/run\/key cannot be read: the user that runs mcp-causeway may not read it: change its owner or mode$/,
+  );
 });

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { effective, redactedText, redactedUrl } from '../../src/config/redacted.ts';
+import { redactedText, redactedUrl } from '../../src/config/redacted-url.ts';
+import { effective } from '../../src/config/redacted.ts';
 import { configOf } from './surroundings.ts';
 
 test('what is in effect is shown without secrets, in the form of a file that means the same', () => {

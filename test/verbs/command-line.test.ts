@@ -1,8 +1,11 @@
 // The built program as a process: what it prints where, and how it ends.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { startLegacyServer } from '../support/legacy-server.ts';
-import { file, run, runWith } from './program.ts';
+import { MAIN, file, run, runWith } from './program.ts';
 
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":1}}}';
 const INITIALIZE =
@@ -96,7 +99,22 @@ test.each([
   ['an unknown mode', ['http://127.0.0.1:1/sse', '--mode', 'statless'], 2, /--mode.*auto.*stateless.*session/s],
   ['a mode that is left open', ['http://127.0.0.1:1/sse', '--mode'], 2, /--mode/],
   ['a misspelt command', ['dmeo'], 2, /did you mean demo\?.*serve, demo, check, healthcheck, version/],
-  ['a URL without its scheme', ['localhost:9001/sse'], 3, /did you mean http:\/\/localhost:9001\/sse\?/],
+  ['a misspelt command with flags', ['serv', '-c', 'x'], 2, /no command serv \(did you mean serve\?\)/],
+  ['an unknown command with flags', ['run', '-c', 'x'], 2, /no command run; the commands are serve/],
+  ['help of a misspelt command', ['help', 'chekc'], 2, /did you mean check\?/],
+  ['a misspelt --help', ['--hlep'], 2, /did you mean --help\?/],
+  ['a flag of another command', ['http://127.0.0.1:1/sse', '-c', 'x'], 2, /did you mean mcp-causeway serve -c\?/],
+  ['a file without -c', ['serve', 'proxy.yaml'], 2, /a file is named with -c proxy\.yaml/],
+  ['a file in place of a URL', ['proxy.yaml'], 2, /mcp-causeway serve -c proxy\.yaml/],
+  ['a URL after serve', ['serve', 'http://old:9001/sse'], 2, /mcp-causeway http:\/\/old:9001\/sse/],
+  ['a URL without its scheme', ['localhost:9001/sse'], 3, /has no scheme: write http:\/\/localhost:9001\/sse$/m],
+  ['a URL of an IPv6 address without its scheme', ['[::1]:9001/sse'], 3, /write http:\/\/\[::1\]:9001\/sse$/m],
+  ['a URL with a misspelt scheme', ['htp://old:9001/sse'], 3, /did you mean http:\/\/old:9001\/sse\?/],
+  ['a URL with one slash', ['http:/old:9001/sse'], 3, /did you mean http:\/\/old:9001\/sse\?/],
+  ['a URL without its colon', ['http//old:9001/sse'], 3, /write http:\/\/old:9001\/sse$/m],
+  ['a URL with a fragment', ['http://127.0.0.1:1/sse#x'], 3, /fragment/],
+  ['a URL with port 0', ['http://127.0.0.1:0/sse'], 3, /port 0/],
+  ['a URL of nothing', [''], 3, /the URL is empty/],
   [
     'a flag without its section',
     ['http://127.0.0.1:1/sse', '--idle-timeout', '5s'],
@@ -118,6 +136,84 @@ test.each([
   expect(await program.ended).toBe(code);
   expect(program.stderr()).toMatch(message);
   expect(program.stderr()).not.toMatch(/^\s+at .*:\d+:\d+/m);
+});
+
+test.each([
+  [['htp://u:s3cret@old/sse?token=s3cret']],
+  [['u:s3cret@old:9001/sse']],
+  [['http://u:s3/cret@old/sse']],
+  [['serve', 'http://u:s3cret@old/sse?token=s3cret']],
+  [['http://a/sse', 'http://u:s3cret@old/sse']],
+  [['http://a/sse', '--headr=authorization=s3cret']],
+])('a command line that is refused gives no secret away: %j', async (args) => {
+  const program = run(...args);
+
+  expect(await program.ended).toBeGreaterThan(1);
+  expect(program.stderr()).not.toMatch(/s3|cret/);
+});
+
+test('a credential in the query of a URL is not open to everybody either', async () => {
+  const program = run('http://127.0.0.1:1/sse?access_token=t0ken', '--listen', '0.0.0.0:0');
+
+  expect(await program.ended).toBe(3);
+  expect(program.stderr()).toMatch(/has credentials, and 0\.0\.0\.0 is a public address/);
+  expect(program.stderr()).not.toContain('t0ken');
+});
+
+test.each([
+  ['a result', ['check', '-c'], 0],
+  ['what is wrong', ['check', '--upstream', 'http://b/sse', '--links-max', '0', '-c'], 3],
+] as const)('%s that nobody reads any more is no crash', async (_what, args, code) => {
+  const config = file('upstreams:\n  - url: http://a/sse\n');
+  const program = run(...args, config);
+  program.child.stdout?.destroy();
+  program.child.stderr?.destroy();
+
+  expect(await program.ended).toBe(code);
+});
+
+test('a gateway whose log nobody reads any more goes on serving, and ends by a signal', async () => {
+  const program = run('http://127.0.0.1:1/sse', '--listen', '127.0.0.1:0', '--log-format', 'json');
+  const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+  program.child.stderr?.destroy();
+  program.child.stdout?.destroy();
+
+  // Each is a line of the log.
+  const statuses = [await post(endpoint, '{}'), await post(endpoint, '{}'), await post(endpoint, '{}')];
+  expect(statuses.map(({ status }) => status)).toEqual([400, 400, 400]);
+
+  program.child.kill('SIGTERM');
+  expect(await program.ended).toBe(0);
+});
+
+test.runIf(existsSync('/dev/full'))('a result that cannot be written is a failure, told on stderr', async () => {
+  const config = file('upstreams:\n  - url: http://a/sse\n');
+  const full = openSync('/dev/full', 'w');
+  onTestFinished(() => closeSync(full));
+  const child = spawn(process.execPath, [MAIN, 'check', '-c', config], { stdio: ['ignore', full, 'pipe'] });
+  const ended = once(child, 'close');
+  const said = await child.stderr?.toArray();
+
+  expect((await ended)[0]).toBe(1);
+  expect(String(said)).toMatch(/^the result cannot be written: ENOSPC$/m);
+});
+
+test('healthcheck finds what listens on every address, with keys, by file, variable and flag', async () => {
+  const keys = `inbound: { bearer: { keys: [{ name: a, sha256: "${'0'.repeat(64)}" }] } }\n`;
+  const upstream = 'upstreams:\n  - url: http://127.0.0.1:1/sse\n';
+  const program = run('serve', '-c', file(upstream + keys), '--listen', '[::]:0', '--log-format', 'json');
+  const [, port = ''] = await program.says(/http:\/\/\[::1\]:(\d+)\/mcp/);
+  const config = file(`${upstream}${keys}listen: { host: "::", port: ${port} }\n`);
+
+  const asked = [
+    run('healthcheck', '-c', config),
+    runWith({ CAUSEWAY_CONFIG: config }, 'healthcheck'),
+    runWith({ CAUSEWAY_LISTEN: `[::]:${port}` }, 'healthcheck'),
+    runWith({ CAUSEWAY_LISTEN: '127.0.0.1:1' }, 'healthcheck', '--listen', `[::]:${port}`),
+  ];
+
+  expect(await Promise.all(asked.map(({ ended }) => ended))).toEqual([0, 0, 0, 0]);
+  expect(asked.map((each) => each.stdout() + each.stderr())).toEqual(['', '', '', '']);
 });
 
 test('a port in use is said so, with the way out', async () => {

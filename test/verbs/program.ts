@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-const MAIN = join(import.meta.dirname, '../../dist/main.js');
+export const MAIN = join(import.meta.dirname, '../../dist/main.js');
 
 export interface Program {
   readonly child: ChildProcess;
