@@ -2,7 +2,7 @@
 
 import { redactedUrl } from '../config/redacted-url.ts';
 import type { Config } from '../config/schema.ts';
-import type { Contact } from './first-contact.ts';
+import type { Contact, Quirk } from './first-contact.ts';
 import { snippets } from './snippets.ts';
 
 export interface Served {
@@ -11,7 +11,19 @@ export interface Served {
   readonly contact: Contact;
   /** There is one link for everything. */
   readonly isSingle: boolean;
+  readonly quirks: readonly Quirk[];
 }
+
+/** What they mean for who runs it. */
+const QUIRKS: { readonly [quirk in Quirk]: string } = {
+  single: 'everything goes over one connection (links.single)',
+  broadcasts: 'it sends answers to connections that did not ask, so everything goes over one; --single says so at once',
+  dies_of_a_second_link: 'its connections die when another is opened: if it survives only one, start with --single',
+  offers_tasks: 'it offers tasks, which are not passed on; its tools answer when they are done',
+  asks_at_once: 'it asks its client before any call: a session answers that, a request without one cannot',
+  sends_no_json_rpc: 'it sends messages that are no JSON-RPC; they are dropped, and the log says why',
+  sends_unknown_events: 'it sends events that the transport does not have; they are dropped, and counted in the log',
+};
 
 export function banner(version: string, served: readonly Served[], needsKey: boolean): string {
   const [first] = served;
@@ -19,13 +31,18 @@ export function banner(version: string, served: readonly Served[], needsKey: boo
   if (first !== undefined) {
     const { name, mode } = first.upstream;
     lines.push(served.length > 1 ? `Connect to ${name}:` : 'Connect:', '');
-    const of = { endpoint: first.endpoint, name: name === 'default' ? 'causeway' : name, mode, needsKey };
+    const of = {
+      endpoint: first.endpoint,
+      name: name === 'default' ? 'causeway' : name.replaceAll('.', '-'),
+      mode,
+      needsKey,
+    };
     for (const { client, text } of snippets(of)) lines.push(`  ${client}`, `  ${text}`, '');
   }
   return `\n${lines.join('\n')}\n`;
 }
 
-function described({ upstream, endpoint, contact, isSingle }: Served): string[] {
+function described({ upstream, endpoint, contact, isSingle, quirks }: Served): string[] {
   const urls = upstream.urls.map(redactedUrl).join(', ');
   return [
     `  ${endpoint}`,
@@ -34,7 +51,7 @@ function described({ upstream, endpoint, contact, isSingle }: Served): string[] 
     ...(upstream.legacy === false || isSingle
       ? []
       : [`    old       ${new URL(upstream.legacy.sse, endpoint).href}, for clients that speak HTTP+SSE`]),
-    ...(isSingle ? ['    quirk     everything goes over one connection (links.single)'] : []),
+    ...quirks.map((quirk) => `    quirk     ${QUIRKS[quirk]}`),
     ...(upstream.mode === 'auto' ? [] : [`    mode      ${upstream.mode}`]),
   ];
 }

@@ -2,7 +2,7 @@
 // line about a failure says what is wrong with just this URL.
 
 import type { Config } from '../config/schema.ts';
-import type { Fact, Journal } from '../domain/ports.ts';
+import type { Dropped, Fact, Journal } from '../domain/ports.ts';
 import { diagnosis } from './diagnosis.ts';
 
 export type Contact =
@@ -10,11 +10,29 @@ export type Contact =
   | { readonly state: 'up'; readonly server: string; readonly revision: string }
   | { readonly state: 'down'; readonly why: string };
 
+/** What is odd about a server, as far as it has shown by itself. */
+export type Quirk =
+  /** It is kept to one link, as was said. */
+  | 'single'
+  | 'broadcasts'
+  | 'dies_of_a_second_link'
+  | 'offers_tasks'
+  | 'asks_at_once'
+  | 'sends_no_json_rpc'
+  | 'sends_unknown_events';
+
+const SHOWN_BY: { readonly [what in Dropped]?: Quirk } = {
+  refused_question: 'asks_at_once',
+  unreadable_message: 'sends_no_json_rpc',
+  unknown_event: 'sends_unknown_events',
+};
+
 export class FirstContact implements Journal {
   readonly #next: Journal;
   /** Of each that has one only: of several nobody knows which it was. */
   readonly #urls: ReadonlyMap<string, URL>;
   readonly #contacts: Map<string, Contact>;
+  readonly #quirks = new Map<string, Set<Quirk>>();
   readonly #settled: Promise<void>;
   #settle: () => void = () => {};
 
@@ -36,6 +54,11 @@ export class FirstContact implements Journal {
     return this.#contacts.get(upstream) ?? { state: 'unknown' };
   }
 
+  /** What the upstream has shown so far. */
+  quirksOf(upstream: string): readonly Quirk[] {
+    return [...(this.#quirks.get(upstream) ?? [])];
+  }
+
   record(fact: Fact): void {
     if (fact.fact === 'upstream_up') {
       this.#learn(fact.upstream, { state: 'up', server: fact.server, revision: fact.revision });
@@ -46,7 +69,14 @@ export class FirstContact implements Journal {
       this.#next.record({ ...fact, remedy: why });
       return;
     }
+    if (fact.fact === 'dropped') this.#note(fact.upstream, SHOWN_BY[fact.what]);
+    if (fact.fact === 'single_by_proof') this.#note(fact.upstream, 'broadcasts');
+    if (fact.fact === 'single_hint') this.#note(fact.upstream, 'dies_of_a_second_link');
     this.#next.record(fact);
+  }
+
+  #note(upstream: string, quirk: Quirk | undefined): void {
+    if (quirk !== undefined) this.#quirks.set(upstream, (this.#quirks.get(upstream) ?? new Set()).add(quirk));
   }
 
   #learn(upstream: string, contact: Contact): void {

@@ -4,8 +4,10 @@ import { type App, createApp } from '../app.ts';
 import { ConfigError } from '../config/load.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
+import { ANYONE } from '../domain/principal.ts';
 import { LogJournal } from '../observe/journal.ts';
 import { createLog } from '../observe/log.ts';
+import { parsed } from '../protocol/json-rpc.ts';
 import { systemTimers } from '../real-time.ts';
 import { banner } from './banner.ts';
 import { descriptorShortage } from './descriptors.ts';
@@ -31,6 +33,8 @@ const BIND_FAILURES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is in use: choose another with --listen HOST:PORT',
   EADDRNOTAVAIL: 'is not one of this machine’s: choose another with --listen HOST:PORT',
   EACCES: 'needs a privilege that this process does not have: choose a port from 1024 on',
+  EAFNOSUPPORT: 'is of a kind that this machine does not have: choose another with --listen HOST:PORT',
+  EAI_AGAIN: 'has a host that does not resolve now: choose another with --listen HOST:PORT',
   ENOTFOUND: 'has a host that does not resolve: choose another with --listen HOST:PORT',
 };
 
@@ -64,20 +68,39 @@ export async function start(config: Config): Promise<Running> {
     async greet(stderr) {
       if (stderr.isTTY !== true || config.log.format === 'json') return;
       await firstContact(contact);
-      const served = config.upstreams.map((upstream) => ({
-        upstream,
-        endpoint: origin + upstream.path,
-        contact: contact.of(upstream.name),
-        isSingle: app.mounts.find(({ name }) => name === upstream.name)?.isSingle ?? isSingle(config, upstream),
-      }));
+      const served = config.upstreams.map((upstream) => {
+        const mount = app.mounts.find(({ name }) => name === upstream.name);
+        const isToldSingle = settingsOf(config, upstream).links.single === true;
+        return {
+          upstream,
+          endpoint: origin + upstream.path,
+          contact: contact.of(upstream.name),
+          isSingle: mount?.isSingle ?? isToldSingle,
+          quirks: [
+            ...(isToldSingle ? (['single'] as const) : []),
+            ...contact.quirksOf(upstream.name),
+            ...(mount !== undefined && offersTasks(mount) ? (['offers_tasks'] as const) : []),
+          ],
+        };
+      });
       stderr.write(banner(VERSION, served, config.inbound !== 'none'));
     },
     close: () => app.close().finally(() => journal.summarize()),
   };
 }
 
-function isSingle(config: Config, upstream: UpstreamConfig): boolean {
-  return settingsOf(config, upstream).links.single === true;
+/** Of what is known already: no link is opened for this. */
+function offersTasks(mount: App['mounts'][number]): boolean {
+  if (mount.pooledCount === 0) return false;
+  let offers = false;
+  mount.handshake(ANYONE, (handshake) => {
+    if (!('answer' in handshake)) return;
+    const { bytes, result } = handshake.answer;
+    // An object with these members, or there would be no link.
+    const { capabilities } = parsed(bytes, result) as { capabilities?: { tasks?: unknown } | null };
+    offers = typeof capabilities === 'object' && capabilities?.tasks !== undefined;
+  })();
+  return offers;
 }
 
 /** The origin, as a client on this machine would dial it. */
@@ -85,7 +108,7 @@ async function listen(app: App, { listen: { host, port } }: Config): Promise<str
   const address = await app.listen().catch((cause: unknown) => {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
     const why = BIND_FAILURES[code] ?? `cannot be bound (${code})`;
-    throw new ConfigError(`the address ${host}:${port} ${why}`, { cause });
+    throw new ConfigError(`the address ${host.includes(':') ? `[${host}]` : host}:${port} ${why}`, { cause });
   });
   return `http://${dialled(host)}:${address.port}`;
 }
@@ -102,7 +125,8 @@ function firstContact(contact: FirstContact): Promise<void> {
     const timer = systemTimers.after(FIRST_CONTACT_MS, resolve);
     void contact.settled.then(() => {
       timer.cancel();
-      resolve();
+      // What is told of a link at its opening is told before the pool has it.
+      setImmediate(resolve);
     });
   });
 }

@@ -24,7 +24,17 @@ export const INITIALIZE =
 export function snippets({ endpoint, name, mode, needsKey }: SnippetOptions): Snippet[] {
   const headers = needsKey ? { headers: { Authorization: KEY } } : {};
   const json = (value: object): string => JSON.stringify(value);
-  const remote = ['-y', 'mcp-remote', endpoint, ...(needsKey ? ['--header', `Authorization: ${KEY}`] : [])];
+  // It takes plain http from this machine only, unless told; and clients on Windows break arguments that hold a blank.
+  const isNear = ['localhost', '127.0.0.1'].includes(new URL(endpoint).hostname);
+  const remote = [
+    '-y',
+    'mcp-remote',
+    endpoint,
+    ...(isNear ? [] : ['--allow-http']),
+    // oxlint-disable-next-line no-template-curly-in-string -- the client puts it in
+    ...(needsKey ? ['--header', 'Authorization:${AUTH_HEADER}'] : []),
+  ];
+  const env = needsKey ? { env: { AUTH_HEADER: KEY } } : {};
   const init = needsKey ? `, { requestInit: { headers: { Authorization: '${KEY}' } } }` : '';
   return [
     {
@@ -33,7 +43,7 @@ export function snippets({ endpoint, name, mode, needsKey }: SnippetOptions): Sn
     },
     {
       client: 'Claude Desktop (claude_desktop_config.json)',
-      text: json({ mcpServers: { [name]: { command: 'npx', args: remote } } }),
+      text: json({ mcpServers: { [name]: { command: 'npx', args: remote, ...env } } }),
     },
     { client: 'Cursor (.cursor/mcp.json)', text: json({ mcpServers: { [name]: { url: endpoint, ...headers } } }) },
     {

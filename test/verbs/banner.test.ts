@@ -1,7 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import type { ConfigInput } from '../../src/config/schema.ts';
+import type { Fact } from '../../src/domain/ports.ts';
 import { banner } from '../../src/verbs/banner.ts';
+import { FirstContact } from '../../src/verbs/first-contact.ts';
 import { type Running, start } from '../../src/verbs/serve.ts';
 import { snippets } from '../../src/verbs/snippets.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
@@ -70,14 +72,15 @@ test('every upstream is listed, quirks and modes too; secrets are not', () => {
         endpoint: 'http://h/billing',
         contact: { state: 'up', server: 'Bill 1', revision: '2024-11-05' },
         isSingle: true,
+        quirks: ['single', 'offers_tasks'],
       },
-      { upstream: second, endpoint: 'http://h/search', contact: { state: 'unknown' }, isSingle: false },
+      { upstream: second, endpoint: 'http://h/search', contact: { state: 'unknown' }, isSingle: false, quirks: [] },
     ],
     false,
   );
 
   expect(text).toMatch(
-    /http:\/\/h\/billing[^]*\(billing\)[^]*Bill 1, revision 2024-11-05[^]*links\.single[^]*http:\/\/h\/search/,
+    /http:\/\/h\/billing[^]*\(billing\)[^]*Bill 1, revision 2024-11-05[^]*quirk +every[^]*links\.single[^]*quirk +it offers tasks[^]*http:\/\/h\/search/,
   );
   expect(text).toMatch(/http:\/\/b\/sse, http:\/\/c\/sse \(search\)[^]*not yet[^]*stateless/);
   expect(text).not.toMatch(/s3cret|t0ken/);
@@ -99,4 +102,56 @@ test.each([false, true])('the snippets are what their clients read; with a key n
     expect(text.includes('YOUR_KEY')).toBe(needsKey);
     if (text.startsWith('{')) expect(() => JSON.parse(text)).not.toThrow();
   }
+});
+
+test('a client on another machine is told to take plain http, and a key with its blank stands in no argument', () => {
+  const given = snippets({ endpoint: 'http://10.0.0.5:8080/mcp', name: 'causeway', mode: 'auto', needsKey: true });
+
+  const desktop = given.find(({ client }) => client.startsWith('Claude Desktop'))?.text ?? '';
+
+  expect(JSON.parse(desktop)).toEqual({
+    mcpServers: {
+      causeway: {
+        command: 'npx',
+        // oxlint-disable-next-line no-template-curly-in-string -- the client puts it in
+        args: [
+          '-y',
+          'mcp-remote',
+          'http://10.0.0.5:8080/mcp',
+          '--allow-http',
+          '--header',
+          'Authorization:${AUTH_HEADER}',
+        ],
+        env: { AUTH_HEADER: 'Bearer YOUR_KEY' },
+      },
+    },
+  });
+});
+
+test('what a server shows by itself is told in words', () => {
+  const passedOn: Fact[] = [];
+  const { upstreams } = parseConfig({ upstreams: [{ url: 'http://a/sse' }] });
+  const contact = new FirstContact(upstreams, { record: (fact) => passedOn.push(fact) });
+  const facts: Fact[] = [
+    { fact: 'dropped', upstream: 'default', what: 'refused_question' },
+    { fact: 'dropped', upstream: 'default', what: 'unknown_event' },
+    { fact: 'dropped', upstream: 'default', what: 'unknown_event' },
+    { fact: 'dropped', upstream: 'default', what: 'late_answer' },
+    { fact: 'single_by_proof', upstream: 'default' },
+  ];
+
+  for (const fact of facts) contact.record(fact);
+
+  expect(contact.quirksOf('default')).toEqual(['asks_at_once', 'sends_unknown_events', 'broadcasts']);
+  expect(contact.quirksOf('other')).toEqual([]);
+  expect(passedOn).toEqual(facts);
+});
+
+test('of a server that offers tasks it says that they are not passed on, without a connection more', async () => {
+  const upstream = await startLegacyServer({ capabilities: { tools: {}, tasks: { list: {} } } });
+  onTestFinished(() => upstream.close());
+  const running = await started({ upstreams: [{ url: upstream.url.href }] });
+
+  expect(await greeting(running, true)).toMatch(/quirk +it offers tasks, which are not passed on/);
+  expect(upstream.streams).toHaveLength(1);
 });
