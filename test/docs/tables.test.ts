@@ -34,6 +34,7 @@ const HELD: readonly (readonly [page: string, head: string, by: string])[] = [
   ['docs/architecture.md', 'to, touch', 'here'],
   ['docs/compatibility.md', 'revision, directly, through the gateway', 'here'],
   ['docs/compatibility.md', ', what holds, shown by', 'test/support/compatibility.ts'],
+  ['docs/compatibility.md', ', sessions are served, ', 'test/support/compatibility.ts'],
   ['docs/configuration.md', 'key, variable, flag', 'test/docs.test.ts'],
   ['docs/errors.md', 'reason, whose fault', 'test/docs.test.ts'],
   ['docs/fallback.md', 'client, 400, 404', 'test/peers/fallback.test.ts'],
