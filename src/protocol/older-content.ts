@@ -8,7 +8,7 @@
 import type { ServedRevision } from './eras.ts';
 import { type Result, bytesOf, encode, joined, membersOf, textOf } from './json-rpc.ts';
 import { type Member, type ObjectView, Scanner } from './json-scanner.ts';
-import { type Edit, splice } from './splice.ts';
+import { type Edit, asOne } from './splice.ts';
 
 /** [spec 2025-06-18 changelog] "Add support for resource links in tool call results". */
 export function knowsResourceLinks(revision: ServedRevision): boolean {
@@ -32,15 +32,6 @@ export function withoutResourceLinks(answer: Result, method: string): Edit[] {
     edits.push({ start: span.start, end: span.end, text: textBlock(answer, block) });
   }
   return asOne(answer.bytes, edits);
-}
-
-/** Each piece of a message is written by itself, and a hostile result can hold half a million links. */
-function asOne(bytes: Uint8Array, edits: Edit[]): Edit[] {
-  const [first, last] = [edits[0], edits.at(-1)];
-  if (first === undefined || last === undefined || first === last) return edits;
-  const [{ start }, { end }] = [first, last];
-  const inside = edits.map((edit) => ({ ...edit, start: edit.start - start, end: edit.end - start }));
-  return [{ start, end, text: Buffer.concat(splice(bytes.subarray(start, end), inside)) }];
 }
 
 /** Where the content blocks stand in the result of a method. */

@@ -7,15 +7,15 @@ import { treeOf } from './two-readers.ts';
 
 const NOTHING = new Uint8Array();
 
-/** The text without the member, where the object stands between `before` and `behind`. */
-function without(object: string, key: string, before = '', behind = ''): string {
+/** The text without the members, where the object stands between `before` and `behind`. */
+function without(object: string, keys: string | ReadonlySet<string>, before = '', behind = ''): string {
   const bytes = Buffer.from(before + object + behind);
   const start = Buffer.byteLength(before);
   const span = { start, end: start + Buffer.byteLength(object) };
   return textOfChunks(
     splice(
       bytes,
-      removals(bytes, span, key).map((cut) => ({ ...cut, text: NOTHING })),
+      removals(bytes, span, keys).map((cut) => ({ ...cut, text: NOTHING })),
     ),
   );
 }
@@ -57,6 +57,49 @@ describe('nothing is cut where no member has the key', () => {
   });
 });
 
+describe('several members go at once', () => {
+  const keys = new Set(['task', 'ttl']);
+
+  test.each<[what: string, object: string, after: string]>([
+    ['side by side at the start', '{"task":1,"ttl":2,"a":3}', '{"a":3}'],
+    ['side by side at the end', '{"a":3,"task":1,"ttl":2}', '{"a":3}'],
+    ['side by side between others', '{"a":3,"ttl":2,"task":1,"b":4}', '{"a":3,"b":4}'],
+    ['alone', '{"task":1,"ttl":2}', '{}'],
+    ['around another', '{"task":1,"a":3,"ttl":2}', '{"a":3}'],
+    ['one of them', '{"a":3,"ttl":2}', '{"a":3}'],
+    ['one of them twice', '{"ttl":1,"task":1,"ttl":2,"a":3}', '{"a":3}'],
+    ['in space', '{ "task":1 , "ttl":2 , "a":3 }', '{ "a":3 }'],
+  ])('%s', (_what, object, after) => {
+    expect(without(object, keys)).toBe(after);
+  });
+
+  test('in every combination of up to five members', () => {
+    const names = ['a', 'b', 'c'];
+    const subsets = Array.from(
+      { length: 8 },
+      (_, bits) => new Set(names.filter((_name, i) => ((bits >> i) & 1) === 1)),
+    );
+    let rows: readonly (readonly string[])[] = [[]];
+    for (let length = 0; length <= 5; length++) {
+      for (const row of rows) {
+        for (const gap of ['', ' ']) {
+          for (const subset of subsets) {
+            const texts = row.map((name, i) => ({ name, text: `"${name}"${gap}:${gap}${i}` }));
+            const object = `{${gap}${texts.map(({ text }) => text).join(`${gap},${gap}`)}${gap}}`;
+
+            const left = texts.filter(({ name }) => !subset.has(name));
+            if (!holdsExactly(without(object, subset), left))
+              throw new Error(`${object} without ${[...subset].join()}`);
+          }
+        }
+      }
+      rows = rows.flatMap((row) => names.map((name) => [...row, name]));
+    }
+
+    expect(rows).toHaveLength(729);
+  });
+});
+
 test('an object inside a message is found by its span', () => {
   const text = '{"jsonrpc":"2.0","id":1,"method":"x","params":{"name":"é","task":{"ttl":1.0}},"task":1}';
   const message = readAs('request', text);
@@ -90,10 +133,12 @@ test('what is left is JSON without the key, and every other member has its own b
     (members, stranger, spaces, long) => {
       const inner = members.map(({ text }, i) => `${spaces[2 * i]}${text}${spaces[2 * i + 1]}`).join();
       const [before, behind] = [`["é${long}", `, ` ,{"task":"${long}"}] `];
-      for (const key of new Set([stranger, ...members.map((each) => each.key)])) {
-        const after = without(`{${inner}${spaces[13]}}`, key, before, behind);
+      const keys = [...new Set([stranger, ...members.map((each) => each.key)])];
+      for (const cut of [...keys.map((key) => new Set([key])), new Set(keys.slice(1))]) {
+        const [only = '', another] = cut;
+        const after = without(`{${inner}${spaces[13]}}`, another === undefined ? only : cut, before, behind);
 
-        const left = members.filter((each) => each.key !== key);
+        const left = members.filter((each) => (another === undefined ? each.key !== only : !cut.has(each.key)));
         const object = after.slice(before.length, after.length - behind.length);
         // Not by JSON.parse: that of Node 24 takes one key for another where both have backslashes (nodejs/node#63785).
         expect(treeOf(object, 'last')).toEqual(new Map(left.map((each) => [each.key, treeOf(each.json, 'last')])));

@@ -102,6 +102,36 @@ const ROWS: Readonly<Record<RewriteName, readonly (readonly [text: string, hit: 
     [BARE, null],
     [RESULT.replace('"protocolVersion"', '"task"'), null],
   ],
+  modernState: [
+    ['{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","requestState":"s"}}', ',"requestState":"s"'],
+    [
+      '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"inputResponses":{},"requestState":"s","task":{},"name":"x"}}',
+      '"inputResponses":{}, | "requestState":"s", | "task":{},',
+    ],
+    [
+      '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"inputResponses":{},"requestState":"s"}}',
+      '"inputResponses":{}, | "requestState":"s"',
+    ],
+    ['{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"arguments":{"requestState":"s"}}}', null],
+    [BARE, null],
+    [ERROR, null],
+  ],
+  modernMeta: [
+    [REQUEST, '{"progressToken":"t"}'],
+    [REQUEST.replace('_meta', 'meta'), null],
+    [ERROR, null],
+  ],
+  modernStateAndMeta: [
+    [
+      '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"_meta":{},"name":"x","requestState":"s"}}',
+      '"_meta":{}, | ,"requestState":"s"',
+    ],
+    [
+      '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"_meta":{},"requestState":"s"}}',
+      '"_meta":{}, | "requestState":"s"',
+    ],
+    [ERROR, null],
+  ],
   questionAnswerId: [
     [RESULT, '"7"'],
     [ERROR, '7'],

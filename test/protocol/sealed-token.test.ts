@@ -23,6 +23,12 @@ function flipped(token: string, at: number, bit: number): string {
   return bytes.toString('base64url');
 }
 
+/** What all claims have. */
+function shared(): Omit<SessionClaims, 'kind' | 'nonce'> {
+  const { kind: _, nonce: __, ...rest } = CLAIMS;
+  return rest;
+}
+
 test('what was sealed is opened again, until it expires', () => {
   const sealer = sealerWith();
   const token = sealer.seal(CLAIMS);
@@ -34,10 +40,20 @@ test('what was sealed is opened again, until it expires', () => {
 });
 
 test('where an old client posts is sealed and opened the same way', () => {
-  const { kind: _, nonce: __, ...rest } = CLAIMS;
-  const claims: SealedClaims = { ...rest, kind: 'endpoint', url: 0, origin: 1, target: '/m/ü?a=b&c=%20' };
+  const claims: SealedClaims = { ...shared(), kind: 'endpoint', url: 0, origin: 1, target: '/m/ü?a=b&c=%20' };
 
   expect(sealerWith().open(sealerWith().seal(claims), NOW)).toEqual(claims);
+});
+
+test.each<[what: string, claims: SealedClaims]>([
+  ['a call that is held', { ...shared(), kind: 'round', held: 'aG', round: 3, digest: 'x'.repeat(43) }],
+  ['a call that is to be made once more', { ...shared(), kind: 'replay', digest: 'x'.repeat(43) }],
+])('the state of %s is sealed and opened the same way', (_what, claims) => {
+  const token = sealerWith().seal(claims);
+
+  expect(sealerWith().open(token, NOW)).toEqual(claims);
+  expect(sealerWith().open(token, NOW + 10)).toBeNull();
+  expect(sealerWith(Buffer.alloc(32, 8)).open(token, NOW)).toBeNull();
 });
 
 test('another sealer with the same key opens it', () => {

@@ -80,7 +80,15 @@ describe('the answer to it', () => {
       revision,
       answer: given,
       server: 's 2',
-      offers: { logging: false, subscribe: false, lists: [], identity: expect.any(String) },
+      serverInfo: Buffer.from('{"name":"s","version":"2"}'),
+      offers: {
+        logging: false,
+        completions: false,
+        subscribe: false,
+        lists: [],
+        listChanges: [],
+        identity: expect.any(String),
+      },
     });
   });
 
