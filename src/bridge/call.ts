@@ -6,7 +6,7 @@ import type { CallId } from '../domain/ids.ts';
 import type { Chunks, Clock, PostOutcome, Reader, Timer, Timers } from '../domain/ports.ts';
 import type { CallState } from '../domain/states.ts';
 import type { Answer, Notification, Request } from '../protocol/json-rpc.ts';
-import { encode } from '../protocol/json-rpc.ts';
+import { bytesOf, encode } from '../protocol/json-rpc.ts';
 import { NOTHING, rewrite } from '../protocol/rewrites.ts';
 import type { Exchange, ExchangeOutcome } from './exchange.ts';
 
@@ -29,11 +29,23 @@ export interface CallLease {
  */
 export type Repeatable = 'refused' | 'lost' | 'no';
 
-export type AnswerChanges = Partial<Pick<ExchangeOutcome & { kind: 'answer' }, 'changes' | 'edits'>>;
+export type AnswerChanges = Partial<Pick<ExchangeOutcome & { kind: 'answer' }, 'answer' | 'changes' | 'edits'>>;
+
+/** What becomes of an upstream's answer: it goes out with changes, or something of ours in its stead. */
+export type AnswerVerdict = AnswerChanges | Exclude<ExchangeOutcome, { readonly kind: 'answer' }>;
+
+/** Whoever waits for a call: an exchange, or a part of the house that asks by itself. */
+export type Asker = Pick<
+  Exchange,
+  'isOpen' | 'isConnected' | 'backlogBytes' | 'onDrained' | 'attend' | 'sent' | 'notify' | 'finish'
+>;
 
 export interface CallOptions {
   readonly request: Request;
-  readonly exchange: Exchange;
+  /** The first; a held call goes on with another. */
+  readonly exchange: Asker;
+  /** The request as it goes upstream, under this id of ours; without, as rewrites.ts has it for the 2025 revisions. */
+  readonly outgoing?: (id: Uint8Array) => Chunks;
   readonly clock: Clock;
   readonly timers: Timers;
   /** Silence after which the call fails; progress starts it anew. */
@@ -42,8 +54,8 @@ export interface CallOptions {
   readonly requestMaxMs: number;
   /** What the client's leaving means: the modern era takes it for a cancel, the 2025 revisions do not. */
   readonly clientGone: 'cancel' | 'go on';
-  /** Told of the upstream's answer, whoever still waits for it; what it returns is changed in it beside the id. */
-  readonly onAnswer?: (answer: Answer) => AnswerChanges | undefined;
+  /** Told of the upstream's answer, whoever still waits for it. */
+  readonly onAnswer?: (answer: Answer) => AnswerVerdict | undefined;
   /** Asked before a failure ends the exchange. True: another call was started for it, so this one ends silently. */
   readonly again: (repeatable: Repeatable, error: ProxyError) => boolean;
   /** An earlier attempt may have run, so a failure cannot say any more that nothing was executed. */
@@ -54,7 +66,13 @@ export interface CallOptions {
 
 export class Call implements Reader {
   #state: CallState = { phase: 'leasing' };
-  /** Set in run and left, and only there. */
+  /** The one that waits for this call. Null while held and answered. */
+  #exchange: Asker | null;
+  /** Under which the client wants to hear of progress, its own bytes. */
+  #progressToken: Uint8Array | null;
+  /** Set in answered, and only there. */
+  #kept: ExchangeOutcome | null = null;
+  /** Set in run, held and left, and only there. */
   #lease: CallLease | null = null;
   #timer: Timer | null = null;
   /** Gives up the place in the waiting line. Set only while leasing. */
@@ -62,11 +80,16 @@ export class Call implements Reader {
   #startedAt = 0;
   #hasShownLife = false;
   #progressAt = 0;
+  #heldAt = 0;
   readonly #options: CallOptions;
 
   constructor(options: CallOptions) {
     this.#options = options;
-    options.exchange.attend(() => this.#clientGone());
+    const { request, exchange } = options;
+    const token = request.meta?.members.get('progressToken');
+    this.#progressToken = token === undefined ? null : bytesOf(request.bytes, token);
+    this.#exchange = exchange;
+    exchange.attend(() => this.#clientGone());
   }
 
   get state(): CallState {
@@ -77,6 +100,15 @@ export class Call implements Reader {
     return this.#options.request;
   }
 
+  /** Of an answer that is kept for the client. */
+  get keptBytes(): number {
+    return this.#kept?.kind === 'answer' ? this.#kept.answer.bytes.length : 0;
+  }
+
+  get progressToken(): Uint8Array | null {
+    return this.#progressToken;
+  }
+
   /** The call stands in line for a lease; `leave` gives the place up. */
   waits(leave: () => void): void {
     if (this.#state.phase === 'leasing') this.#leaveLine = leave;
@@ -84,15 +116,16 @@ export class Call implements Reader {
 
   /** See ReplySink. */
   get isConnected(): boolean {
-    return this.#options.exchange.isConnected;
+    return this.#exchange?.isConnected === true;
   }
 
   get backlogBytes(): number {
-    return this.#options.exchange.backlogBytes;
+    return this.#exchange?.backlogBytes ?? 0;
   }
 
   onDrained(tell: () => void): void {
-    this.#options.exchange.onDrained(tell);
+    if (this.#exchange === null) tell();
+    else this.#exchange.onDrained(tell);
   }
 
   /** The client does not read its stream, and others share the link: it must not hold them up. */
@@ -108,7 +141,7 @@ export class Call implements Reader {
 
   /** A lease is there. The caller registers the call under `lease.id` before this, so that no answer can be missed. */
   granted(lease: CallLease): void {
-    const { exchange, request, clock } = this.#options;
+    const { exchange, request } = this.#options;
     if (this.#state.phase !== 'leasing') {
       lease.release('reuse');
       return;
@@ -121,12 +154,14 @@ export class Call implements Reader {
     this.#state = { phase: 'run' };
     this.#leaveLine = null;
     this.#lease = lease;
-    this.#startedAt = this.#progressAt = clock.now();
-    this.#armTimeout(this.#options.requestMs);
+    this.#startTimeouts();
     const id = encode(String(lease.id));
     exchange.sent();
     // A token goes upstream only if the client sent one; it is then the integer of the id.
-    lease.post(rewrite(request, { requestId: id, requestProgressToken: id, requestTask: NOTHING }));
+    lease.post(
+      this.#options.outgoing?.(id) ??
+        rewrite(request, { requestId: id, requestProgressToken: id, requestTask: NOTHING }),
+    );
   }
 
   leaseFailed(error: ProxyError): void {
@@ -137,11 +172,78 @@ export class Call implements Reader {
 
   answered(answer: Answer): void {
     if (!this.#lease) return;
-    const left = this.#state.phase === 'left';
-    const changes = this.#options.onAnswer?.(answer);
+    const { phase } = this.#state;
+    const verdict = this.#options.onAnswer?.(answer);
     this.#end('reuse');
-    if (left) this.#options.onUnread();
-    else this.#finish({ kind: 'answer', answer, ...changes });
+    const outcome: ExchangeOutcome =
+      verdict !== undefined && 'kind' in verdict ? verdict : { kind: 'answer', answer, ...verdict };
+    if (phase === 'left') this.#options.onUnread();
+    else if (phase === 'held') this.#keep(outcome);
+    else this.#finish(outcome);
+  }
+
+  // Rounds: the client is asked something, and comes back with the answers
+
+  /** Ends the exchange with this result, and waits for the client to come back with another. */
+  hold(result: Uint8Array): void {
+    const exchange = this.#exchange;
+    if (this.#state.phase !== 'run' || exchange === null) return;
+    this.#state = { phase: 'held' };
+    this.#heldAt = this.#options.clock.now();
+    this.#exchange = null;
+    // The upstream waits for the client now, and that has a time of its own.
+    this.#timer?.cancel();
+    this.#timer = null;
+    exchange.attend(null);
+    exchange.finish({ kind: 'own', result });
+  }
+
+  /** The client is back. False: the call is not held. What the upstream has said meanwhile is told at once. */
+  resume(exchange: Asker, progressToken: Uint8Array | null): boolean {
+    const { phase } = this.#state;
+    if (phase !== 'held' && phase !== 'answered') return false;
+    this.#exchange = exchange;
+    this.#progressToken = progressToken;
+    if (this.#kept !== null) {
+      const outcome = this.#kept;
+      this.#kept = null;
+      this.#state = { phase: 'done' };
+      this.#finish(outcome);
+      return true;
+    }
+    this.#state = { phase: 'run' };
+    exchange.attend(() => this.#clientGone());
+    exchange.sent();
+    // The client's time is not the upstream's.
+    const now = this.#options.clock.now();
+    this.#startedAt += now - this.#heldAt;
+    this.#progressAt = now;
+    this.#armTimeout(Math.min(this.#options.requestMs, this.#startedAt + this.#options.requestMaxMs - now));
+    return true;
+  }
+
+  /** The client has not come back in time, or its place is needed. */
+  letGo(why: string): void {
+    if (this.#state.phase === 'held') this.#abandon(why);
+    this.#kept = null;
+    if (this.#state.phase === 'answered') this.#state = { phase: 'done' };
+  }
+
+  /** Ends the call with a failure of ours, while the upstream works on it. */
+  failed(error: ProxyError): void {
+    if (this.#state.phase !== 'run') return;
+    this.#abandon(error.message);
+    this.#finish({ kind: 'error', error });
+  }
+
+  #keep(outcome: ExchangeOutcome): void {
+    this.#kept = outcome;
+    this.#state = { phase: 'answered' };
+  }
+
+  #startTimeouts(): void {
+    this.#startedAt = this.#progressAt = this.#options.clock.now();
+    this.#armTimeout(this.#options.requestMs);
   }
 
   /** Progress with our token, already rewritten to the client's. False: it could not be passed on. */
@@ -149,12 +251,12 @@ export class Call implements Reader {
     if (!this.#lease) return false;
     this.#progressAt = this.#options.clock.now();
     this.#hasShownLife = true;
-    return this.#state.phase === 'run' && this.#options.exchange.notify(message);
+    return this.#state.phase === 'run' && this.#exchange?.notify(message) === true;
   }
 
   /** Anything else that goes on this call's stream: a notification, or a question of the upstream. */
   tell(message: Chunks): boolean {
-    return this.#state.phase === 'run' && this.#options.exchange.notify(message);
+    return this.#state.phase === 'run' && this.#exchange?.notify(message) === true;
   }
 
   posted(outcome: PostOutcome): void {
@@ -190,10 +292,10 @@ export class Call implements Reader {
       return;
     }
     if (!this.#lease) return;
-    const left = this.#state.phase === 'left';
+    const { phase } = this.#state;
     this.#abandon(error.message);
-    if (left) this.#options.onUnread();
-    else this.#finish({ kind: 'error', error: error.afterSending('unknown') });
+    if (phase === 'left') this.#options.onUnread();
+    else if (phase === 'run') this.#finish({ kind: 'error', error: error.afterSending('unknown') });
   }
 
   /** The link is gone, and no answer can come any more. */
@@ -255,20 +357,26 @@ export class Call implements Reader {
   }
 
   #fail(repeatable: Repeatable, error: ProxyError): void {
-    const left = this.#state.phase === 'left';
+    const { phase } = this.#state;
     // An exclusive conversation whose POST failed may still run the call: the next caller must not meet its questions.
     const mayRun = repeatable !== 'refused';
     this.#end(mayRun && this.#lease?.exclusive === true ? 'retire' : 'reuse');
-    if (left) {
+    if (phase === 'left') {
       this.#options.onUnread();
       return;
     }
-    if (repeatable !== 'no' && this.#options.exchange.isOpen && this.#options.again(repeatable, error)) return;
+    if (phase === 'held') {
+      this.#keep({ kind: 'error', error });
+      return;
+    }
+    if (repeatable !== 'no' && this.#exchange?.isOpen === true && this.#options.again(repeatable, error)) return;
     this.#finish({ kind: 'error', error });
   }
 
   #finish(outcome: ExchangeOutcome): void {
-    const { exchange, mayHaveRun } = this.#options;
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    const { mayHaveRun } = this.#options;
     exchange.attend(null);
     const isTainted = outcome.kind === 'error' && mayHaveRun?.() === true;
     exchange.finish(isTainted ? { kind: 'error', error: outcome.error.afterSending('unknown') } : outcome);

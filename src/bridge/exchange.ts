@@ -18,8 +18,8 @@ export type ExchangeOutcome =
       readonly edits?: readonly Edit[];
       readonly headers?: Readonly<Record<string, string>>;
     }
-  /** A result of our own. */
-  | { readonly kind: 'own'; readonly result: object }
+  /** A result of our own: an object, or its bytes. */
+  | { readonly kind: 'own'; readonly result: object | Uint8Array }
   | { readonly kind: 'error'; readonly error: ProxyError }
   /** The client cancelled: no JSON-RPC response follows. */
   | { readonly kind: 'cancelled' };

@@ -1,7 +1,8 @@
 // What an upstream asks a client: whether the client may be asked at all, and what the upstream hears when no answer of
 // the client's will come.
 
-import type { CapabilityProfile } from '../protocol/capability-profile.ts';
+import { type CapabilityProfile, profileOf } from '../protocol/capability-profile.ts';
+import { LATEST_REVISION } from '../protocol/eras.ts';
 import { type Request, ownError, ownResult, textOf } from '../protocol/json-rpc.ts';
 import { type Refusal, UNDECLARED } from './reply-router.ts';
 
@@ -35,6 +36,30 @@ export function refusalOf(question: Request, { members }: CapabilityProfile): Re
     default:
       return UNDECLARED;
   }
+}
+
+/**
+ * What a client would have to declare for this question, in the form of `ClientCapabilities`; null for no question, and
+ * for one that nobody can declare.
+ */
+export function missingCapabilities(question: Request): Readonly<Record<string, object>> | null {
+  switch (question.method) {
+    case 'roots/list':
+      return { roots: {} };
+    case 'sampling/createMessage':
+      return { sampling: usesTools(question) ? { tools: {} } : {} };
+    case 'elicitation/create': {
+      const mode = modeOf(question);
+      return mode === null ? null : { elicitation: { [mode]: {} } };
+    }
+    default:
+      return null;
+  }
+}
+
+/** Whether a client that declares this has declared all of `required`, which is in the form of `ClientCapabilities`. */
+export function isDeclared(required: object, { members }: CapabilityProfile): boolean {
+  return [...profileOf(required, LATEST_REVISION).members].every((member) => members.has(member));
 }
 
 /** [spec 2025-11-25 elicitation] without a mode it is a form. */

@@ -28,9 +28,12 @@ export type NotificationVerdict<Call> =
   | { readonly to: 'progress'; readonly call: Call }
   /** The session on whose own link it came; `about` is the call that it is about, where that is certain. */
   | { readonly to: 'session'; readonly about: Call | null }
-  /** The session to which this call belongs, if it belongs to one. */
+  /** Who answers for this call, if anybody does. */
   | { readonly to: 'session of'; readonly call: Call }
+  /** And all that listen to the mount. */
   | { readonly to: 'every session' }
+  /** Those that listen to the mount: something has changed, whoever has caused it. */
+  | { readonly to: 'listens' }
   /** The upstream does not want an answer to its own question any more. */
   | { readonly to: 'question' }
   | { readonly to: 'nobody'; readonly as: Dropped };
@@ -55,8 +58,9 @@ export function routeNotification<Call>(message: Notification, facts: RouterFact
   // Logs carry no token. With one call in flight there is no doubt.
   const about = message.method === 'notifications/message' ? only(facts.calls) : null;
   if (facts.sharing === 'session') return { to: 'session', about };
-  if (facts.sharing === 'pool') return { to: 'nobody', as: 'unroutable_notification' };
-  if (message.method !== 'notifications/message') return { to: 'every session' };
+  if (message.method !== 'notifications/message') {
+    return { to: facts.sharing === 'pool' ? 'listens' : 'every session' };
+  }
   return about === null ? { to: 'nobody', as: 'unroutable_notification' } : { to: 'session of', call: about };
 }
 
@@ -84,7 +88,7 @@ export function routeQuestion<Call>(question: Request, facts: RouterFacts<Call>)
   }
   const asking = only(facts.calls, (call) => facts.mayAskBack(call));
   if (facts.sharing === 'session') return { to: 'session', about: asking };
-  if (facts.sharing === 'everybody' && asking !== null) return { to: 'session of', call: asking };
+  if (asking !== null) return { to: 'session of', call: asking };
   return { to: 'nobody', refusal: UNDECLARED };
 }
 

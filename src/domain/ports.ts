@@ -142,7 +142,7 @@ export type Fact =
   | {
       readonly fact: 'exchange';
       readonly upstream: string;
-      readonly mode: 'session' | 'sessionless';
+      readonly mode: 'session' | 'sessionless' | 'modern';
       /** What the client speaks, as far as it says so. */
       readonly revision: string;
       readonly method: string;
@@ -212,6 +212,8 @@ export type Fact =
       readonly upstream: string;
       readonly why: 'deleted' | 'expired' | 'failed' | 'shutdown';
     }
+  /** A bug of ours, met where nobody waits for an answer. */
+  | { readonly fact: 'fault'; readonly upstream: string; readonly cause: unknown }
   /** A GET: a new stream for what no call has caused, or the rest of a stream that broke. */
   | { readonly fact: 'stream_opened'; readonly upstream: string; readonly how: 'new' | 'resumed' }
   /** An old client has an event stream of the upstream. */

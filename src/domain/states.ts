@@ -31,13 +31,18 @@ export type ExchangeState =
   | { readonly phase: 'gone' };
 
 /**
- * leasing ─▶ run ─▶ done    (run ─▶ left ─▶ done, leasing ─▶ done)
- * The lease is held in run and left, and freed by the one function that enters done.
+ * leasing ─▶ run ─▶ done    (leasing ─▶ done, run ─▶ left ─▶ done)
+ *            run ◀─▶ held ─▶ answered ─▶ done    (held ─▶ done)
+ * The lease is held in run, held and left, and freed by the one function that leaves them.
+ * held: the client has been asked something and will come back with the answers, on another exchange.
+ * answered: the upstream did not wait for them; its answer is kept for the client that comes back.
  * left: the client is gone and nobody will read the answer, but the upstream may still be working.
  */
 export type CallState =
   | { readonly phase: 'leasing' }
   | { readonly phase: 'run' }
+  | { readonly phase: 'held' }
+  | { readonly phase: 'answered' }
   | { readonly phase: 'left' }
   | { readonly phase: 'done' };
 

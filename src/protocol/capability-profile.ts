@@ -2,7 +2,7 @@
 // key of a link: a server may offer other tools to clients that declare other things. Unknown members are not part of
 // it, so that no client can make us open links by inventing capabilities.
 
-import type { ServedRevision } from './eras.ts';
+import type { ServedRevision, UpstreamRevision } from './eras.ts';
 import { encode, joined } from './json-rpc.ts';
 import { Duplicate, Scanner, type Span } from './json-scanner.ts';
 import { removals } from './removal.ts';
@@ -30,9 +30,16 @@ export const EMPTY_PROFILE: CapabilityProfile = { key: '', members: new Set() };
 export const FULL_PROFILE: CapabilityProfile = { key: PROFILE_MEMBERS.join('+'), members: new Set(PROFILE_MEMBERS) };
 
 /** The members that exist in a revision: elicitation came with 2025-06-18, its url mode and tools in sampling later. */
-function exists(member: ProfileMember, revision: ServedRevision): boolean {
+function exists(member: ProfileMember, revision: UpstreamRevision): boolean {
   if (member === 'roots' || member === 'sampling') return true;
   return revision >= (member === 'elicitation.form' ? '2025-06-18' : '2025-11-25');
+}
+
+/** What of a profile exists in the revision that an upstream speaks. */
+export function profileIn(profile: CapabilityProfile, revision: UpstreamRevision): CapabilityProfile {
+  const members = PROFILE_MEMBERS.filter((member) => profile.members.has(member) && exists(member, revision));
+  if (members.length === profile.members.size) return profile;
+  return members.length === 0 ? EMPTY_PROFILE : { key: members.join('+'), members: new Set(members) };
 }
 
 /** What a client of this revision declared. */

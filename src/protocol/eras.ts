@@ -32,8 +32,22 @@ export function wantsVersionHeader(revision: UpstreamRevision): boolean {
   return revision >= '2025-06-18';
 }
 
-/** Known, and not served by `initialize`. */
-export const MODERN_REVISIONS: readonly string[] = ['2026-07-28'];
+/** Served to clients that send all they have to say with every request. */
+export const MODERN_REVISION = '2026-07-28';
 
-/** The `_meta` key by whose presence a request of the modern era (2026-07-28 and later) is recognised. */
-export const MODERN_VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
+/** All that a URL serves, newest first: what discover says, and an error about a revision that is not among them. */
+export const ALL_REVISIONS: readonly string[] = [MODERN_REVISION, ...SERVED_REVISIONS];
+
+export function isModern(revision: string): boolean {
+  return revision === MODERN_REVISION;
+}
+
+/** The `_meta` keys of the modern era. By the presence of the first such a request is recognised. */
+export const MODERN_META = {
+  version: 'io.modelcontextprotocol/protocolVersion',
+  clientInfo: 'io.modelcontextprotocol/clientInfo',
+  capabilities: 'io.modelcontextprotocol/clientCapabilities',
+  logLevel: 'io.modelcontextprotocol/logLevel',
+  serverInfo: 'io.modelcontextprotocol/serverInfo',
+  subscriptionId: 'io.modelcontextprotocol/subscriptionId',
+} as const;

@@ -206,6 +206,12 @@ export function parsed(bytes: Uint8Array, span: Span): unknown {
   return JSON.parse(utf8.decode(bytes.subarray(span.start, span.end)));
 }
 
+/** The code of an error; null where it is no integer. */
+export function errorCode({ bytes, error }: ErrorResponse): number | null {
+  const code = error.members.get('code');
+  return code?.kind === 'integer' ? Number(utf8.decode(bytesOf(bytes, code))) : null;
+}
+
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
 export const encode = (text: string): Uint8Array => encoder.encode(text);
@@ -215,9 +221,10 @@ export function ownMessage(message: { id?: number | string; method: string; para
   return encode(JSON.stringify({ jsonrpc: '2.0', ...message }));
 }
 
-/** A result of our own making; `id` is the asker's bytes. */
-export function ownResult(id: Uint8Array, result: object): Uint8Array {
-  return joined(encode('{"jsonrpc":"2.0","id":'), id, encode(`,"result":${JSON.stringify(result)}}`));
+/** A result of our own making, an object or its bytes; `id` is the asker's bytes. */
+export function ownResult(id: Uint8Array, result: object | Uint8Array): Uint8Array {
+  const body = result instanceof Uint8Array ? result : encode(JSON.stringify(result));
+  return joined(encode('{"jsonrpc":"2.0","id":'), id, encode(',"result":'), body, encode('}'));
 }
 
 /** An error of our own making. Without an id the member is left out: [spec 2025-11-25 schema] "id?: RequestId". */

@@ -1,4 +1,4 @@
-// One row per MCP method that a client of the 2025 revisions may send. Rules with many cells are data, read once.
+// One row per MCP method that a client may send. Rules with many cells are data, read once.
 
 export interface MethodRow {
   readonly kind: 'request' | 'notification';
@@ -13,21 +13,51 @@ export interface MethodRow {
    * session, which such a client does not have, or nothing could be delivered. Absent: the upstream.
    */
   readonly withoutSession?: 'us' | 'nobody';
+  /** Who serves it to a client of 2026-07-28; absent: it does not exist there, or the extension is not served. */
+  readonly modern?: 'us' | 'upstream';
+  /** A result that such a client is told how long to keep. */
+  readonly cacheable?: true;
+  /** The capability that an upstream must have declared; without, the method does not exist there. */
+  readonly offeredBy?: 'tools' | 'prompts' | 'resources';
 }
 
 export const METHODS: Readonly<Record<string, MethodRow>> = {
+  'server/discover': { kind: 'request', modern: 'us', cacheable: true },
+  'subscriptions/listen': { kind: 'request', modern: 'us' },
   initialize: { kind: 'request' },
   ping: { kind: 'request', withoutSession: 'us' },
-  'tools/list': { kind: 'request', safeToRetry: true },
-  'tools/call': { kind: 'request', nameFrom: 'name', mayAskBack: true },
-  'prompts/list': { kind: 'request', safeToRetry: true },
-  'prompts/get': { kind: 'request', nameFrom: 'name', mayAskBack: true, safeToRetry: true },
-  'resources/list': { kind: 'request', safeToRetry: true },
-  'resources/templates/list': { kind: 'request', safeToRetry: true },
-  'resources/read': { kind: 'request', nameFrom: 'uri', mayAskBack: true, safeToRetry: true },
+  'tools/list': { kind: 'request', safeToRetry: true, modern: 'upstream', cacheable: true, offeredBy: 'tools' },
+  'tools/call': { kind: 'request', nameFrom: 'name', mayAskBack: true, modern: 'upstream', offeredBy: 'tools' },
+  'prompts/list': { kind: 'request', safeToRetry: true, modern: 'upstream', cacheable: true, offeredBy: 'prompts' },
+  'prompts/get': {
+    kind: 'request',
+    nameFrom: 'name',
+    mayAskBack: true,
+    safeToRetry: true,
+    modern: 'upstream',
+    offeredBy: 'prompts',
+  },
+  'resources/list': { kind: 'request', safeToRetry: true, modern: 'upstream', cacheable: true, offeredBy: 'resources' },
+  'resources/templates/list': {
+    kind: 'request',
+    safeToRetry: true,
+    modern: 'upstream',
+    cacheable: true,
+    offeredBy: 'resources',
+  },
+  'resources/read': {
+    kind: 'request',
+    nameFrom: 'uri',
+    mayAskBack: true,
+    safeToRetry: true,
+    modern: 'upstream',
+    cacheable: true,
+    offeredBy: 'resources',
+  },
   'resources/subscribe': { kind: 'request', nameFrom: 'uri', withoutSession: 'nobody' },
   'resources/unsubscribe': { kind: 'request', nameFrom: 'uri', withoutSession: 'nobody' },
-  'completion/complete': { kind: 'request', safeToRetry: true },
+  // Revision 2024-11-05 has the method without a capability for it.
+  'completion/complete': { kind: 'request', safeToRetry: true, modern: 'upstream' },
   'logging/setLevel': { kind: 'request', withoutSession: 'nobody' },
   'notifications/initialized': { kind: 'notification' },
   'notifications/cancelled': { kind: 'notification' },

@@ -10,4 +10,9 @@ export interface RequestFacts {
   /** False: no session of this id is known. Absent: it may be one. */
   readonly isLiveSession?: boolean;
   readonly protocolVersion: string | readonly string[] | undefined;
+  /** Every occurrence of a header, by its lower-case name. */
+  readonly headers: HeaderValues;
 }
+
+/** Empty where the header is absent. Values are as node reads them: a character for each byte. */
+export type HeaderValues = (name: string) => readonly string[];

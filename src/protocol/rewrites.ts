@@ -1,11 +1,13 @@
 // The table of every field we change, and the only door through which a message is changed. What has no row here
 // crosses byte for byte. docs/rewrites.md is printed from this table, and a test holds it to that.
 
-import { type Message, type Result, joined, membersOf, parsed, readMessage } from './json-rpc.ts';
+import { type Message, type Request, type Result, joined, membersOf, parsed, readMessage } from './json-rpc.ts';
 import type { Member, Span } from './json-scanner.ts';
 import { METHODS } from './methods.ts';
 import { membersNamed, removals } from './removal.ts';
+import type { HeaderValues } from './request-facts.ts';
 import { type Edit, splice } from './splice.ts';
+import { modernMeta } from './upstream-meta.ts';
 
 export type Direction = 'to the upstream' | 'to the client';
 
@@ -33,10 +35,16 @@ const metaProgressToken = (message: Message): Span | null =>
     : null;
 
 /** What to cut so that params do not have the member. */
-const outOfParams = (message: Message, key: string): readonly Span[] | null =>
-  inParams(message, key) === null || message.kind === 'result' || message.kind === 'error' || message.params === null
+const outOfParams = (message: Message, keys: ReadonlySet<string>): readonly Span[] | null =>
+  message.kind === 'result' || message.kind === 'error' || message.params === null
     ? null
-    : removals(message.bytes, message.params, key);
+    : [...keys].some((key) => message.params?.members.has(key) === true)
+      ? removals(message.bytes, message.params, keys)
+      : null;
+
+const TASK = new Set(['task']);
+const MODERN_STATE = new Set(['task', 'inputResponses', 'requestState']);
+const MODERN_STATE_AND_META = new Set([...MODERN_STATE, '_meta']);
 
 /** What to cut so that no reader finds the member in an object inside the result's capabilities. */
 const outOfCapabilities = (message: Message, path: readonly string[], key: string): readonly Span[] | null => {
@@ -87,7 +95,32 @@ export const REWRITES = {
     becomes: 'nothing: it is taken out',
     why: 'tasks are not bridged; a server that knows them would answer with a task instead of a result',
     find: (message) =>
-      message.kind === 'request' && Object.hasOwn(METHODS, message.method) ? outOfParams(message, 'task') : null,
+      message.kind === 'request' && Object.hasOwn(METHODS, message.method) ? outOfParams(message, TASK) : null,
+  },
+  modernState: {
+    direction: 'to the upstream',
+    message: 'a request of 2026-07-28',
+    field: 'params.inputResponses, params.requestState, params.task',
+    becomes: 'nothing: they are taken out',
+    why: 'they are between the client and the gateway; tasks are not bridged',
+    find: (message) => outOfParams(message, MODERN_STATE),
+  },
+  modernMeta: {
+    direction: 'to the upstream',
+    message: 'a request of 2026-07-28',
+    field: 'params._meta',
+    becomes:
+      'itself without the envelope, with the integer of the request’s id for a progress token, and with the trace context of the HTTP headers if it has none',
+    why: 'the envelope means nothing to the upstream; a trace should not end here',
+    find: (message) => inParams(message, '_meta'),
+  },
+  modernStateAndMeta: {
+    direction: 'to the upstream',
+    message: 'a request of 2026-07-28 whose _meta holds the envelope alone',
+    field: 'params._meta, and the members named above',
+    becomes: 'nothing: they are taken out',
+    why: 'nothing would be left in it',
+    find: (message) => outOfParams(message, MODERN_STATE_AND_META),
   },
   questionAnswerId: {
     direction: 'to the upstream',
@@ -111,7 +144,7 @@ export const REWRITES = {
     field: 'params.task',
     becomes: 'nothing: it is taken out',
     why: 'tasks are not bridged, so the client cannot hand one back',
-    find: (message) => outOfParams(message, 'task'),
+    find: (message) => outOfParams(message, TASK),
   },
   withdrawnQuestionId: {
     direction: 'to the client',
@@ -220,6 +253,50 @@ export const REBUILT: readonly Omit<RewriteRow, 'find'>[] = [
     why: 'we declare what we can carry, never more',
   },
   {
+    direction: 'to the upstream',
+    message: 'an answer of a client of 2026-07-28 to a question',
+    field: 'resultType; content of a sampling result',
+    becomes: 'nothing; for servers before 2025-11-25, the one block of an array with one',
+    why: 'the question was asked by a result, so the answer is put into a response of ours; older revisions have one block',
+  },
+  {
+    direction: 'to the client',
+    message: 'a request of the upstream, in a result of 2026-07-28',
+    field: 'jsonrpc, id, params.task, params._meta.progressToken, params.elicitationId',
+    becomes: 'nothing: the rest stands in inputRequests',
+    why: 'a server of that revision asks by results; those members mean nothing there',
+  },
+  {
+    direction: 'to the client',
+    message: 'every result for a client of 2026-07-28',
+    field:
+      'result.resultType, result.ttlMs, result.cacheScope, and in result._meta io.modelcontextprotocol/serverInfo and the keys of tasks, requests and streams',
+    becomes:
+      '"complete"; for what may be kept, the upstream’s cache.ttl and cache.scope; the upstream’s serverInfo; nothing',
+    why: 'every result must have them there; what older servers mean by these names is something else',
+  },
+  {
+    direction: 'to the client',
+    message: 'the result of a list for a client of 2026-07-28',
+    field: 'result.nextCursor; of each tool execution, inputSchema.type, and x-mcp-header where it is not valid',
+    becomes: 'all pages in one; nothing; "object"; nothing. Tools that can run as tasks only are left out',
+    why: 'a cursor belongs to an upstream session; tasks are not bridged; clients drop tools that do not fit their schema',
+  },
+  {
+    direction: 'to the client',
+    message: 'an error for a client of 2026-07-28',
+    field: 'error.code −32002 of resources/read; −32000 to −32099; what is no integer',
+    becomes: '−32602 with data.uri; −32603 with the whole error in data.upstream; the same',
+    why: 'these codes have other meanings there; −32042 becomes a question to open its URLs',
+  },
+  {
+    direction: 'to the client',
+    message: 'notifications/resources/updated on a listen',
+    field: 'params._meta, io.modelcontextprotocol/subscriptionId',
+    becomes: 'the id of the listen',
+    why: 'it says to which listen a message belongs',
+  },
+  {
     direction: 'to the client',
     message: 'a result of tools/call or prompts/get for a client of 2025-03-26',
     field: 'content blocks of type resource_link',
@@ -247,6 +324,20 @@ export function rewrite(
     else for (const { start, end } of found) edits.push({ start, end, text });
   }
   return splice(message.bytes, edits);
+}
+
+/** A request of 2026-07-28 as a legacy upstream is sent it; `id`: ours. */
+export function outgoingModern(request: Request, id: Uint8Array, headers: HeaderValues): Uint8Array[] {
+  const meta = modernMeta(request, id, (name) => {
+    const values = headers(name);
+    return values.length === 1 ? values[0] : undefined;
+  });
+  return rewrite(
+    request,
+    meta === null
+      ? { requestId: id, modernStateAndMeta: NOTHING }
+      : { requestId: id, modernState: NOTHING, modernMeta: meta },
+  );
 }
 
 /** What an initialize without a session does not promise: there is no stream on which it could be kept. */

@@ -1,6 +1,6 @@
-// Seals and opens the tokens that clients carry for us: session ids, and where old clients post. Authenticated
-// encryption, so that nobody but us can make one or read one, and an owner inside, so that a replica can tell whose it
-// is. A token that is forged, foreign or expired looks exactly like an unknown one: `open` says null and nothing more.
+// Seals and opens the tokens that clients carry for us: session ids, where old clients post, and the state of a request
+// that waits for answers. Authenticated encryption, so that nobody but us can make one or read one, and an owner inside,
+// so that a replica can tell whose it is. A token that is forged, foreign or expired looks exactly like an unknown one: `open` says null and nothing more.
 
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 
@@ -30,7 +30,29 @@ export interface EndpointClaims extends Sealed {
   readonly target: string;
 }
 
-export type SealedClaims = SessionClaims | EndpointClaims;
+/**
+ * A call that is held for the client's answers.
+ * [spec 2026-07-28 mrtr] "If `requestState` influences authorization, resource access, or business logic, servers MUST
+ * protect its integrity (e.g. HMAC or AEAD) and MUST reject state that fails verification." Principal and expiry, which
+ * it asks for too, are of every token. That it is used once is for whoever holds the call to see to.
+ */
+export interface RoundClaims extends Sealed {
+  readonly kind: 'round';
+  /** Which of the calls that the owner holds. */
+  readonly held: string;
+  /** How often the client was asked in this call, this time included. */
+  readonly round: number;
+  /** Of the request that was asked back, see canonical-digest.ts: a retry must be the same one. */
+  readonly digest: string;
+}
+
+/** A call that is to be made once more, when the user has been to a URL. Nothing is held for it. */
+export interface ReplayClaims extends Sealed {
+  readonly kind: 'replay';
+  readonly digest: string;
+}
+
+export type SealedClaims = SessionClaims | EndpointClaims | RoundClaims | ReplayClaims;
 
 const VERSION = 1;
 const IV_BYTES = 12;

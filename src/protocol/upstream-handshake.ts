@@ -19,6 +19,8 @@ export interface Handshake {
   readonly revision: UpstreamRevision;
   /** The whole answer, for sessions that pass it on. */
   readonly answer: Answer & { readonly kind: 'result' };
+  /** The bytes of `serverInfo`; null when it is not what every client would accept as one. */
+  readonly serverInfo: Uint8Array | null;
   /** For logs. */
   readonly server: string;
   readonly offers: ServerOffers;
@@ -27,9 +29,12 @@ export interface Handshake {
 /** Which optional things the upstream says it can do. */
 export interface ServerOffers {
   readonly logging: boolean;
+  readonly completions: boolean;
   readonly subscribe: boolean;
   /** What it has lists of. */
   readonly lists: readonly ListKind[];
+  /** Of those, the ones whose changes it tells. */
+  readonly listChanges: readonly ListKind[];
   /** Who it is and what it can do, as its bytes: another text is another server. */
   readonly identity: string;
 }
@@ -77,6 +82,7 @@ export function readInitializeAnswer(answer: Answer): Handshake {
   return {
     revision: protocolVersion,
     answer,
+    serverInfo: serverInfoOf(answer, view, serverInfo),
     server: serverName(serverInfo),
     offers: { ...offersOf(capabilities), identity: identityOf(answer, view) },
   };
@@ -89,13 +95,26 @@ function offersOf(capabilities: unknown): Omit<ServerOffers, 'identity'> {
   const { resources } = given;
   return {
     logging: isObject(given['logging']),
+    completions: isObject(given['completions']),
     subscribe: isObject(resources) && 'subscribe' in resources && resources.subscribe === true,
     lists: LIST_KINDS.filter((kind) => isObject(given[kind])),
+    listChanges: LIST_KINDS.filter((kind) => {
+      const offered = given[kind];
+      return isObject(offered) && 'listChanged' in offered && offered.listChanged === true;
+    }),
   };
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
+}
+
+function serverInfoOf(answer: Answer, view: ObjectView, info: unknown): Uint8Array | null {
+  const member = view.members.get('serverInfo');
+  // [spec 2026-07-28 schema] "The Implementation schema requires name and version".
+  const isComplete = isObject(info) && 'name' in info && 'version' in info;
+  const isText = isComplete && typeof info.name === 'string' && typeof info.version === 'string';
+  return member?.kind === 'object' && isText ? bytesOf(answer.bytes, member) : null;
 }
 
 function identityOf(answer: Answer, view: ObjectView): string {

@@ -1,4 +1,5 @@
-// One exchange and its calls, with a small model beside them that says what has to become of each.
+// An exchange and its calls, with a small model beside them that says what has to become of each. A call that is held
+// ends its exchange, and goes on with another one.
 
 import { expect } from 'vitest';
 import { Call } from '../../src/bridge/call.ts';
@@ -24,7 +25,11 @@ export type Event =
         | 'lost'
         | 'cancel'
         | 'slow'
-        | 'stop';
+        | 'stop'
+        | 'hold'
+        | 'resume'
+        | 'let go'
+        | 'fail';
     }
   | { readonly kind: 'post'; readonly outcome: PostOutcome['kind'] }
   | { readonly kind: 'gone' }
@@ -52,38 +57,45 @@ interface Attempt {
   left: number;
   // What the model knows of it.
   hasProgressed: boolean;
-  phase: 'leasing' | 'run' | 'left' | 'done';
+  phase: 'leasing' | 'run' | 'held' | 'answered' | 'left' | 'done';
+  /** What the client will be told when it is back; null unless the phase is answered. */
+  kept: string | null;
+  /** Its client has answered questions of it, so it is not made again. */
+  hasBeenHeld: boolean;
   startedAt: number;
   dueAt: number;
+  heldAt: number;
   release: 'reuse' | 'retire' | null;
   cancels: number;
 }
 
+/** An exchange, and what the model expects of it: null while it is open. */
+interface Shown {
+  readonly exchange: Exchange;
+  readonly sink: RecordedSink;
+  readonly ends: ExchangeEnd[];
+  outcome: string | null;
+}
+
 export class History {
   readonly time = new VirtualTime();
-  readonly sink: RecordedSink;
-  readonly exchange: Exchange;
-  readonly ends: ExchangeEnd[] = [];
+  /** The latest is the one that a call works for, if any does. */
+  readonly shown: Shown[] = [];
   readonly attempts: Attempt[] = [];
   unread = 0;
-  // What the model expects.
-  outcome: string | null = null;
   expectedUnread = 0;
   readonly #setting: Setting;
 
   constructor(setting: Setting) {
     this.#setting = setting;
-    this.sink = new RecordedSink(setting.canStream);
-    this.exchange = new Exchange({
-      id: encode('"own"'),
-      sink: this.sink,
-      clock: this.time,
-      timers: this.time,
-      heartbeatMs: setting.heartbeats ? HEARTBEAT_MS : null,
-      upstream: 'up',
-      onEnd: (end) => this.ends.push(end),
-    });
+    this.shown.push(this.#exchange());
     this.#attempt();
+  }
+
+  get latest(): Shown {
+    const latest = this.shown.at(-1);
+    if (latest === undefined) throw new Error('there is always one');
+    return latest;
   }
 
   step(step: Step): void {
@@ -99,7 +111,7 @@ export class History {
     if (attempt === undefined) throw new Error('there is always one');
     const { call } = attempt;
     const runs = attempt.phase === 'run';
-    const holds = runs || attempt.phase === 'left';
+    const holds = runs || attempt.phase === 'left' || attempt.phase === 'held';
     const dirty = this.#setting.exclusive ? 'retire' : 'reuse';
     switch (step.kind) {
       case 'grant':
@@ -115,9 +127,10 @@ export class History {
       case 'answer':
       case 'error':
         if (holds) {
-          if (runs) this.#end(step.kind === 'answer' ? 'result' : 'error');
-          else this.expectedUnread++;
-          this.#done(attempt, 'reuse');
+          const outcome = step.kind === 'answer' ? 'result' : 'error';
+          if (runs) this.#end(outcome);
+          if (attempt.phase === 'left') this.expectedUnread++;
+          this.#done(attempt, 'reuse', outcome);
         }
         call.answered(step.kind === 'answer' ? answerOf(41) : answerOf('41', { error: { code: 1, message: '' } }));
         return;
@@ -141,11 +154,9 @@ export class History {
         );
         return;
       case 'cancel':
-        if (attempt.phase !== 'done') {
-          if (attempt.phase === 'leasing') attempt.phase = 'done';
-          else this.#abandon(attempt);
-          this.#end('cancelled');
-        }
+        if (attempt.phase === 'leasing' || runs) this.#end('cancelled');
+        if (attempt.phase === 'leasing') attempt.phase = 'done';
+        else if (holds) this.#abandon(attempt);
         call.cancelledByClient(notificationOf('notifications/cancelled'));
         return;
       case 'slow':
@@ -167,6 +178,29 @@ export class History {
         }
         call.stopped(new ProxyError('draining', 'x'));
         return;
+      case 'hold':
+        if (runs) {
+          this.#end('result');
+          attempt.phase = 'held';
+          attempt.hasBeenHeld = true;
+          attempt.heldAt = this.time.now();
+          attempt.dueAt = Number.POSITIVE_INFINITY;
+        }
+        call.hold(encode('{"resultType":"input_required"}'));
+        return;
+      case 'resume':
+        this.#resume(attempt);
+        return;
+      case 'let go':
+        this.#letGo(attempt);
+        return;
+      case 'fail':
+        if (runs) {
+          this.#abandon(attempt);
+          this.#end('capability_missing');
+        }
+        call.failed(new ProxyError('capability_missing', 'x'));
+        return;
     }
   }
 
@@ -180,17 +214,18 @@ export class History {
       }
     }
     this.#pass(10 * REQUEST_MAX_MS);
+    for (const attempt of this.attempts) this.#letGo(attempt);
   }
 
-  /** Holds after every step. */
-  check(): void {
-    const last = this.ends.map(({ outcome, reason }) => reason ?? outcome);
-    expect(last).toEqual(this.outcome === null ? [] : [this.outcome]);
-    for (const { streamed } of this.ends) expect(streamed).toBe(this.sink.isStreaming);
-    const how =
-      this.outcome === null || this.outcome === 'client_gone' ? [] : [this.outcome === 'cancelled' ? 'end' : 'finish'];
-    expect(this.sink.ends).toEqual(how);
-    expect(this.sink.broken).toEqual([]);
+  /** Holds after every step. What is over for long is looked at in the end. */
+  check(of: readonly Shown[] = this.shown.slice(-2)): void {
+    for (const { ends, sink, outcome } of of) {
+      expect(ends.map((end) => end.reason ?? end.outcome)).toEqual(outcome === null ? [] : [outcome]);
+      for (const { streamed } of ends) expect(streamed).toBe(sink.isStreaming);
+      const how = outcome === null || outcome === 'client_gone' ? [] : [outcome === 'cancelled' ? 'end' : 'finish'];
+      expect(sink.ends).toEqual(how);
+      expect(sink.broken).toEqual([]);
+    }
     expect(this.unread).toBe(this.expectedUnread);
     for (const { call, lease, phase, release, cancels } of this.attempts) {
       expect(call.state.phase).toBe(phase);
@@ -200,22 +235,65 @@ export class History {
       expect(lease.posted.length).toBeLessThanOrEqual(1);
     }
     expect(this.attempts.filter(({ phase }) => phase === 'run' || phase === 'leasing').length).toBe(
-      this.outcome === null ? 1 : 0,
+      this.latest.outcome === null ? 1 : 0,
     );
+  }
+
+  #exchange(): Shown {
+    const { canStream, heartbeats } = this.#setting;
+    const sink = new RecordedSink(canStream);
+    const ends: ExchangeEnd[] = [];
+    const exchange = new Exchange({
+      id: encode('"own"'),
+      sink,
+      clock: this.time,
+      timers: this.time,
+      heartbeatMs: heartbeats ? HEARTBEAT_MS : null,
+      upstream: 'up',
+      onEnd: (end) => ends.push(end),
+    });
+    return { exchange, sink, ends, outcome: null };
+  }
+
+  /** The client comes back; where nothing is held it is told so, and no call hears of it. */
+  #resume(attempt: Attempt): void {
+    const shown = this.#exchange();
+    const { phase, kept } = attempt;
+    if (phase === 'held' || phase === 'answered') this.shown.push(shown);
+    if (phase === 'held') {
+      attempt.phase = 'run';
+      // The client's time is not the upstream's.
+      attempt.startedAt += this.time.now() - attempt.heldAt;
+      attempt.dueAt = Math.min(this.time.now() + REQUEST_MS, attempt.startedAt + REQUEST_MAX_MS);
+    } else if (phase === 'answered') {
+      attempt.phase = 'done';
+      attempt.kept = null;
+      shown.outcome = kept;
+    }
+    const isTaken = attempt.call.resume(shown.exchange, null);
+    expect(isTaken).toBe(phase === 'held' || phase === 'answered');
+    if (!isTaken) shown.exchange.finish({ kind: 'own', result: {} });
+  }
+
+  #letGo(attempt: Attempt): void {
+    if (attempt.phase === 'held') this.#abandon(attempt);
+    if (attempt.phase === 'answered') attempt.phase = 'done';
+    attempt.kept = null;
+    attempt.call.letGo('x');
   }
 
   #attempt(): void {
     const again = this.#setting.again[this.attempts.length] ?? 'no';
     const call = new Call({
       request: requestOf({ params: { _meta: { progressToken: 1 } } }),
-      exchange: this.exchange,
+      exchange: this.latest.exchange,
       clock: this.time,
       timers: this.time,
       requestMs: REQUEST_MS,
       requestMaxMs: REQUEST_MAX_MS,
       clientGone: this.#setting.clientGone,
       again: () => {
-        if (again === 'no') return false;
+        if (again === 'no' || attempt.hasBeenHeld) return false;
         this.#attempt();
         const next = this.attempts.at(-1);
         if (next !== undefined && again === 'granted') this.#grant(next);
@@ -231,9 +309,12 @@ export class History {
       lease: new RecordedLease(this.#setting.exclusive),
       left: 0,
       hasProgressed: false,
+      kept: null,
+      hasBeenHeld: false,
       phase: 'leasing',
       startedAt: 0,
       dueAt: Number.POSITIVE_INFINITY,
+      heldAt: 0,
       release: null,
       cancels: 0,
     };
@@ -285,21 +366,24 @@ export class History {
   #failing(attempt: Attempt, how: 'reuse' | 'retire', reason: string, repeatable: boolean, act: () => void): void {
     if (attempt.phase === 'run') {
       const again = this.#setting.again[this.attempts.indexOf(attempt)] ?? 'no';
-      if (!repeatable || again === 'no') this.#end(reason);
+      if (!repeatable || again === 'no' || attempt.hasBeenHeld) this.#end(reason);
     }
     if (attempt.phase === 'left') this.expectedUnread++;
-    if (attempt.phase === 'run' || attempt.phase === 'left') this.#done(attempt, how);
+    if (attempt.phase === 'run' || attempt.phase === 'left' || attempt.phase === 'held') {
+      this.#done(attempt, how, reason);
+    }
     act();
   }
 
   #gone(): void {
     this.#end('client_gone');
+    const { exchange } = this.latest;
     for (const attempt of this.attempts) {
       if (attempt.phase === 'leasing') attempt.phase = 'done';
       else if (attempt.phase === 'run' && this.#setting.clientGone === 'cancel') this.#abandon(attempt);
       else if (attempt.phase === 'run') attempt.phase = 'left';
     }
-    this.exchange.clientGone();
+    exchange.clientGone();
   }
 
   #pass(ms: number): void {
@@ -318,12 +402,15 @@ export class History {
     this.#done(attempt, this.#setting.exclusive ? 'retire' : 'reuse');
   }
 
-  #done(attempt: Attempt, how: 'reuse' | 'retire'): void {
-    attempt.phase = 'done';
+  /** `kept`: what the client of a held call will be told. */
+  #done(attempt: Attempt, how: 'reuse' | 'retire', kept: string | null = null): void {
+    const isKept = attempt.phase === 'held' && kept !== null;
+    attempt.phase = isKept ? 'answered' : 'done';
+    attempt.kept = isKept ? kept : null;
     attempt.release = how;
   }
 
   #end(outcome: string): void {
-    this.outcome ??= outcome;
+    this.latest.outcome ??= outcome;
   }
 }

@@ -4,7 +4,7 @@ import { ProxyError } from '../../src/domain/errors.ts';
 import type { PostOutcome } from '../../src/domain/ports.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
 import { answerOf, notificationOf, requestOf, text } from './recorded.ts';
-import { granted, started } from './started-call.ts';
+import { type Wish, granted, started } from './started-call.ts';
 
 const MESSAGE = [encode('{"jsonrpc":"2.0","method":"notifications/progress"}')];
 const LOST = new ProxyError('upstream_session_lost', 'the link is gone');
@@ -380,4 +380,294 @@ test('a call that waits for a lease and is stopped leaves the line, and its clie
   expect(sink.ends).toEqual(['finish']);
   expect(left).toBe(1);
   expect(lease).toMatchObject({ posted: [], cancelled: [], released: ['reuse'], broken: [] });
+});
+
+describe('a call that is held', () => {
+  const RESULT = encode('{"resultType":"input_required"}');
+  const OTHER = encode('7');
+
+  /** Held once, and the exchange with which the client comes back. */
+  function held(wish: Wish = {}) {
+    const world = granted({ clientGone: 'cancel', ...wish });
+    world.call.hold(RESULT);
+    const back = started().exchange;
+    return { ...world, back };
+  }
+
+  /** As above, with what the client is told when it is back. */
+  function returned(wish: Wish = {}) {
+    const world = granted({ clientGone: 'cancel', ...wish });
+    world.call.hold(RESULT);
+    const next = started();
+    // Its own call stands in line and is of no interest.
+    next.exchange.attend(null);
+    const resume = (token: Uint8Array | null = null): boolean => world.call.resume(next.exchange, token);
+    return { ...world, next, resume };
+  }
+
+  test('has told its client so, and keeps its place [F40]', () => {
+    const { call, sink, ends, lease } = held();
+
+    expect(sink.json).toEqual({ jsonrpc: '2.0', id: 'own', result: { resultType: 'input_required' } });
+    expect(ends).toMatchObject([{ outcome: 'result', status: 200 }]);
+    expect(call.state.phase).toBe('held');
+    expect(call.isConnected).toBe(false);
+    expect(call.backlogBytes).toBe(0);
+    expect(lease).toMatchObject({ released: [], cancelled: [], broken: [] });
+  });
+
+  test('is not cancelled by the end of the connection on which that was said [F34]', () => {
+    const { call, exchange, lease } = held();
+
+    exchange.clientGone();
+
+    expect(call.state.phase).toBe('held');
+    expect(lease.cancelled).toEqual([]);
+  });
+
+  test('does not run out of time: the upstream waits for the client', () => {
+    const { call, time, lease } = held();
+    expect(time.pendingCount).toBe(0);
+
+    call.progress(MESSAGE);
+    time.advanceSync(1_000_000);
+
+    expect(call.state.phase).toBe('held');
+    expect(lease.released).toEqual([]);
+  });
+
+  test('goes on with the client’s next request, to its answer [F41]', () => {
+    const { call, lease, sink, next, resume } = returned();
+
+    expect(resume()).toBe(true);
+    expect(call.state.phase).toBe('run');
+    expect(call.tell(MESSAGE)).toBe(true);
+    call.answered(answerOf(41, { result: 1 }));
+
+    expect(next.sink.json).toEqual({ jsonrpc: '2.0', id: 'own', result: 1 });
+    expect(next.sink.notified).toHaveLength(1);
+    expect(sink).toMatchObject({ ends: ['finish'], notified: [], broken: [] });
+    // The request itself went once.
+    expect(lease.posted).toHaveLength(1);
+    expect(lease).toMatchObject({ released: ['reuse'], cancelled: [], broken: [] });
+  });
+
+  test('tells progress under the token of the next request [F32]', () => {
+    const { call, resume } = returned();
+
+    resume(OTHER);
+    expect(call.progressToken).toBe(OTHER);
+    call.hold(RESULT);
+    call.resume(started().exchange, null);
+
+    expect(call.progressToken).toBeNull();
+  });
+
+  test('has all its time again once the client is back', () => {
+    const { call, time, next, resume } = returned();
+    time.advanceSync(900);
+    resume();
+
+    time.advanceSync(999);
+    expect(call.state.phase).toBe('run');
+    time.advanceSync(1);
+
+    expect(next.ends).toMatchObject([{ reason: 'request_timeout' }]);
+    expect(time.pendingCount).toBe(0);
+  });
+
+  test('has no more time in all than one that was never held, but for the client’s own', () => {
+    const { call, time, lease } = granted({ requestMs: 1000, requestMaxMs: 1500 });
+    time.advanceSync(900);
+    call.hold(RESULT);
+    time.advanceSync(1_000_000);
+    const { exchange, ends } = started();
+    call.resume(exchange, null);
+
+    time.advanceSync(599);
+    expect(call.state.phase).toBe('run');
+    time.advanceSync(1);
+
+    expect(call.state.phase).toBe('done');
+    expect(ends).toMatchObject([{ reason: 'request_timeout' }]);
+    expect(lease.cancelled).toEqual(['the request timed out']);
+  });
+
+  test('says how much it keeps for the client', () => {
+    const { call } = held();
+    expect(call.keptBytes).toBe(0);
+    const answer = answerOf(41, { result: 'x'.repeat(100) });
+
+    call.answered(answer);
+    expect(call.keptBytes).toBe(answer.bytes.length);
+    call.letGo('x');
+
+    expect(call.keptBytes).toBe(0);
+  });
+
+  test('is cancelled when the client leaves after it has come back [F33]', () => {
+    const { call, lease, next, resume } = returned();
+    resume();
+
+    next.exchange.clientGone();
+
+    expect(call.state.phase).toBe('done');
+    expect(lease).toMatchObject({ cancelled: ['the client disconnected'], released: ['retire'], broken: [] });
+  });
+
+  test('takes one client back, and only while it is held [F45]', () => {
+    const { call, next, resume } = returned();
+    const running = granted();
+    const waiting = started();
+
+    expect(resume()).toBe(true);
+    expect(call.resume(started().exchange, null)).toBe(false);
+    call.answered(answerOf(41));
+    expect(call.resume(started().exchange, null)).toBe(false);
+    expect(running.call.resume(next.exchange, null)).toBe(false);
+    expect(waiting.call.resume(next.exchange, null)).toBe(false);
+
+    expect(next.sink.ends).toEqual(['finish']);
+  });
+
+  test('frees its place when the upstream answers, and keeps the answer for the client', () => {
+    const { call, lease, next, resume } = returned();
+
+    call.answered(answerOf(41, { result: { gaveUp: true } }));
+    expect(call.state.phase).toBe('answered');
+    expect(lease).toMatchObject({ released: ['reuse'], cancelled: [], broken: [] });
+    expect(resume()).toBe(true);
+
+    expect(call.state.phase).toBe('done');
+    expect(next.sink.json).toEqual({ jsonrpc: '2.0', id: 'own', result: { gaveUp: true } });
+  });
+
+  test('gives a kept answer once [F45]', () => {
+    const { call, resume } = returned();
+    call.answered(answerOf(41));
+    resume();
+
+    expect(call.resume(started().exchange, null)).toBe(false);
+  });
+
+  test('keeps an error of the upstream, and what is made of an answer, as well', () => {
+    const one = returned();
+    const two = returned({ onAnswer: () => ({ kind: 'own', result: { ours: true } }) });
+
+    one.call.answered(answerOf(41, { error: { code: -32001, message: 'timed out' } }));
+    two.call.answered(answerOf(41));
+    for (const { resume } of [one, two]) resume();
+
+    expect(one.next.sink.json.error).toEqual({ code: -32001, message: 'timed out' });
+    expect(two.next.sink.json.result).toEqual({ ours: true });
+  });
+
+  test('is not made again when its link is lost: the client hears of that when it is back', () => {
+    const { call, lease, asked, next, resume } = returned({ repeats: true });
+
+    call.linkLost(LOST);
+    expect([call.state.phase, lease.released]).toEqual(['answered', ['retire']]);
+    resume();
+
+    expect(asked).toEqual([]);
+    expect(next.ends).toMatchObject([{ outcome: 'failed', reason: 'upstream_session_lost' }]);
+    expect(next.sink.json.error.data.outcome).toBe('unknown');
+  });
+
+  test('is not made again when its POST turns out to have failed', () => {
+    const { call, asked, next, resume } = returned({ repeats: true });
+
+    call.posted({ kind: 'broken', error: FAILED });
+    resume();
+
+    expect(asked).toEqual([]);
+    expect(next.ends).toMatchObject([{ reason: 'post_failed' }]);
+  });
+
+  test('ends when it is let go, and the upstream hears why [F50]', () => {
+    const { call, lease, ends, time } = held();
+
+    call.letGo('nobody answered in time');
+    call.letGo('nobody answered in time');
+
+    expect(call.state.phase).toBe('done');
+    expect(lease).toMatchObject({ cancelled: ['nobody answered in time'], released: ['retire'], broken: [] });
+    expect(ends).toHaveLength(1);
+    expect(time.pendingCount).toBe(0);
+  });
+
+  test('forgets its answer when it is let go, and says nothing more upstream [F50]', () => {
+    const { call, lease, back } = held();
+    call.answered(answerOf(41));
+
+    call.letGo('nobody answered in time');
+
+    expect(call.state.phase).toBe('done');
+    expect(call.resume(back, null)).toBe(false);
+    expect(lease).toMatchObject({ cancelled: [], released: ['reuse'], broken: [] });
+  });
+
+  test('is not let go while it runs', () => {
+    const { call, lease } = granted();
+
+    call.letGo('others needed its place');
+
+    expect(call.state.phase).toBe('run');
+    expect(lease.cancelled).toEqual([]);
+  });
+
+  test('ends with the gateway, and its client has had its result', () => {
+    const { call, lease, sink, unread } = held();
+
+    call.stopped(new ProxyError('draining', 'x'));
+
+    expect([call.state.phase, unread()]).toEqual(['done', 0]);
+    expect(lease).toMatchObject({ cancelled: ['x'], released: ['retire'], broken: [] });
+    expect(sink.ends).toEqual(['finish']);
+  });
+
+  test('hears nothing of what would end one that runs', () => {
+    const { call, lease } = held();
+
+    call.readerTooSlow();
+    call.failed(FAILED);
+    call.hold(RESULT);
+    expect(call.progress(MESSAGE)).toBe(false);
+    expect(call.tell(MESSAGE)).toBe(false);
+
+    expect(call.state.phase).toBe('held');
+    expect(lease).toMatchObject({ cancelled: [], released: [], broken: [] });
+  });
+
+  test('tells at once that its client has taken everything: there is none', () => {
+    const { call } = held();
+    let drained = 0;
+
+    call.onDrained(() => drained++);
+
+    expect(drained).toBe(1);
+  });
+
+  test('cannot be one that waits, has left, or is over', () => {
+    const [waiting, left, over] = [started(), granted(), granted()];
+    left.exchange.clientGone();
+    over.call.answered(answerOf(41));
+
+    for (const { call } of [waiting, left, over]) call.hold(RESULT);
+
+    expect([waiting, left, over].map(({ call }) => call.state.phase)).toEqual(['leasing', 'left', 'done']);
+    expect(waiting.ends).toEqual([]);
+  });
+});
+
+test('a call that fails for a reason of ours is cancelled, and its client hears why', () => {
+  const { call, lease, sink, ends, time } = granted();
+
+  call.failed(new ProxyError('capability_missing', 'undeclared'));
+  call.failed(new ProxyError('capability_missing', 'undeclared'));
+
+  expect(sink.reply?.status).toBe(400);
+  expect(ends).toMatchObject([{ outcome: 'failed', reason: 'capability_missing' }]);
+  expect(lease).toMatchObject({ cancelled: ['undeclared'], released: ['retire'], broken: [] });
+  expect(time.pendingCount).toBe(0);
 });

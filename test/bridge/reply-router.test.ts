@@ -77,8 +77,9 @@ describe('a log message says nothing of its cause', () => {
     expect(routeNotification(log, facts('everybody'))).toEqual(nobody);
   });
 
-  test('on a pooled link it goes to nobody: nobody there has asked for a level', () => {
-    expect(routeNotification(log, facts('pool', { 7: 'alice' }))).toEqual(nobody);
+  test('on a pooled link it goes to whoever answers for the only call, and to nobody if there are more', () => {
+    expect(routeNotification(log, facts('pool', { 7: 'alice' }))).toEqual({ to: 'session of', call: 'alice' });
+    expect(routeNotification(log, facts('pool', { 7: 'alice', 8: 'bob' }))).toEqual(nobody);
     expect(routeNotification(log, facts('pool'))).toEqual(nobody);
   });
 });
@@ -93,14 +94,14 @@ describe('what is about no call', () => {
     'notifications/Progress',
     'x/invented',
     '__proto__',
-  ])('%s is for the sessions on the link, and on a pooled one for nobody', (method) => {
+  ])('%s is for the sessions on the link, and for those who listen to the mount', (method) => {
     const message = notificationOf(method, { progressToken: 7, requestId: 7 });
     const calls = { 7: 'alice' };
 
     expect(EVERY_SHARING.map((sharing) => routeNotification(message, facts(sharing, calls)))).toEqual([
       { to: 'session', about: null },
       { to: 'every session' },
-      { to: 'nobody', as: 'unroutable_notification' },
+      { to: 'listens' },
     ]);
   });
 
@@ -139,7 +140,9 @@ describe('a question', () => {
     ['everybody', { 7: 'ask', 8: 'ask too' }, { to: 'nobody', refusal: UNDECLARED }],
     ['everybody', { 7: 'list' }, { to: 'nobody', refusal: UNDECLARED }],
     ['everybody', {}, { to: 'nobody', refusal: UNDECLARED }],
-    ['pool', { 7: 'ask' }, { to: 'nobody', refusal: UNDECLARED }],
+    ['pool', { 7: 'ask' }, { to: 'session of', call: 'ask' }],
+    ['pool', { 7: 'ask', 8: 'ask too' }, { to: 'nobody', refusal: UNDECLARED }],
+    ['pool', { 7: 'list' }, { to: 'nobody', refusal: UNDECLARED }],
     ['pool', {}, { to: 'nobody', refusal: UNDECLARED }],
   ])('on a link of %s with %j [E4 G17]', (sharing, calls, verdict) => {
     for (const method of QUESTIONS) {
