@@ -11,7 +11,7 @@ export default defineConfig({
     hookTimeout: 15_000,
     reporters: [
       'default',
-      new CompatibilityReporter('rows', 'frameworks'),
+      new CompatibilityReporter('rows', 'revisions', 'frameworks'),
       ...(process.env['CI'] ? ['json' as const] : []),
     ],
     outputFile: { json: 'test-results/short.json' },

@@ -23,6 +23,7 @@ export async function drain(options: DrainOptions): Promise<void> {
   // are idle whose answer still waits in the socket to be taken.
   NetServer.prototype.close.call(server.server);
   await inFlight.whenNone(timers, timeoutMs);
+  for (const { modern } of mounts) modern.listens.endAll();
   // What still runs is answered by this, with an error.
   registry.endAll();
   await Promise.all(mounts.map((mount) => mount.close()));

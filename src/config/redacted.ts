@@ -35,9 +35,9 @@ function shownAt(path: readonly string[], value: unknown): unknown {
 }
 
 function withUnit(path: readonly string[], value: number): number | string {
-  // An upstream's own value has the unit of the general one.
-  const general = path[0] === 'upstreams' ? path.slice(2) : path;
-  const unit = KEYS.find(({ name }) => name === nameOf(general))?.node['x-unit'];
+  // An upstream's own value has the unit of the general one, where there is one.
+  const names = [nameOf(path).replaceAll('.[]', '[]'), nameOf(path.slice(2))];
+  const unit = KEYS.filter(({ name }) => names.includes(name)).find(({ node }) => node['x-unit'])?.node['x-unit'];
   if (unit === undefined) return value;
   return unit === 'duration' ? durationText(value) : sizeText(value);
 }

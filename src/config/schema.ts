@@ -37,6 +37,7 @@ const timeoutKeys = {
   post: duration('10s', 'a notification or answer to be accepted; what is left of a POST whose call is answered'),
   request: duration('5m', 'the answer to a call; progress starts it anew'),
   requestMax: duration('1h', 'the answer to a call, progress or not'),
+  round: duration('5m', 'what the server asked a 2026-07-28 client in mid-call to be answered'),
   sessionIdle: duration('30m', 'a session nobody uses'),
   sessionMax: duration('24h', 'a session in all'),
   clientHeaders: duration('15s', 'a client’s request headers', { live: false, wide: true }),
@@ -51,6 +52,8 @@ const limitKeys = {
   jsonDepth: count(128, 'nesting of a message', { least: 8 }),
   sessions: count(10_000, 'sessions at once', { least: 1, wide: true }),
   inFlight: count(10_000, 'exchanges at once', { least: 1, wide: true }),
+  listens: count(1000, 'subscriptions/listen streams of 2026-07-28 clients at once', { least: 1, wide: true }),
+  listenUris: count(1000, 'resources that one of them may name', { least: 1 }),
   passthroughStreams: count(100, 'event streams of old clients at once, per upstream', { least: 1 }),
   batch: count(100, 'messages in a batch', { least: 1 }),
   bufferedBytes: size('0B', 'bytes of events kept for all sessions; 0B: a quarter of the heap', {
@@ -99,6 +102,12 @@ function own<Keys extends Record<string, z.ZodPrefault<z.ZodType>>>(keys: Keys, 
   const shape = Object.fromEntries(entries) as Own<Keys>;
   return z.strictObject(shape).optional().meta({ description, 'x-own': true });
 }
+
+const section = <Keys extends z.ZodRawShape>(keys: Keys, description: string) =>
+  z
+    .strictObject(keys)
+    .prefault({} as never)
+    .meta({ description });
 
 const upstream = z
   .strictObject({
@@ -152,6 +161,22 @@ const upstream = z
       'auto',
       'never: the server asks nothing back, so nothing is declared to it, and links are shared freely',
     ),
+    paramHeaders: setting(
+      z.enum(['honour', 'strip']),
+      'honour',
+      'x-mcp-header in the schema of a tool: honour checks the headers that 2026-07-28 clients send for it; strip hides it from them',
+    ),
+    cache: section(
+      {
+        ttl: duration('0s', 'how long they may keep a list, a resource, or what the server offers', { leastMs: 0 }),
+        scope: setting(
+          z.enum(['private', 'public']),
+          'private',
+          'public: what one caller was told may be shown to another',
+        ),
+      },
+      'what 2026-07-28 clients are told about keeping results',
+    ),
     legacy: z
       .union([
         z.literal(false),
@@ -190,12 +215,6 @@ const bearerKey = z.strictObject({
     .regex(/^[0-9a-fA-F]{64}$/, 'must be the 64 hexadecimal digits of `printf %s "$KEY" | sha256sum`')
     .meta({ description: 'the SHA-256 of the key; the key itself stands nowhere' }),
 });
-
-const section = <Keys extends z.ZodRawShape>(keys: Keys, description: string) =>
-  z
-    .strictObject(keys)
-    .prefault({} as never)
-    .meta({ description });
 
 export const configSchema = z
   .strictObject({

@@ -4,7 +4,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Exchange, type ExchangeEnd } from '../bridge/exchange.ts';
 import { ProxyError } from '../domain/errors.ts';
 import type { Journal, Random, ReplySink } from '../domain/ports.ts';
-import type { ServedRevision } from '../protocol/eras.ts';
 import { accepted } from '../protocol/headers.ts';
 import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
 import { methodRow } from '../protocol/methods.ts';
@@ -24,6 +23,8 @@ export interface RouteDeps {
   readonly inFlight: Tally;
   /** Calls upstream at this moment, over all mounts. */
   readonly calls: () => number;
+  /** Open `subscriptions/listen`, over all mounts. */
+  readonly listens: () => number;
   readonly isDraining: () => boolean;
 }
 
@@ -100,8 +101,8 @@ export function exchangeTimes(
 
 /** How the client is served, and what it speaks, as far as it says so. */
 export interface Speaker {
-  readonly mode: 'session' | 'sessionless';
-  readonly revision: ServedRevision;
+  readonly mode: 'session' | 'sessionless' | 'modern';
+  readonly revision: string;
 }
 
 export function openExchange(

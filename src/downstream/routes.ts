@@ -7,12 +7,14 @@ import { BatchReply } from '../bridge/batch-reply.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
 import { batchFault, isBatch, readBatch } from '../protocol/batch.ts';
 import { BATCH_REVISION, type Classified, NO_BATCHES, classify, classifyBatch } from '../protocol/classify.ts';
-import { type ServedRevision, isServed, negotiate } from '../protocol/eras.ts';
+import { MODERN_REVISION, type ServedRevision, isServed, negotiate } from '../protocol/eras.ts';
 import { accepted, isJson } from '../protocol/headers.ts';
 import { readInitialize } from '../protocol/initialize-request.ts';
 import { type Answer, type Notification, type Request, bytesOf, encode, readMessage } from '../protocol/json-rpc.ts';
 import type { RequestFacts } from '../protocol/request-facts.ts';
 import { deliverableHandshake } from '../protocol/rewrites.ts';
+import { serveListen } from '../traffic/listen-request.ts';
+import { serveModern } from '../traffic/modern-request.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
 import { serveHandshake, serveSessionless } from '../traffic/stateless-request.ts';
@@ -29,7 +31,7 @@ import {
   openExchange,
   openReply,
 } from './open-exchange.ts';
-import { sessionRoutes } from './session-routes.ts';
+import { headersOf, sessionRoutes } from './session-routes.ts';
 
 /** The methods that a mount knows; GET and DELETE only with a session. */
 export const ALLOWED_METHODS = 'POST, GET, DELETE';
@@ -90,6 +92,8 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
       void reply.code(202).send();
     } else if (classified.mode === 'open-session') {
       openSession(message, incoming);
+    } else if (classified.mode === 'modern') {
+      serveAlone(message, incoming);
     } else {
       const isHandshake = classified.mode === 'handshake';
       const speaker = isHandshake ? handshakeSpeaker(message) : speakerOf(session, incoming);
@@ -103,6 +107,30 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
     // Nothing was begun: a request that is begun ends through its exchange.
     const id = message.kind === 'request' ? bytesOf(body, message.id) : null;
     void refuse(reply, deps.journal, asProxyError(thrown), id);
+  }
+}
+
+/** Revision 2026-07-28: a request that stands alone. Throws a ProxyError, with nothing begun. */
+function serveAlone(message: Request, incoming: Incoming): void {
+  const { request, mount, deps } = incoming;
+  const isListen = message.method === 'subscriptions/listen';
+  if (isListen && !accepted(request.headers.accept).stream) {
+    throw new ProxyError('not_acceptable', 'subscriptions/listen is answered by an event stream: Accept must name it');
+  }
+  if (isListen && deps.listens() >= mount.config.limits.listens) {
+    throw new ProxyError('listens_limit', 'too many listens are open (limits.listens)');
+  }
+  // A listen waits for nothing that would come by itself, so nothing waits for it.
+  const open = openReply(incoming, null, isListen ? 0 : 1);
+  const speaker: Speaker = { mode: 'modern', revision: MODERN_REVISION };
+  const exchange = openExchange(message, open.sink, speaker, exchangeTimes(incoming, null), incoming);
+  open.onGone = () => exchange.clientGone();
+  try {
+    const alone = { mount, principal: principalOf(request), request: message, exchange };
+    if (isListen) serveListen(alone);
+    else serveModern({ ...alone, headers: headersOf(request) });
+  } catch (thrown) {
+    exchange.finish({ kind: 'error', error: asProxyError(thrown) });
   }
 }
 
@@ -153,6 +181,7 @@ function factsOf({ request, mount, deps }: Incoming): RequestFacts {
     isLiveSession: typeof sessionId === 'string' && deps.registry.has(sessionId),
     protocolVersion: request.headers['mcp-protocol-version'],
     mode: mount.mode,
+    headers: headersOf(request),
   };
 }
 
@@ -169,18 +198,20 @@ function sessionOf(classified: Served, { request, mount, deps }: Incoming): Sess
   return classified.mode === 'session' ? registry.find(classified.sessionId, mount, principalOf(request)) : null;
 }
 
+type LegacySpeaker = Speaker & { readonly revision: ServedRevision };
+
 /**
  * [spec 2025-06-18 transports] "if the server does not receive an MCP-Protocol-Version header, and has no other way to
  * identify the version [...] the server SHOULD assume protocol version 2025-03-26."
  */
-function speakerOf(session: Session | null, { request }: Incoming): Speaker {
+function speakerOf(session: Session | null, { request }: Incoming): LegacySpeaker {
   if (session !== null) return { mode: 'session', revision: session.revision };
   const version = request.headers['mcp-protocol-version'];
   return { mode: 'sessionless', revision: typeof version === 'string' && isServed(version) ? version : '2025-03-26' };
 }
 
 /** An initialize says it in its body. Throws a ProxyError. */
-function handshakeSpeaker(initialize: Request): Speaker {
+function handshakeSpeaker(initialize: Request): LegacySpeaker {
   return { mode: 'sessionless', revision: negotiate(readInitialize(initialize).requested) };
 }
 

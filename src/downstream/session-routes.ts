@@ -1,9 +1,11 @@
 // GET and DELETE of one mount: a session's stream, and its end.
 
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
 import { classify } from '../protocol/classify.ts';
+import { MODERN_REVISION } from '../protocol/eras.ts';
 import { accepted } from '../protocol/headers.ts';
+import type { HeaderValues } from '../protocol/request-facts.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
 import { principalOf } from './caller.ts';
@@ -34,9 +36,18 @@ function within(incoming: Incoming, serve: (incoming: Incoming) => void): void {
   }
 }
 
+/** Every occurrence: Node would join those of a header that is given twice. */
+export function headersOf({ raw }: FastifyRequest): HeaderValues {
+  return (name) => raw.headersDistinct[name] ?? [];
+}
+
 /** Throws a ProxyError. */
 function sessionOf({ request, mount, deps }: Incoming): Session {
   const { headers } = request;
+  // [spec 2026-07-28 transports] GET and DELETE "SHOULD" be 405, and a session id means nothing.
+  if (headers['mcp-protocol-version'] === MODERN_REVISION) {
+    throw new ProxyError('method_not_allowed', `revision ${MODERN_REVISION} has only POST`);
+  }
   const sessionId = headers['mcp-session-id'] || undefined;
   if (sessionId === undefined && mount.mode !== 'session') {
     // [spec 2025-11-25 transports] "The server MUST either return Content-Type: text/event-stream in response to this
@@ -52,6 +63,7 @@ function sessionOf({ request, mount, deps }: Incoming): Session {
     sessionId,
     protocolVersion: headers['mcp-protocol-version'],
     mode: mount.mode,
+    headers: headersOf(request),
   });
   if (classified.mode === 'reject') {
     throw new ProxyError(classified.code, classified.why, classified.data && { data: classified.data });

@@ -64,6 +64,8 @@ function lineOf(fact: Fact): Line {
       };
     case 'session_opened':
       return { level: 'info', message: 'session opened', count: 'session_opened' };
+    case 'fault':
+      return { level: 'error', message: 'fault', count: 'fault' };
     case 'stream_opened':
       return { level: 'debug', message: 'stream opened', count: `stream_opened.${fact.how}` };
     case 'passthrough_opened':

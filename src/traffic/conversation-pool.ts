@@ -6,6 +6,7 @@ import { type ErrorCode, ProxyError, asProxyError } from '../domain/errors.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
+import { KeptLinks } from './kept-links.ts';
 import {
   type Bucket,
   type Entry,
@@ -29,12 +30,15 @@ export interface PoolOptions<C extends Poolable> {
   readonly config: LinkConfig;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** Told when somebody has waited for 1.5 s: what is held for nobody should make room. */
+  readonly onLongWait: (key: LinkKey) => void;
   /** Milliseconds before the n-th attempt in a row to open the warm links again. */
   readonly backoff: (attempt: number) => number;
 }
 
 /** A link that ends sooner than this after it opened counts as one that failed to open. */
 const SHORT_LIFE_MS = 5000;
+const LONG_WAIT_MS = 1500;
 
 export class ConversationPool<C extends Poolable> {
   readonly #options: PoolOptions<C>;
@@ -42,8 +46,7 @@ export class ConversationPool<C extends Poolable> {
   /** Open or opening, over all keys. */
   #total = 0;
   #waiting = 0;
-  #warmKey: LinkKey | null = null;
-  readonly #warmRetry: Retry;
+  readonly #kept = new KeptLinks(() => this.#retry());
   #sweep: Timer | null = null;
   /** Set for good once the mount runs on one link: the only key from then on. */
   #singleKey: LinkKey | null = null;
@@ -53,7 +56,6 @@ export class ConversationPool<C extends Poolable> {
 
   constructor(options: PoolOptions<C>) {
     this.#options = options;
-    this.#warmRetry = this.#retry();
   }
 
   /** Links that are open, over all keys. */
@@ -63,21 +65,45 @@ export class ConversationPool<C extends Poolable> {
     return count;
   }
 
+  /** Of this key alone. */
+  openOf({ text }: LinkKey): number {
+    return this.#buckets.get(text)?.entries.length ?? 0;
+  }
+
   get isSingle(): boolean {
     return this.#singleKey !== null;
   }
 
-  /** Keeps `links.min` conversations of this key open from now on, for as long as it takes. */
-  keepWarm(key: LinkKey): void {
-    this.#warmKey = this.#singleKey ?? key;
+  /** Keeps so many conversations of this key open, for as long as it takes: until what is returned is called. */
+  keepWarm(key: LinkKey, count: number): () => void {
+    const release = this.#kept.keep(this.#singleKey ?? key, count);
     this.#settle();
+    return () => {
+      release();
+      this.#sweepLater();
+    };
+  }
+
+  /** Somebody has waited for longer than he should, and could have the place of a link of this key. */
+  hasLongWaiter({ text }: LinkKey): boolean {
+    const own = this.#buckets.get((this.#singleKey ?? { text }).text);
+    return [...this.#buckets.values()].some(
+      (bucket) =>
+        (bucket === own || this.isCrowdedOut(bucket.key)) && bucket.waiters.some(({ hasWaitedLong }) => hasWaitedLong),
+    );
+  }
+
+  /** Links of other keys leave no room for one more of this key. */
+  isCrowdedOut({ text }: LinkKey): boolean {
+    const bucket = this.#buckets.get(text);
+    return bucket !== undefined && this.#total >= this.#options.config.maxTotal && roomFor(bucket, this.#rules) > 0;
   }
 
   /** From now on one conversation serves every key: `keep`, if it is one of ours. The others end when they are free. */
   becomeSingle(key: LinkKey, keep: C | null): void {
     if (this.#singleKey !== null || this.#closed) return;
     this.#singleKey = key;
-    if (this.#warmKey !== null) this.#warmKey = key;
+    this.#kept.moveTo(key);
     const single = this.#bucket(key);
     const entries = [...this.#buckets.values()].flatMap((bucket) => bucket.entries);
     // Only one that declared what the single one has to: it is to carry the questions of everybody's calls.
@@ -121,8 +147,13 @@ export class ConversationPool<C extends Poolable> {
       take(refused('queue_full', 'too many callers wait for a link (links.maxQueue)'));
       return () => {};
     }
-    const waiter: Waiter<C> = { request, take, bucket, timer: null };
-    waiter.timer = this.#options.timers.after(queueTimeout, () => {
+    const { timers } = this.#options;
+    const waiter: Waiter<C> = { request, take, bucket, timer: null, impatience: null, hasWaitedLong: false };
+    waiter.impatience = timers.after(LONG_WAIT_MS, () => {
+      waiter.hasWaitedLong = true;
+      this.#options.onLongWait(waiter.bucket.key);
+    });
+    waiter.timer = timers.after(queueTimeout, () => {
       if (!this.#leave(waiter)) return;
       const isOpening = waiter.bucket.opening > 0 && !hasLinks(waiter.bucket);
       take(
@@ -142,7 +173,7 @@ export class ConversationPool<C extends Poolable> {
   /** Ends everything, what is in use included. */
   close(): void {
     this.#closed = true;
-    this.#warmRetry.stop();
+    this.#kept.stop();
     this.#sweep?.cancel();
     for (const bucket of this.#buckets.values()) {
       bucket.retry.stop();
@@ -164,7 +195,9 @@ export class ConversationPool<C extends Poolable> {
     entry.inFlight++;
     entry.used = true;
     if (mayAskBack) entry.asking++;
-    if (exclusive) entry.exclusive = true;
+    // On the only link it is a matter of those alone that the upstream may ask something.
+    const isAlone = exclusive && (mayAskBack || !this.isSingle);
+    if (isAlone) entry.exclusive = true;
     if (exclusive && !this.isSingle) entry.boundTo = request.principal;
     toFront(entry.bucket.entries, entry);
     let released = false;
@@ -174,7 +207,7 @@ export class ConversationPool<C extends Poolable> {
         if (released) return;
         released = true;
         if (mayAskBack) entry.asking--;
-        if (exclusive) entry.exclusive = false;
+        if (isAlone) entry.exclusive = false;
         this.#release(entry, how);
       },
     };
@@ -317,7 +350,7 @@ export class ConversationPool<C extends Poolable> {
 
   #openFailed(bucket: Bucket<C>, error: ProxyError): void {
     if (this.#closed) return;
-    if (this.#isWarm(bucket)) this.#warmRetry.failed();
+    this.#kept.of(bucket.key)?.retry.failed();
     const isHopeless = !hasLinks(bucket) && bucket.opening === 0;
     // Where others of this key live and may become free, the next attempt is not made at once.
     bucket.retry.failed(!isHopeless && bucket.waiters.length > 0);
@@ -348,11 +381,10 @@ export class ConversationPool<C extends Poolable> {
   /** The conversation ended by itself. */
   #gone(entry: Entry<C>): void {
     if (!this.#take(entry)) return;
-    if (this.#isWarm(entry.bucket)) {
-      // An upstream that cuts every link at once must not be dialled at once either.
-      if (this.#options.clock.now() - entry.openedAt >= SHORT_LIFE_MS) this.#warmRetry.succeeded();
-      else if (!this.#closed) this.#warmRetry.failed();
-    }
+    const kept = this.#kept.of(entry.bucket.key);
+    // An upstream that cuts every link at once must not be dialled at once either.
+    if (this.#options.clock.now() - entry.openedAt >= SHORT_LIFE_MS) kept?.retry.succeeded();
+    else if (!this.#closed) kept?.retry.failed();
     this.#settle();
   }
 
@@ -373,20 +405,23 @@ export class ConversationPool<C extends Poolable> {
 
   // The warm ones and the idle ones
 
-  #isWarm(bucket: Bucket<C>): boolean {
-    return this.#warmKey !== null && bucket.key.text === this.#warmKey.text;
-  }
-
   #isCurrent(bucket: Bucket<C>): boolean {
     return this.#singleKey === null || bucket.key.text === this.#singleKey.text;
   }
 
   #warm(): void {
-    if (this.#warmKey === null || this.#warmRetry.isWaiting) return;
-    const bucket = this.#bucket(this.#warmKey);
-    const { min, maxTotal } = this.#options.config;
-    while (bucket.entries.length + bucket.opening < min && roomFor(bucket, this.#rules) > 0 && this.#total < maxTotal) {
-      this.#open(bucket);
+    const { maxTotal } = this.#options.config;
+    for (const { key, retry } of this.#kept.all) {
+      if (retry.isWaiting) continue;
+      const bucket = this.#bucket(key);
+      const least = this.#kept.count(key);
+      while (
+        bucket.entries.length + bucket.opening < least &&
+        roomFor(bucket, this.#rules) > 0 &&
+        this.#total < maxTotal
+      ) {
+        this.#open(bucket);
+      }
     }
   }
 
@@ -411,7 +446,7 @@ export class ConversationPool<C extends Poolable> {
     const now = clock.now();
     let next = Number.POSITIVE_INFINITY;
     for (const bucket of this.#buckets.values()) {
-      let keep = this.#isWarm(bucket) ? config.min : 0;
+      let keep = this.#kept.count(bucket.key);
       for (const entry of bucket.entries.slice()) {
         // The most recently used ones stay: they come first.
         if (keep-- > 0 || entry.inFlight > 0 || entry.checking) continue;
@@ -430,6 +465,7 @@ export class ConversationPool<C extends Poolable> {
     if (at === -1) return false;
     waiters.splice(at, 1);
     waiter.timer?.cancel();
+    waiter.impatience?.cancel();
     this.#waiting--;
     return true;
   }

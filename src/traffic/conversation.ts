@@ -3,6 +3,7 @@
 
 import { type Call, type CallLease } from '../bridge/call.ts';
 import { type CallIds, Correlation, ownId } from '../bridge/correlation.ts';
+import { RefusalMarks } from '../bridge/refusal-marks.ts';
 import {
   type RouterFacts,
   type Sharing,
@@ -14,14 +15,24 @@ import {
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { type CallId, linkId } from '../domain/ids.ts';
-import type { Chunks, Clock, Dropped, Journal, Link, PostOutcome, Reader, Timer, Timers } from '../domain/ports.ts';
+import type {
+  Chunks,
+  Clock,
+  Dropped,
+  Journal,
+  Link,
+  PostOutcome,
+  Random,
+  Reader,
+  Timer,
+  Timers,
+} from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import {
   type Answer,
   type Message,
   type Notification,
   type Request,
-  bytesOf,
   encode,
   ownMessage,
 } from '../protocol/json-rpc.ts';
@@ -29,10 +40,10 @@ import { methodRow } from '../protocol/methods.ts';
 import { rewrite } from '../protocol/rewrites.ts';
 import type { Handshake } from '../protocol/upstream-handshake.ts';
 import { CallPost } from './call-post.ts';
-import type { LinkListener } from './link-listener.ts';
+import type { LinkListener } from '../bridge/link-listener.ts';
 import { NotificationQueue } from './notification-queue.ts';
 import { OpenQuestions } from './open-questions.ts';
-import { OwnRequests } from './own-requests.ts';
+import { OwnRequests, type Unanswered } from './own-requests.ts';
 import type { Told, Wanted } from './wants.ts';
 
 /** What the conversations of one mount share. */
@@ -41,6 +52,7 @@ export interface ConversationContext {
   readonly ids: CallIds;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly random: Random;
   readonly journal: Journal;
   readonly timeouts: TimeoutConfig;
   readonly limits: LimitConfig;
@@ -52,17 +64,19 @@ export interface ConversationContext {
   readonly isSingle: () => boolean;
   /** The sessions on that link. */
   readonly sessions: () => Iterable<LinkListener>;
+  /** The upstream says on a link that many share that something has changed. False: nobody wants to know. */
+  readonly changed: (on: Conversation, message: Notification) => boolean;
   /** This conversation heard an answer that another of our links asked for: the upstream broadcasts. */
   readonly onForeignAnswer: (heardBy: Conversation) => void;
 }
 
-/** A call that is registered here, with the client's own progress token. */
+/** A call that is registered here. */
 interface Registered {
   readonly call: Call;
   readonly post: CallPost;
-  readonly token: Uint8Array | null;
   readonly mayAskBack: boolean;
-  readonly session: LinkListener | null;
+  /** Who answers for what it causes; null: nobody. */
+  readonly listener: LinkListener | null;
   isAnswered: boolean;
 }
 
@@ -72,6 +86,7 @@ export class Conversation {
   /** The session whose own conversation it is: everything in flight on it belongs to one client. */
   readonly #owner: LinkListener | null;
   #link: Link | null = null;
+  #handshake: Handshake | null = null;
   readonly #own: OwnRequests;
   /** Those under way: some outlive their calls. */
   readonly #posts = new Set<CallPost>();
@@ -83,8 +98,12 @@ export class Conversation {
   readonly #notifications: NotificationQueue;
   /** Set while the link is to be closed, and waits for what is on its way. */
   #farewell: Timer | null = null;
+  /** Of questions that were refused while calls ran: they tell whose call could not come to its end for that. */
+  readonly marks: RefusalMarks;
   /** Calls here that the upstream may answer with a question. */
   #asking = 0;
+  /** Requests of ours that clients wait for, such as lists. */
+  #fetching = 0;
   #pauses = 0;
   /** A POST failed in a way that leaves the link in doubt; a ping clears it. */
   #isSuspect = false;
@@ -95,7 +114,8 @@ export class Conversation {
   constructor(context: ConversationContext, owner: LinkListener | null) {
     this.#context = context;
     this.#owner = owner;
-    const { ids, timers, timeouts } = context;
+    const { ids, timers, timeouts, random } = context;
+    this.marks = new RefusalMarks(random);
     this.#own = new OwnRequests({
       ids,
       timers,
@@ -103,6 +123,7 @@ export class Conversation {
       isOver: () => !this.isOpen,
       tellMs: timeouts.initialize,
       onNotTold: (method) => this.#drop('undelivered_notification', method),
+      onSessionGone: () => this.#sessionGone(() => {}),
     });
     this.#notifications = new NotificationQueue({
       timers,
@@ -135,8 +156,15 @@ export class Conversation {
   }
 
   /** The upstream's answer to initialize. */
-  opened({ offers }: Handshake): void {
-    this.#own.opened(offers);
+  opened(handshake: Handshake): void {
+    this.#handshake = handshake;
+    this.#own.opened(handshake.offers);
+  }
+
+  /** Of an open conversation. */
+  get handshake(): Handshake {
+    if (this.#handshake === null) throw new Error('a conversation is used once its link is open');
+    return this.#handshake;
   }
 
   get isOpen(): boolean {
@@ -158,14 +186,13 @@ export class Conversation {
   /** Puts a call on this conversation: registered first, since an answer can come before its POST is accepted. */
   begin(
     call: Call,
-    { exclusive, session }: { readonly exclusive: boolean; readonly session: LinkListener | null },
+    { exclusive, listener }: { readonly exclusive: boolean; readonly listener: LinkListener | null },
     onRelease: (how: 'reuse' | 'retire') => void,
   ): void {
     const link = this.#openLink();
     const id = this.#context.ids.issue(link.id);
     const { clock, timers, timeouts, inFlight } = this.#context;
     const { request } = call;
-    const token = request.meta?.members.get('progressToken');
     const post: CallPost = new CallPost({
       link,
       clock,
@@ -176,9 +203,8 @@ export class Conversation {
     const registered: Registered = {
       call,
       post,
-      token: token === undefined ? null : bytesOf(request.bytes, token),
       mayAskBack: methodRow(request.method).mayAskBack === true,
-      session,
+      listener,
       isAnswered: false,
     };
     this.#calls.begin(id, registered);
@@ -188,7 +214,11 @@ export class Conversation {
       id,
       exclusive,
       post: (message) => this.#post(id, registered, message),
-      cancel: (why) => this.#cancel(id, registered, why),
+      cancel: (why) => {
+        // Its questions have their answers first: then there is nothing that the cancel could overtake.
+        this.#questions.callEnded(call, 'the call that asked is over');
+        this.#cancel(id, registered, why);
+      },
       release: (how) => {
         inFlight.count--;
         if (registered.mayAskBack) this.#mayBeAsked(-1);
@@ -224,6 +254,23 @@ export class Conversation {
     this.#isSuspect = false;
     this.#provenAt = this.#context.clock.now();
     return true;
+  }
+
+  /** One request of ours, beside those of clients; see OwnRequests. */
+  async request(
+    method: string,
+    params: object | undefined,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Answer | Unanswered> {
+    this.#fetching++;
+    this.#context.inFlight.count++;
+    try {
+      return await this.#own.request(method, params, timeoutMs, signal);
+    } finally {
+      this.#fetching--;
+      this.#context.inFlight.count--;
+    }
   }
 
   /** Tells the upstream what those on this link want of it; see OwnRequests. */
@@ -316,15 +363,17 @@ export class Conversation {
     if (this.#closeWith !== null) return;
     if (this.#context.isSingle() && !this.#isOurs(request)) return;
     const verdict = routeQuestion(request, this.#facts);
-    const session = verdict.to === 'session' ? this.#owner : verdict.to === 'session of' ? verdict.call.session : null;
+    const session = verdict.to === 'session' ? this.#owner : verdict.to === 'session of' ? verdict.call.listener : null;
     const about = verdict.to === 'session' ? verdict.about : verdict.to === 'session of' ? verdict.call : null;
     if (session !== null) {
       this.#questions.ask(request, session, about?.call ?? null);
       return;
     }
     // Closed once the refusal is out; until then nobody gets it, whose call would end with the link.
-    const mustRetire = this.#calls.size === 0 && isLeftOver(request) && !this.#context.isSingle();
-    this.#questions.refuse(request, verdict.to === 'nobody' ? verdict.refusal : UNDECLARED);
+    const isIdle = this.#calls.size === 0 && this.#fetching === 0;
+    const mustRetire = isIdle && isLeftOver(request) && !this.#context.isSingle();
+    const why = verdict.to === 'nobody' ? verdict.refusal : UNDECLARED;
+    this.#questions.refuse(request, why === UNDECLARED && this.#calls.size > 0 ? this.marks.refusal(request) : why);
     if (mustRetire) this.close('retired');
   }
 
@@ -375,15 +424,19 @@ export class Conversation {
         this.#heardBy(this.#owner === null ? [] : [this.#owner], message, verdict.about?.call ?? null);
         return;
       case 'session of': {
-        const { call, session } = verdict.call;
-        this.#heardBy(session === null ? [] : [session], message, call);
+        const { call, listener } = verdict.call;
+        this.#heardBy(listener === null ? [] : [listener], message, call);
         return;
       }
       case 'every session':
-        this.#heardBy(this.#context.sessions(), message, null);
+        this.#heardBy(this.#context.sessions(), message, null, this.#context.changed(this, message));
+        return;
+      case 'listens':
+        this.#heardBy([], message, null, this.#context.changed(this, message));
         return;
       case 'progress': {
-        const { call, token } = verdict.call;
+        const { call } = verdict.call;
+        const token = call.progressToken;
         if (token === null) this.#drop('late_progress');
         else if (call.progress(rewrite(message, { progressToken: token }))) this.#readBy(call, message.bytes.length);
         else this.#drop('undeliverable_notification');
@@ -392,10 +445,10 @@ export class Conversation {
     }
   }
 
-  #heardBy(sessions: Iterable<LinkListener>, message: Notification, about: Call | null): void {
-    let isTaken = false;
-    for (const session of sessions) {
-      const heard = session.heard(message, about);
+  #heardBy(listeners: Iterable<LinkListener>, message: Notification, about: Call | null, isHeard = false): void {
+    let isTaken = isHeard;
+    for (const listener of listeners) {
+      const heard = listener.heard(message, about);
       isTaken ||= heard !== null;
       this.#readBy(heard?.by ?? null, message.bytes.length);
     }

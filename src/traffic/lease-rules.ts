@@ -5,6 +5,7 @@ import type { LinkConfig } from '../config/schema.ts';
 import type { ProxyError } from '../domain/errors.ts';
 import type { Timer } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { CapabilityProfile } from '../protocol/capability-profile.ts';
 import type { MethodRow } from '../protocol/methods.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
@@ -22,6 +23,14 @@ export interface Lease<C extends Poolable> {
   readonly conversation: C;
   /** Idempotent. `retire`: something of this caller may be left on it, so nobody gets it again. */
   release(how: 'reuse' | 'retire'): void;
+}
+
+/** A caller who wants a place on a pooled link. */
+export interface Want {
+  readonly principal: Principal;
+  readonly profile: CapabilityProfile;
+  readonly exclusive: boolean;
+  readonly mayAskBack: boolean;
 }
 
 export interface LeaseRequest {
@@ -61,6 +70,8 @@ export interface Waiter<C extends Poolable> {
   readonly take: Taker<C>;
   bucket: Bucket<C>;
   timer: Timer | null;
+  impatience: Timer | null;
+  hasWaitedLong: boolean;
 }
 
 export interface Bucket<C extends Poolable> {

@@ -14,24 +14,27 @@ import {
   EMPTY_PROFILE,
   FULL_PROFILE,
   declaredCapabilities,
+  profileIn,
 } from '../protocol/capability-profile.ts';
-import { LATEST_REVISION } from '../protocol/eras.ts';
+import { LATEST_REVISION, type UpstreamRevision } from '../protocol/eras.ts';
 import { encode } from '../protocol/json-rpc.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
 import { backoffMs } from '../upstream/backoff.ts';
 import { type LinkKey, linkKey } from '../upstream/link-key.ts';
 import { SseLink } from '../upstream/link.ts';
+import { atLatest } from './at-latest.ts';
 import { ConversationPool } from './conversation-pool.ts';
 import { Conversation, type ConversationContext } from './conversation.ts';
-import type { Lease } from './lease-rules.ts';
-import type { LinkListener } from './link-listener.ts';
+import type { Lease, Want } from './lease-rules.ts';
+import type { LinkListener } from '../bridge/link-listener.ts';
+import { ModernFace } from './modern-face.ts';
+import { OnlyLink } from './only-link.ts';
 import { Passage } from './passage.ts';
-import { Retry } from './retry.ts';
 import { Tally } from './tally.ts';
 import { UpstreamHealth } from './upstream-health.ts';
 import { UpstreamUrls } from './upstream-urls.ts';
-import { SharedWants, type Wants } from './wants.ts';
+import type { SharedWants } from './wants.ts';
 
 export interface MountOptions {
   readonly upstream: UpstreamConfig;
@@ -55,16 +58,6 @@ export interface OpenedConversation {
   readonly handshake: Handshake;
 }
 
-/** A session, as its mount sees it. */
-export interface MountSession extends LinkListener {
-  readonly wants: Wants;
-  readonly isListening: boolean;
-  /** The only link was opened anew: the upstream may be another one by now. */
-  upstreamChanged(handshake: Handshake): void;
-  /** Told once, when the mount goes over to one link: the session's own is to end with its last call. */
-  becameSingle(): void;
-}
-
 type OpenParameters = readonly [
   offer: HandshakeOffer,
   owner: LinkListener | null,
@@ -72,6 +65,13 @@ type OpenParameters = readonly [
 ];
 
 const NOTHING_DECLARED = encode('{}');
+/** How long a caller waits until the upstream knows what others want to be told. */
+const UP_TO_DATE_MS = 1000;
+/**
+ * Many servers ask for roots as soon as they are told that the client is ready. A ping makes sure that this is heard
+ * before somebody's call, whose question it would be taken for.
+ */
+const FIRST_WORDS_MS = 250;
 /** How long cancels may take to reach the upstream when the gateway stops. */
 const FAREWELL_MS = 1000;
 
@@ -83,8 +83,8 @@ export class Mount {
   readonly timers: Timers;
   readonly journal: Journal;
   readonly mode: UpstreamConfig['mode'];
-  /** What all sessions want of the only link, where there is only one. */
-  readonly wants = new SharedWants();
+  /** The sessions, and what is theirs where there is one link. */
+  readonly onlyLink: OnlyLink;
   /** What all calls to this upstream have in common, in a session or without. */
   readonly callOptions: Pick<
     CallOptions,
@@ -92,6 +92,11 @@ export class Mount {
   >;
   /** The way of old clients to the upstream; null where there is none. */
   readonly passage: Passage | null;
+  /** What is kept for clients that keep nothing with it. */
+  readonly modern: ModernFace;
+  /** See the configuration. */
+  readonly paramHeaders: UpstreamConfig['paramHeaders'];
+  readonly cache: UpstreamConfig['cache'];
   readonly #options: MountOptions;
   readonly #context: ConversationContext;
   readonly #pool: ConversationPool<Conversation>;
@@ -103,9 +108,11 @@ export class Mount {
   readonly #underWay = new Tally();
   readonly #dedicated = new Set<Conversation>();
   #dedicatedOpening = 0;
-  readonly #sessions = new Set<MountSession>();
-  readonly #singleRetry: Retry;
-  /** Of the youngest pooled link. */
+  /** Of pooled conversations. */
+  readonly #keys = new WeakMap<Conversation, LinkKey>();
+  /** Of the youngest link: of what can be asked, so much exists there. */
+  #revision: UpstreamRevision = LATEST_REVISION;
+  /** Of the youngest pooled link that declared nothing, or of the only one. */
   #lastHandshake: Handshake | null = null;
   readonly #health: UpstreamHealth;
   #closed = false;
@@ -116,6 +123,8 @@ export class Mount {
     this.name = upstream.name;
     this.path = upstream.path;
     this.mode = upstream.mode;
+    this.paramHeaders = upstream.paramHeaders;
+    this.cache = upstream.cache;
     this.config = config;
     this.clock = clock;
     this.timers = timers;
@@ -152,27 +161,40 @@ export class Mount {
       ids: new CallIds(random.fraction()),
       clock,
       timers,
+      random,
       journal,
       timeouts: config.timeouts,
       limits: config.limits,
       inFlight: { count: 0 },
       asking: { count: 0, links: 0 },
       isSingle: () => this.isSingle,
-      sessions: () => this.#sessions,
+      sessions: () => this.onlyLink.sessions,
       onForeignAnswer: (heardBy) => this.#goSingle(heardBy),
+      changed: (on, message) => this.modern.changed(this.isSingle ? this.#singleKey : this.#keys.get(on), message),
     };
+    this.modern = new ModernFace({
+      mount: this,
+      random,
+      sealer: options.sealer,
+      owner: options.owner,
+      wallSeconds: options.wallSeconds,
+    });
     this.#pool = new ConversationPool({
       open: (key, onClosed) => this.#openPooled(key, onClosed),
       config: config.links,
       clock,
       timers,
+      onLongWait: (key) => this.modern.makeRoom(key, this.isSingle || this.#pool.isCrowdedOut(key)),
       backoff: (attempt) => this.backoffMs(attempt),
     });
-    this.#singleRetry = new Retry(
+    this.onlyLink = new OnlyLink({
       timers,
-      (failures) => this.backoffMs(failures),
-      () => this.keepSingleOpen(),
-    );
+      isSingle: () => this.isSingle && !this.#closed,
+      backoffMs: (attempt) => this.backoffMs(attempt),
+      lease: (take) => {
+        this.lease({ principal: ANYONE, profile: EMPTY_PROFILE, exclusive: false, mayAskBack: false }, take);
+      },
+    });
     this.callOptions = {
       clock,
       timers,
@@ -189,7 +211,7 @@ export class Mount {
 
   /** Opens the warm links, and keeps trying. */
   start(): void {
-    this.#pool.keepWarm(this.#key(ANYONE, EMPTY_PROFILE));
+    this.#pool.keepWarm(this.key(ANYONE, EMPTY_PROFILE), this.config.links.min);
   }
 
   /** The upstream was reached at the last attempt; without warm links none is made before the first call. */
@@ -214,19 +236,71 @@ export class Mount {
     return this.#context.inFlight.count;
   }
 
-  /** See ConversationPool.lease. */
-  lease(
-    request: {
-      readonly principal: Principal;
-      readonly profile: CapabilityProfile;
-      readonly exclusive: boolean;
-      readonly mayAskBack: boolean;
-    },
-    take: (result: Lease<Conversation> | ProxyError) => void,
-  ): () => void {
-    const { principal, profile, exclusive, mayAskBack } = request;
-    const key = this.#key(principal, profile);
-    return this.#pool.lease({ key, exclusive, mayAskBack, principal: principal.key }, take);
+  /** See ConversationPool.lease. What somebody listens for is wanted on the link before it is handed out. */
+  lease(want: Want, take: (result: Lease<Conversation> | ProxyError) => void): () => void {
+    const { principal, profile, exclusive, mayAskBack } = want;
+    const key = this.key(principal, profile);
+    return this.#pool.lease({ key, exclusive, mayAskBack, principal: principal.key }, (result) => {
+      if (result instanceof ProxyError) {
+        take(result);
+        return;
+      }
+      this.modern.linkLeased(key, result.conversation.handshake);
+      const wants = this.modern.wants(key);
+      const upToDate = wants === null ? null : result.conversation.bringUpToDate(wants);
+      if (upToDate === null) {
+        take(result);
+        return;
+      }
+      const takeOnce = atLatest(this.timers, UP_TO_DATE_MS, () => take(result));
+      void upToDate.then(takeOnce, takeOnce);
+    });
+  }
+
+  /** The same as a promise, which rejects with a ProxyError. */
+  leased(want: Want): Promise<Lease<Conversation>> {
+    return new Promise((resolve, reject) => {
+      this.lease(want, (result) => (result instanceof ProxyError ? reject(result) : resolve(result)));
+    });
+  }
+
+  /** Of the links that callers of this principal use who declare this. */
+  key(principal: Principal, profile: CapabilityProfile): LinkKey {
+    return this.isSingle ? this.#singleKey : this.#key(principal, profile);
+  }
+
+  /** Keeps a link of this key open until what is returned is called. */
+  keepOpen(key: LinkKey): () => void {
+    return this.#pool.keepWarm(key, 1);
+  }
+
+  hasOpenLink(of: { readonly principal: Principal; readonly profile: CapabilityProfile }): boolean {
+    return this.#pool.openOf(this.key(of.principal, of.profile)) > 0;
+  }
+
+  /** See ConversationPool. */
+  hasLongWaiter(key: LinkKey): boolean {
+    return this.#pool.hasLongWaiter(key);
+  }
+
+  /** What is declared upstream for a client that declares this: nothing that the server's revision does not know. */
+  askable(profile: CapabilityProfile): CapabilityProfile {
+    return profileIn(this.answerable(profile), this.#revision);
+  }
+
+  /** What a client that declares this is asked, also by a server that says less of its revision than it can. */
+  answerable(profile: CapabilityProfile): CapabilityProfile {
+    return this.#options.upstream.asks === 'never' ? EMPTY_PROFILE : profile;
+  }
+
+  /** What listens want has changed: all links are told on which the same caller's changes may be heard. */
+  tellListened(key: LinkKey, ofCaller: SharedWants | null): void {
+    const wants = this.isSingle ? this.onlyLink.wants : ofCaller;
+    if (wants === null) return;
+    for (const conversation of this.#live) {
+      const isConcerned = this.isSingle || this.#keys.get(conversation)?.caller === key.caller;
+      if (isConcerned && conversation.isOpen) conversation.bringUpToDate(wants)?.catch(() => {});
+    }
   }
 
   /** What is declared upstream for a client with these capabilities: nothing to a server that asks nothing. */
@@ -280,52 +354,12 @@ export class Mount {
     }
   }
 
-  /** A session is here, until what is returned is called. */
-  join(session: MountSession): () => void {
-    this.#sessions.add(session);
-    return () => {
-      this.#sessions.delete(session);
-      const { wants } = session;
-      const hasWanted = wants.level !== null || wants.uris.size > 0;
-      wants.end();
-      // Perhaps nobody wants any more what it has wanted.
-      if (this.isSingle && !this.#closed && hasWanted) this.tellWants(() => {});
-    };
-  }
-
-  /** Where there is one link: opens it anew if it is lost and sessions listen to it; else the next call does. */
-  keepSingleOpen(): void {
-    if (!this.isSingle || this.#closed || this.#singleRetry.isWaiting) return;
-    if (![...this.#sessions].some(({ isListening }) => isListening)) return;
-    this.tellWants((error) => {
-      if (error === null) this.#singleRetry.succeeded();
-      else this.#singleRetry.failed(!this.#closed);
-    });
-  }
-
-  /** Where there is one link: tells the upstream what all sessions together want by now. */
-  tellWants(done: (error: ProxyError | null) => void): void {
-    const want = { principal: ANYONE, profile: EMPTY_PROFILE, exclusive: false, mayAskBack: false };
-    this.lease(want, (result) => {
-      if (result instanceof ProxyError) {
-        done(result);
-        return;
-      }
-      const finish = (): void => {
-        result.release('reuse');
-        done(null);
-      };
-      const upToDate = result.conversation.bringUpToDate(this.wants);
-      if (upToDate === null) finish();
-      else upToDate.then(finish, finish);
-    });
-  }
-
   /** Ends every call and every link; the upstream hears of the calls first, if it takes that soon enough. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#singleRetry.stop();
+    this.onlyLink.stop();
     this.#pool.close();
+    this.modern.close();
     for (const conversation of this.#live) conversation.close('shutdown');
     await this.#underWay.whenNone(this.timers, FAREWELL_MS);
     for (const conversation of this.#live) conversation.closeNow('shutdown');
@@ -349,17 +383,20 @@ export class Mount {
     };
     const { conversation, handshake } = await this.#open(offer, null, () => {
       onClosed();
+      this.modern.linkClosed(key, this.#pool.openOf(key));
       // After the pool has seen to it.
-      if (this.isSingle) this.#singleRetry.failed(!this.#closed);
+      this.onlyLink.closed();
     });
-    if (this.isSingle) this.#onlyLinkIs(conversation, handshake);
+    this.#keys.set(conversation, key);
+    this.#revision = handshake.revision;
+    if (key.profile.members.size === 0 || this.isSingle) this.#lastHandshake = handshake;
+    if (key.profile.members.has('roots') && !this.isSingle) await conversation.ping(FIRST_WORDS_MS);
+    this.onlyLink.opened(conversation, handshake);
+    // Nobody may come who would have it told, where it was opened for a listen.
+    const wants = this.modern.wants(key);
+    if (wants !== null) await conversation.bringUpToDate(wants)?.catch(() => {});
+    this.modern.linkOpened(key, handshake);
     return conversation;
-  }
-
-  /** It may take the place of one that knew more, and of an upstream that was another one. */
-  #onlyLinkIs(conversation: Conversation, handshake: Handshake): void {
-    conversation.bringUpToDate(this.wants)?.catch(() => {});
-    for (const session of this.#sessions) session.upstreamChanged(handshake);
   }
 
   /** A link to one of the URLs; where the first that is tried cannot be had, to another. */
@@ -423,8 +460,6 @@ export class Mount {
     }
     choice.opened();
     conversation.opened(handshake);
-    // A dedicated link's answer goes to its client and is then of no use; a single link's answers every session.
-    if (owner === null) this.#lastHandshake = handshake;
     this.#health.opened(handshake);
     return { conversation, handshake };
   }
@@ -439,7 +474,7 @@ export class Mount {
     const keep = this.#dedicated.has(heardBy) ? null : heardBy;
     this.#pool.becomeSingle(this.#singleKey, keep);
     this.passage?.endStreams();
-    for (const session of this.#sessions) session.becameSingle();
-    if (this.wants.level !== null || this.wants.uris.size > 0) this.tellWants(() => {});
+    this.modern.becameSingle();
+    this.onlyLink.becameSingle();
   }
 }

@@ -6,7 +6,7 @@ import { answerOfNobody, refusal } from '../bridge/questions.ts';
 import type { Refusal } from '../bridge/reply-router.ts';
 import type { Chunks, Reader } from '../domain/ports.ts';
 import { type Notification, type Request, bytesOf, idText } from '../protocol/json-rpc.ts';
-import type { LinkListener, Question } from './link-listener.ts';
+import type { LinkListener, Question } from '../bridge/link-listener.ts';
 
 export interface OpenQuestionsOptions {
   /** Sends an answer to the upstream. */
@@ -73,6 +73,7 @@ export class OpenQuestions {
     }
     this.#open.delete(key);
     this.refuse(request, asked.refusal);
+    asked.after?.();
   }
 
   refuse(request: Request, why: Refusal): void {

@@ -16,13 +16,17 @@ export interface OwnRequestsOptions {
   /** How long the upstream may take to take note of something. */
   readonly tellMs: number;
   readonly onNotTold: (method: string) => void;
+  /** The upstream refuses a message because it does not know the session any more. */
+  readonly onSessionGone: () => void;
 }
 
+const NEVER = new AbortController().signal;
 /** Wishes told at once. */
 const AT_ONCE = 16;
 
-/** The answer; or its POST failed, for the session or for this message alone; or nothing came in time. */
-type Outcome = Answer | 'lost' | 'rejected' | 'silent';
+/** No answer: the link was lost or the POST failed; the upstream refused this message alone; nothing came in time. */
+export type Unanswered = 'lost' | 'rejected' | 'silent';
+type Outcome = Answer | Unanswered;
 
 export class OwnRequests {
   readonly #options: OwnRequestsOptions;
@@ -50,13 +54,23 @@ export class OwnRequests {
 
   /** Nothing will be answered any more. */
   end(): void {
-    for (const settle of this.#open.values()) settle('silent');
+    for (const settle of this.#open.values()) settle('lost');
   }
 
   /** An error is an answer too: the upstream lives. */
   async ping(timeoutMs: number): Promise<'answered' | 'lost' | 'silent'> {
     const outcome = await this.#ask('ping', undefined, timeoutMs, false);
     return typeof outcome === 'object' ? 'answered' : outcome === 'lost' ? 'lost' : 'silent';
+  }
+
+  /** One request of ours. When it is given up, by us or for lack of an answer, the upstream is told. */
+  request(
+    method: string,
+    params: object | undefined,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Answer | Unanswered> {
+    return this.#ask(method, params, timeoutMs, true, signal ?? NEVER);
   }
 
   /** Tells the upstream what is wanted. Null when it knows; what it refuses is not asked again. */
@@ -90,23 +104,38 @@ export class OwnRequests {
   }
 
   /** `rejectionEnds`: a POST that was refused by its status is the end of it; else an answer may still come. */
-  #ask(method: string, params: object | undefined, timeoutMs: number, rejectionEnds: boolean): Promise<Outcome> {
-    const { ids, timers } = this.#options;
+  #ask(
+    method: string,
+    params: object | undefined,
+    timeoutMs: number,
+    rejectionEnds: boolean,
+    signal?: AbortSignal,
+  ): Promise<Outcome> {
+    const { ids, timers, onSessionGone } = this.#options;
     const link = this.#options.link();
     const id = ids.issue(link.id);
     return new Promise((resolve) => {
       const settle = (outcome: Outcome): void => {
         timer.cancel();
+        signal?.removeEventListener('abort', giveUp);
         this.#open.delete(id);
         resolve(outcome);
       };
-      const timer = timers.after(timeoutMs, () => settle('silent'));
+      const giveUp = (): void => {
+        settle('silent');
+        if (signal === undefined || this.#options.isOver()) return;
+        const cancelled = ownMessage({ method: 'notifications/cancelled', params: { requestId: id } });
+        link.send([cancelled], this.#options.tellMs, () => {});
+      };
+      const timer = timers.after(timeoutMs, giveUp);
+      signal?.addEventListener('abort', giveUp);
       this.#open.set(id, settle);
       link.send([ownMessage({ id, method, ...(params && { params }) })], timeoutMs, (outcome) => {
         if (outcome.kind === 'accepted') {
           if (outcome.body !== null) link.take(outcome.body);
         } else if (outcome.kind !== 'rejected') {
           settle('lost');
+          if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') onSessionGone();
         } else if (rejectionEnds) {
           settle('rejected');
         }

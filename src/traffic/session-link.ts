@@ -11,7 +11,7 @@ import { methodRow } from '../protocol/methods.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
 import { atLatest } from './at-latest.ts';
 import type { Conversation } from './conversation.ts';
-import type { LinkListener } from './link-listener.ts';
+import type { LinkListener } from '../bridge/link-listener.ts';
 import { needsToBeAlone } from './lease-rules.ts';
 import type { Mount } from './mount.ts';
 import { Retry } from './retry.ts';
@@ -122,7 +122,7 @@ export class SessionLink {
   keepOpen(): void {
     const { mount, isListening } = this.#options;
     if (mount.isSingle) {
-      mount.keepSingleOpen();
+      mount.onlyLink.keepOpen();
       return;
     }
     if (this.#isOver || this.#own?.isOpen === true || this.#opening !== null) return;
@@ -149,7 +149,7 @@ export class SessionLink {
     onBegun: (conversation: Conversation) => void,
     onDone: () => void,
   ): void {
-    conversation.begin(call, { exclusive: false, session: this.#options.listener }, () => {
+    conversation.begin(call, { exclusive: false, listener: this.#options.listener }, () => {
       onDone();
       if (this.#options.mount.isSingle) this.leaveOwn();
     });
@@ -175,13 +175,13 @@ export class SessionLink {
           call.leaseFailed(new ProxyError('upstream_session_lost', 'the link closed', { outcome: 'not_executed' }));
           return;
         }
-        conversation.begin(call, { exclusive, session: listener }, (how) => {
+        conversation.begin(call, { exclusive, listener: listener }, (how) => {
           onDone();
           result.release(how);
         });
         onBegun(conversation);
       };
-      const upToDate = conversation.bringUpToDate(mount.wants);
+      const upToDate = conversation.bringUpToDate(mount.onlyLink.wants);
       if (upToDate === null) {
         begin();
         return;

@@ -17,7 +17,7 @@ import {
   textOf,
 } from '../protocol/json-rpc.ts';
 import { NOTHING, rewrite } from '../protocol/rewrites.ts';
-import type { Heard, Question } from './link-listener.ts';
+import type { Heard, Question, Refused } from '../bridge/link-listener.ts';
 
 /** A question that the client has been shown, or will be. */
 export interface Shown {
@@ -55,7 +55,7 @@ export class SessionQuestions {
   }
 
   /** See LinkListener. */
-  asked(question: Question, request: Request): { readonly refusal: Refusal } | Heard {
+  asked(question: Question, request: Request): Refused | Heard {
     const refused = refusalOf(request, this.#options.profile);
     if (refused !== null) return { refusal: refused };
     const shown: Shown = { question, id: `causeway-${this.#next++}` };

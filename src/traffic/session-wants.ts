@@ -73,7 +73,7 @@ function subscribe(wish: WantsRequest, uri: string): void {
       'subscriptions_limit',
       `a session can subscribe to ${MAX_SUBSCRIPTIONS} resources, whose URIs hold ${MAX_URI_CHARACTERS} characters`,
     );
-  } else if (mount.isSingle && mount.wants.uris.has(uri)) {
+  } else if (mount.isSingle && mount.onlyLink.wants.uris.has(uri)) {
     // Somebody on the link has subscribed to it already.
     wants.subscribe(uri);
     tellTogether(wish);
@@ -108,7 +108,9 @@ function unsubscribe(wish: WantsRequest, uri: string): void {
 }
 
 function tellTogether({ mount, exchange }: WantsRequest): void {
-  mount.tellWants((error) => exchange.finish(error === null ? { kind: 'own', result: {} } : { kind: 'error', error }));
+  mount.onlyLink.tellWants((error) =>
+    exchange.finish(error === null ? { kind: 'own', result: {} } : { kind: 'error', error }),
+  );
 }
 
 function textParam(request: Request, name: string): string | null {

@@ -17,8 +17,9 @@ import { isLogLevel, passes } from '../protocol/log-level.ts';
 import { isTaskMethod } from '../protocol/methods.ts';
 import type { Handshake, HandshakeOffer, ServerOffers } from '../protocol/upstream-handshake.ts';
 import type { Conversation } from './conversation.ts';
-import type { Heard, Question } from './link-listener.ts';
-import type { Mount, MountSession } from './mount.ts';
+import type { Heard, Question, Refused } from '../bridge/link-listener.ts';
+import type { Mount } from './mount.ts';
+import type { MountSession } from './only-link.ts';
 import { SessionLink } from './session-link.ts';
 import { SessionQuestions, type Shown } from './session-questions.ts';
 import type { SessionStreams } from './session-streams.ts';
@@ -87,7 +88,7 @@ export class Session implements MountSession {
     this.mount = mount;
     this.revision = options.revision;
     this.createdAt = this.#usedAt = mount.clock.now();
-    this.wants = new Wants(mount.wants);
+    this.wants = new Wants(mount.onlyLink.wants);
     this.#profile = profile;
     this.#streams = streams;
     this.#unheard = new Unheard({
@@ -113,7 +114,7 @@ export class Session implements MountSession {
       isListening: () => streams.isListening,
       onReopened: (handshake) => this.upstreamChanged(handshake),
     });
-    this.#leaveMount = mount.join(this);
+    this.#leaveMount = mount.onlyLink.join(this);
   }
 
   get state(): SessionState {
@@ -256,7 +257,7 @@ export class Session implements MountSession {
 
   // What the upstream asks and says: see LinkListener
 
-  asked(question: Question, request: Request): { readonly refusal: Refusal } | Heard {
+  asked(question: Question, request: Request): Refused | Heard {
     return this.#state.phase === 'ended' ? { refusal: ENDED } : this.#questions.asked(question, request);
   }
 
@@ -295,7 +296,9 @@ export class Session implements MountSession {
     if (method !== 'notifications/message') return true;
     // Others on the link may have asked for more than this session wants.
     const level = text('level');
-    return this.mount.wants.level === null || !isLogLevel(level) || passes(level, this.wants.level ?? DEFAULT_LEVEL);
+    return (
+      this.mount.onlyLink.wants.level === null || !isLogLevel(level) || passes(level, this.wants.level ?? DEFAULT_LEVEL)
+    );
   }
 
   /** [spec 2025-11-25 schema] of an updated URI: "This might be a sub-resource of the one that the client actually subscribed to." */
@@ -361,10 +364,11 @@ export class Session implements MountSession {
       request,
       exchange,
       ...this.mount.callOptions,
-      onAnswer: (answer) => {
-        if (answer.kind === 'result' && on !== null) onResult?.(on);
-        this.#questions.announced(answer);
-        return forRevision(answer, request.method, this.revision);
+      onAnswer: (given) => {
+        if (given.kind === 'result' && on !== null) onResult?.(on);
+        this.#questions.announced(given);
+        const answer = on?.marks.takenFrom(given).answer ?? given;
+        return { answer, ...forRevision(answer, request.method, this.revision) };
       },
       again: (repeatable: Repeatable) => {
         // Only what certainly never ran: the new link is a new upstream session, which the client must hear of before

@@ -1,6 +1,5 @@
 // One request of a client without a session, on a lease. The request alone is enough; nothing of it stays behind.
 
-import { Call } from '../bridge/call.ts';
 import type { Exchange } from '../bridge/exchange.ts';
 import { forRevision } from '../bridge/answer-for-revision.ts';
 import { ProxyError } from '../domain/errors.ts';
@@ -11,6 +10,7 @@ import { type Request, encode } from '../protocol/json-rpc.ts';
 import { isTaskMethod, methodRow } from '../protocol/methods.ts';
 import { deliverableHandshake } from '../protocol/rewrites.ts';
 import { needsToBeAlone } from './lease-rules.ts';
+import { startLeasedCall } from './leased-call.ts';
 import type { Mount } from './mount.ts';
 
 export interface StatelessRequest {
@@ -36,37 +36,22 @@ export function serveSessionless({ mount, principal, request, revision, exchange
     });
     return;
   }
-  /** An attempt ended in a way that leaves open whether it ran: no later one can say that nothing was executed. */
-  let mayHaveRun = false;
-  attempt(1);
-
-  function attempt(count: number): void {
-    const call = new Call({
-      request,
-      exchange,
-      ...mount.callOptions,
-      onAnswer: (answer) => forRevision(answer, request.method, revision),
-      again: (repeatable) => {
-        // Once more on another link, if it certainly never ran, or if running it twice is running it once.
-        if (count > 1 || (repeatable === 'lost' && row.safeToRetry !== true)) return false;
-        mayHaveRun = repeatable === 'lost';
-        attempt(count + 1);
-        return true;
-      },
-      mayHaveRun: () => mayHaveRun,
-    });
-    const want = {
+  startLeasedCall({
+    mount,
+    want: {
       principal,
       profile: EMPTY_PROFILE,
       exclusive: needsToBeAlone(row, EMPTY_PROFILE),
       mayAskBack: row.mayAskBack === true,
-    };
-    const leave = mount.lease(want, (result) => {
-      if (result instanceof ProxyError) call.leaseFailed(result);
-      else result.conversation.begin(call, { exclusive: want.exclusive, session: null }, (how) => result.release(how));
-    });
-    call.waits(leave);
-  }
+    },
+    request,
+    asker: exchange,
+    safeToRetry: row.safeToRetry === true,
+    onAnswer: (given, on) => {
+      const { answer } = on.marks.takenFrom(given);
+      return { answer, ...forRevision(answer, request.method, revision) };
+    },
+  });
 }
 
 /** An initialize that opens no session: answered with what the upstream answered to ours, and nothing is remembered. */

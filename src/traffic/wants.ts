@@ -144,6 +144,14 @@ export class Told {
     this.#level = level;
   }
 
+  get uris(): Wanted['uris'] {
+    return this.#uris;
+  }
+
+  has(uri: string): boolean {
+    return this.#uris.has(uri);
+  }
+
   noteSubscribed(uri: string): void {
     this.#uris.add(uri);
   }

@@ -5,6 +5,8 @@ import type { CapabilityProfile } from '../protocol/capability-profile.ts';
 
 export interface LinkKey {
   readonly text: string;
+  /** The same for all keys of one caller: of links whose words are for him. */
+  readonly caller: string;
   readonly profile: CapabilityProfile;
 }
 
@@ -19,5 +21,6 @@ export function linkKey(
 ): LinkKey {
   // JSON keeps the parts apart whatever they hold.
   const who = isolation === 'shared' ? null : principal.key;
-  return { text: JSON.stringify([credential.fingerprint, who, profile.key]), profile };
+  const caller = JSON.stringify([credential.fingerprint, who]);
+  return { text: JSON.stringify([credential.fingerprint, who, profile.key]), caller, profile };
 }

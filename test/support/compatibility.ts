@@ -1,5 +1,5 @@
-// A reporter: which rows of the checklist the tests that passed have shown, what the frameworks that are played for it got,
-// and what the real clients and servers did.
+// A reporter: which rows of the checklist the tests that passed have shown, what works between which revisions, what the
+// frameworks that are played for it got, and what the real clients and servers did.
 // A whole run holds docs/compatibility.md to that; `npm run docs:compatibility` prints it anew.
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import type { Reporter, TestCase, TestModule } from 'vitest/node';
 import { CHECKLIST } from './checklist.ts';
 import { FRAMEWORKS } from './frameworks.ts';
 import { table } from './markdown-table.ts';
+import { PAIRS, titleOf } from './revisions.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PAGE = join(ROOT, 'docs/compatibility.md');
@@ -17,7 +18,7 @@ const WHOLE_RUNS = new Set(['test', 'test:long']);
 const isFilter = (argument: string): boolean => /^(?:test\/|-t\b)|\.test\.ts$/.test(argument);
 
 /** The parts of the page, each made of the tests that passed. */
-const PARTS = { rows, frameworks, peers } as const;
+const PARTS = { rows, revisions, frameworks, peers } as const;
 
 /** Which parts of it a run can vouch for. */
 export type Part = keyof typeof PARTS;
@@ -83,20 +84,43 @@ function rows(passed: readonly TestCase[]): string {
   }).join('\n\n');
 }
 
-/** One line per framework, one column per test of it: what is behind the colon of a title stands in the cell. */
-function frameworks(passed: readonly TestCase[]): string {
+interface Matrix {
+  /** In the order in which they came. */
+  readonly columns: readonly string[];
+  /** By the title of the suite, then by column. */
+  readonly cells: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+/** One line per suite of a file, one column per test of it: what is behind the colon of a title stands in the cell. */
+function matrix(passed: readonly TestCase[], file: string): Matrix {
   const cells = new Map<string, Map<string, string>>();
   const columns = new Set<string>();
   for (const test of passed) {
-    if (fileOf(test) !== 'test/scenarios/frameworks.test.ts' || test.parent.type !== 'suite') continue;
+    if (fileOf(test) !== file || test.parent.type !== 'suite') continue;
     const [column = '', cell = '✓'] = test.name.replace(/ \[[^\]]*\]$/, '').split(': ');
     columns.add(column);
     cells.set(test.parent.name, (cells.get(test.parent.name) ?? new Map<string, string>()).set(column, cell));
   }
+  return { columns: [...columns], cells };
+}
+
+function revisions(passed: readonly TestCase[]): string {
+  const { columns, cells } = matrix(passed, 'test/scenarios/revisions.test.ts');
+  return table(
+    ['client', 'server', ...columns],
+    PAIRS.map((pair) => {
+      const line = cells.get(titleOf(pair));
+      return [pair.client, pair.upstream, ...columns.map((one) => line?.get(one) ?? '–')];
+    }),
+  );
+}
+
+function frameworks(passed: readonly TestCase[]): string {
+  const { columns, cells } = matrix(passed, 'test/scenarios/frameworks.test.ts');
   const shown = FRAMEWORKS.filter(({ name }) => cells.has(name));
   return table(
     ['', ...columns, 'what is particular'],
-    shown.map(({ name, quirks }) => [name, ...Array.from(columns, (one) => cells.get(name)?.get(one) ?? '–'), quirks]),
+    shown.map(({ name, quirks }) => [name, ...columns.map((one) => cells.get(name)?.get(one) ?? '–'), quirks]),
   );
 }
 

@@ -153,7 +153,7 @@ export async function startGateway(
       const { statusCode, ...response } = await request(gateway.endpoint, {
         method: 'POST',
         headers: { ...JSON_HEADERS, ...headers },
-        body: JSON.stringify(body),
+        body: typeof body === 'string' ? body : JSON.stringify(body),
         dispatcher,
       });
       const incoming = new Incoming(response.body);

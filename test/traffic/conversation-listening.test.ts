@@ -128,17 +128,37 @@ describe('on the only link of a mount', () => {
   });
 });
 
-test('nobody hears what a pooled link says', () => {
-  const { world, conversation } = on(new MemoryLink(1));
-  const session = new RecordedSession();
-  world.sessions.push(session);
-  world.begun(conversation, { session });
+describe('on a pooled link', () => {
+  test('nobody hears it, where no call has anybody to answer for it', () => {
+    const { world, conversation } = on(new MemoryLink(1));
+    world.begun(conversation);
 
-  conversation.message(CHANGED);
-  conversation.message(LOG);
+    conversation.message(CHANGED);
+    conversation.message(LOG);
 
-  expect(session.hears).toEqual([]);
-  expect(world.drops).toEqual(['unroutable_notification', 'unroutable_notification']);
+    expect(world.drops).toEqual(['unroutable_notification', 'unroutable_notification']);
+  });
+
+  test('whoever answers for the only call hears its log messages', () => {
+    const { world, conversation } = on(new MemoryLink(1));
+    const listener = new RecordedSession();
+    const { call } = world.begun(conversation, { session: listener });
+
+    conversation.message(LOG);
+    conversation.message(CHANGED);
+
+    expect(listener.hears).toEqual([{ method: 'notifications/message', about: call }]);
+  });
+
+  test('those who listen to the mount hear of changes', () => {
+    const { world, conversation } = on(new MemoryLink(1));
+    world.isListenedTo = true;
+
+    conversation.message(CHANGED);
+
+    expect(world.changes).toEqual([{ on: conversation, message: CHANGED }]);
+    expect(world.drops).toEqual([]);
+  });
 });
 
 describe('a session that does not read holds up its own link', () => {

@@ -186,7 +186,7 @@ describe('isolation by request', () => {
 
   test('uses a warm one for the next call only', async () => {
     const world = new PoolWorld({ isolation: 'request', min: 1 });
-    world.pool.keepWarm(world.key());
+    world.pool.keepWarm(world.key(), world.warm);
     await world.time.advance(0);
 
     const caller = world.ask();

@@ -6,7 +6,7 @@ import type { Call } from '../../src/bridge/call.ts';
 import { ProxyError } from '../../src/domain/errors.ts';
 import type { PostOutcome } from '../../src/domain/ports.ts';
 import { type Request, encode } from '../../src/protocol/json-rpc.ts';
-import type { Question } from '../../src/traffic/link-listener.ts';
+import type { Question } from '../../src/bridge/link-listener.ts';
 import { answerOf, notificationOf, requestOf } from '../bridge/recorded.ts';
 import { ConversationWorld, MemoryLink, RecordedSession } from './conversation-world.ts';
 
@@ -579,17 +579,42 @@ describe('an answer does not overtake what the client has told the upstream befo
   });
 });
 
-test('a call of a session is not asked on a pooled link: that is refused [E4]', () => {
-  const world = new ConversationWorld();
-  const link = new MemoryLink(1);
-  const conversation = world.conversation(link);
-  const session = new RecordedSession();
-  world.begun(conversation, { session });
+describe('on a pooled link a question', () => {
+  test('is asked of whoever answers for the only call [G10]', () => {
+    const world = new ConversationWorld();
+    const conversation = world.conversation(new MemoryLink(1));
+    const listener = new RecordedSession();
+    world.begun(conversation, { session: listener });
 
-  conversation.message(question('q'));
+    conversation.message(question('q'));
 
-  expect(session.asks).toEqual([]);
-  expect(link.messages[1]).toMatchObject({ id: 'q', error: { code: -32601 } });
+    expect(listener.asks).toMatchObject([{ method: 'elicitation/create' }]);
+  });
+
+  test('is refused where nobody does [E4]', () => {
+    const world = new ConversationWorld();
+    const link = new MemoryLink(1);
+    const conversation = world.conversation(link);
+    world.begun(conversation);
+
+    conversation.message(question('q'));
+
+    expect(link.messages[1]).toMatchObject({ id: 'q', error: { code: -32601 } });
+  });
+
+  test('is refused where it could be of more than one call [E4 G17]', () => {
+    const world = new ConversationWorld();
+    const link = new MemoryLink(1);
+    const conversation = world.conversation(link);
+    const [alice, bob] = [new RecordedSession(), new RecordedSession()];
+    world.begun(conversation, { session: alice });
+    world.begun(conversation, { session: bob });
+
+    conversation.message(question('q'));
+
+    expect([alice.asks, bob.asks]).toEqual([[], []]);
+    expect(link.messages[2]).toMatchObject({ id: 'q', error: { code: -32601 } });
+  });
 });
 
 test('whatever happens, each question has one answer, unless the upstream took it back or is gone [G10]', () => {

@@ -10,7 +10,7 @@ import type { Chunks, Fact, Link, PostOutcome, Reader } from '../../src/domain/p
 import type { LinkCloseReason, LinkState } from '../../src/domain/states.ts';
 import { type Notification, type Request, encode } from '../../src/protocol/json-rpc.ts';
 import { Conversation } from '../../src/traffic/conversation.ts';
-import type { Heard, LinkListener, Question } from '../../src/traffic/link-listener.ts';
+import type { Heard, LinkListener, Question } from '../../src/bridge/link-listener.ts';
 import { readInitializeAnswer } from '../../src/protocol/upstream-handshake.ts';
 import { RecordedSink, answerOf, requestOf, text } from '../bridge/recorded.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
@@ -133,6 +133,9 @@ export class ConversationWorld {
   readonly time = new VirtualTime();
   readonly facts: Fact[] = [];
   readonly foreign: Conversation[] = [];
+  /** Somebody of no session wants to know of changes. */
+  isListenedTo = false;
+  readonly changes: { readonly on: Conversation; readonly message: Notification }[] = [];
   readonly ids = new CallIds(0);
   readonly inFlight = { count: 0 };
   readonly asking = { count: 0, links: 0 };
@@ -148,6 +151,7 @@ export class ConversationWorld {
         ids: this.ids,
         clock: this.time,
         timers: this.time,
+        random: { fraction: () => 0.5, bytes: (length) => new Uint8Array(length).fill(7) },
         journal: { record: (fact) => this.facts.push(fact) },
         timeouts: this.#config.timeouts,
         limits: this.#config.limits,
@@ -155,6 +159,10 @@ export class ConversationWorld {
         asking: this.asking,
         isSingle: () => this.isSingle,
         sessions: () => this.sessions,
+        changed: (on, message) => {
+          this.changes.push({ on, message });
+          return this.isListenedTo;
+        },
         onForeignAnswer: (heardBy) => this.foreign.push(heardBy),
       },
       owner,
@@ -188,7 +196,7 @@ export class ConversationWorld {
       again: () => false,
       onUnread: () => {},
     });
-    conversation.begin(call, { exclusive, session }, (how) => released.push(how));
+    conversation.begin(call, { exclusive, listener: session }, (how) => released.push(how));
     return { call, exchange, sink, released };
   }
 

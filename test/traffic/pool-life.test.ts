@@ -3,7 +3,7 @@ import { PoolWorld } from './pool-world.ts';
 
 async function warm(links: object = {}) {
   const world = new PoolWorld({ min: 1, ...links });
-  world.pool.keepWarm(world.key());
+  world.pool.keepWarm(world.key(), world.warm);
   await world.time.advance(0);
   return world;
 }
@@ -36,7 +36,7 @@ describe('warm links', () => {
   test('are tried again with growing distance while the upstream is down, without end', async () => {
     const world = new PoolWorld({ min: 1 });
     world.upstream = 'refuses';
-    world.pool.keepWarm(world.key());
+    world.pool.keepWarm(world.key(), world.warm);
     await world.time.advance(3_600_000);
 
     const times = world.attempts.map(({ at }) => at);
@@ -50,7 +50,7 @@ describe('warm links', () => {
   test('are dialled by one loop only, however many are missing', async () => {
     const world = new PoolWorld({ min: 4 });
     world.upstream = 'refuses';
-    world.pool.keepWarm(world.key());
+    world.pool.keepWarm(world.key(), world.warm);
     await world.time.advance(600_000);
 
     expect(world.attempts.length).toBeLessThan(4 * 30);
@@ -58,7 +58,7 @@ describe('warm links', () => {
 
   test('are not dialled in a hot loop when the upstream cuts each at once', async () => {
     const world = new PoolWorld({ min: 1 });
-    world.pool.keepWarm(world.key());
+    world.pool.keepWarm(world.key(), world.warm);
     await world.time.advance(0);
     for (let second = 0; second < 600; second++) {
       world.open[0]?.die();
@@ -72,7 +72,7 @@ describe('warm links', () => {
   test('nor when it cuts each in the moment of its opening, and they are tried again', async () => {
     const world = new PoolWorld({ min: 1 });
     world.upstream = 'ask';
-    world.pool.keepWarm(world.key());
+    world.pool.keepWarm(world.key(), world.warm);
     for (let second = 0; second < 600; second++) {
       world.pending[0]?.succeed().die();
       await world.time.advance(1000);
@@ -98,7 +98,7 @@ describe('warm links', () => {
   test('are dialled soon again after a success that lasted', async () => {
     const world = new PoolWorld({ min: 1 });
     world.upstream = 'refuses';
-    world.pool.keepWarm(world.key());
+    world.pool.keepWarm(world.key(), world.warm);
     await world.time.advance(120_000);
     world.upstream = 'opens';
     await world.time.advance(60_000);
@@ -221,7 +221,7 @@ describe('a pool that is closed', () => {
   test('closes a link that opens after it, and opens none', async () => {
     const world = new PoolWorld({ min: 1 });
     world.upstream = 'ask';
-    world.pool.keepWarm(world.key());
+    world.pool.keepWarm(world.key(), world.warm);
     world.ask({ principal: 'bob' });
     world.pool.close();
     for (const attempt of world.pending.slice()) attempt.succeed();

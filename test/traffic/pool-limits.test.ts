@@ -125,7 +125,7 @@ describe('a caller who waits because of maxTotal is served as soon as there is r
 describe('a warm link that is closed to make room', () => {
   test('is not opened again in the very place that it made', async () => {
     const world = new PoolWorld({ min: 1, maxTotal: 2 });
-    world.pool.keepWarm(world.key());
+    world.pool.keepWarm(world.key(), world.warm);
     await world.served({ principal: 'bob' });
     expect(world.open).toHaveLength(2);
 
@@ -137,7 +137,7 @@ describe('a warm link that is closed to make room', () => {
 
   test('is opened again when there is room', async () => {
     const world = new PoolWorld({ min: 1, maxTotal: 1, idleTimeout: '60s' });
-    world.pool.keepWarm(world.key());
+    world.pool.keepWarm(world.key(), world.warm);
     const [bob] = await world.served({ principal: 'bob' });
     bob?.release('retire');
     await world.time.advance(60_000);

@@ -88,7 +88,7 @@ export class Schedule {
     this.#links = { max, maxTotal, maxInFlight };
     this.world = new PoolWorld({ queueTimeout: `${QUEUE_TIMEOUT_MS}ms`, pingTimeout: '1s', ...links }, 1000);
     this.world.upstream = 'ask';
-    if (min > 0) this.world.pool.keepWarm(this.world.key('alice'));
+    if (min > 0) this.world.pool.keepWarm(this.world.key('alice'), min);
   }
 
   async run(steps: readonly Step[]): Promise<void> {

@@ -403,7 +403,7 @@ describe('on the one link a call of somebody who could answer a question', () =>
 
 test('the warm link is the one link from then on', async () => {
   const world = new PoolWorld({ min: 2 });
-  world.pool.keepWarm(world.key());
+  world.pool.keepWarm(world.key(), world.warm);
   await world.time.advance(0);
   world.pool.becomeSingle(world.key('single'), null);
   await world.time.advance(10_000);
@@ -437,7 +437,7 @@ test('a lost one is opened anew though an old link still has a call', async () =
 test('a pool that was single from the start keeps its one link warm, whatever key is to be warm', async () => {
   const world = new PoolWorld({ min: 1 });
   world.pool.becomeSingle(world.key(), null);
-  world.pool.keepWarm(world.key('bob'));
+  world.pool.keepWarm(world.key('bob'), world.warm);
   await world.time.advance(0);
 
   expect(world.ask({ principal: 'carol' }).on).toBe(1);

@@ -124,17 +124,23 @@ export class PoolWorld {
   /** What the upstream does with an attempt; `ask` leaves it to the test. */
   upstream: 'opens' | 'refuses' | 'ask' = 'opens';
   pending: Attempt[] = [];
+  /** links.min */
+  readonly warm: number;
+  /** Keys of those who have waited long. */
+  readonly longWaits: LinkKey[] = [];
   readonly #isolation: Isolation;
 
   constructor(links: LinkInput = {}, maxBackoffMs = 30_000) {
     // Without warm links unless a test is about them.
     const config = parseConfig({ upstreams: [{ url: 'http://up.example/sse' }], links: { min: 0, ...links } }).links;
     this.#isolation = config.isolation;
+    this.warm = config.min;
     this.pool = new ConversationPool({
       open: (key, onClosed) => this.#open(key, onClosed),
       config,
       clock: this.time,
       timers: this.time,
+      onLongWait: (key) => this.longWaits.push(key),
       backoff: (attempt) => Math.min(maxBackoffMs, 250 * 2 ** attempt),
     });
   }

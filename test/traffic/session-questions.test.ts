@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Call } from '../../src/bridge/call.ts';
 import { FULL_PROFILE, profileOf } from '../../src/protocol/capability-profile.ts';
 import { bytesOf, idText } from '../../src/protocol/json-rpc.ts';
-import type { Question } from '../../src/traffic/link-listener.ts';
+import type { Question } from '../../src/bridge/link-listener.ts';
 import { SessionQuestions, type Shown } from '../../src/traffic/session-questions.ts';
 import { answerOf, notificationOf, text } from '../bridge/recorded.ts';
 import { readAs } from '../protocol/read.ts';

@@ -1,0 +1,138 @@
+// The calls of one mount that wait for their client to come back with answers. A held call keeps its link, and nobody
+// has to come back: so there are few of them, each ends in time, and the oldest makes room for callers who wait.
+
+import type { Call } from '../bridge/call.ts';
+import type { Rounds } from '../bridge/rounds.ts';
+import type { Timer, Timers } from '../domain/ports.ts';
+import type { LinkKey } from '../upstream/link-key.ts';
+import type { CallLogLevel } from './call-log-level.ts';
+
+export interface Held {
+  /** In the client's `requestState`. */
+  readonly id: string;
+  readonly call: Call;
+  readonly rounds: Rounds;
+  readonly level: Pick<CallLogLevel, 'set'>;
+  readonly key: LinkKey;
+}
+
+interface Entry {
+  readonly held: Held;
+  readonly expires: Timer;
+  readonly patience: Timer;
+  /** Its client has had some time to answer. */
+  isRipe: boolean;
+}
+
+export interface HeldCallsOptions {
+  readonly timers: Timers;
+  /** timeouts.round */
+  readonly ttlMs: number;
+  /** How many may hold a link of one key, and how many a link at all. */
+  readonly maxOfKey: number;
+  readonly maxInAll: number;
+  /** Answers that came before their client did: how many bytes of them are kept. */
+  readonly maxKeptBytes: number;
+  /** Somebody has waited long for the place that a call of this key holds. */
+  readonly isAwaited: (key: LinkKey) => boolean;
+}
+
+/**
+ * What every client has to come back, whoever waits. Without it a crowd that is asked gets nowhere: each evicts the one
+ * before it, and is evicted by the next.
+ */
+const PATIENCE_MS = 500;
+
+/** Answers that are kept, however small. */
+const MAX_KEPT = 1000;
+
+export class HeldCalls {
+  readonly #options: HeldCallsOptions;
+  /** The one that has waited longest first. */
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: HeldCallsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The call waits from now on. */
+  hold(held: Held): void {
+    const { timers, ttlMs, maxOfKey, maxInAll, isAwaited } = this.#options;
+    const entry: Entry = {
+      held,
+      expires: timers.after(ttlMs, () => this.#letGo(held, 'nobody answered in time')),
+      patience: timers.after(PATIENCE_MS, () => {
+        entry.isRipe = true;
+        if (isAwaited(held.key)) this.#evict(entry);
+      }),
+      isRipe: false,
+    };
+    this.#entries.set(held.id, entry);
+    this.#keepWithin(maxOfKey, held.key);
+    this.#keepWithin(maxInAll);
+    this.#forgetKept();
+  }
+
+  find(id: string): Held | null {
+    return this.#entries.get(id)?.held ?? null;
+  }
+
+  /** Its client is back. */
+  release(id: string): void {
+    const entry = this.#entries.get(id);
+    entry?.expires.cancel();
+    entry?.patience.cancel();
+    this.#entries.delete(id);
+  }
+
+  /** Frees the link of this key, or of any, that was held longest, and for long enough. False: there is none. */
+  evictOldest(key?: LinkKey): boolean {
+    const oldest = this.#holding(key).find(({ isRipe }) => isRipe);
+    if (oldest !== undefined) this.#evict(oldest);
+    return oldest !== undefined;
+  }
+
+  /** Ends all of them. */
+  end(why: string): void {
+    for (const { held } of this.#entries.values()) this.#letGo(held, why);
+  }
+
+  #keepWithin(max: number, key?: LinkKey): void {
+    const holding = this.#holding(key);
+    for (const oldest of holding.slice(0, Math.max(0, holding.length - max))) this.#evict(oldest);
+  }
+
+  /** Those whose upstream has answered hold no link. */
+  #holding(key?: LinkKey): Entry[] {
+    return this.#all('held').filter(({ held }) => key === undefined || held.key.text === key.text);
+  }
+
+  #all(phase: 'held' | 'answered'): Entry[] {
+    return [...this.#entries.values()].filter(({ held }) => held.call.state.phase === phase);
+  }
+
+  #evict({ held }: Entry): void {
+    // One whose upstream has answered by now holds nothing.
+    if (held.call.state.phase === 'held') this.#letGo(held, 'others needed its place');
+  }
+
+  /** The oldest answers go first. */
+  #forgetKept(): void {
+    let bytes = 0;
+    this.#all('answered')
+      .toReversed()
+      .forEach(({ held }, index) => {
+        bytes += held.call.keptBytes;
+        if (index >= MAX_KEPT || bytes > this.#options.maxKeptBytes) this.#letGo(held, 'too many answers are kept');
+      });
+  }
+
+  #letGo({ id, call }: Held, why: string): void {
+    this.release(id);
+    call.letGo(why);
+  }
+}
