@@ -127,11 +127,6 @@ const REFUSALS: readonly Refusal[] = [
     config: { limits: { jsonDepth: 8 } },
     names: 'limits.jsonDepth',
   },
-  invalid(
-    'a request of revision 2026-07-28',
-    '{"jsonrpc":"2.0","id":7,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}',
-    7,
-  ),
   invalid('initialize without a version', '{"jsonrpc":"2.0","id":7,"method":"initialize","params":{}}', 7),
 
   ...[

@@ -137,7 +137,6 @@ describe.each(CALLERS)('the header %s', (_when, headersOf) => {
     '2000-01-01',
     '2099-01-01',
     '2024-11-05',
-    '2026-07-28',
     'invalid-protocol-version',
     '2025-06-18x',
     '2025-6-18',
@@ -158,7 +157,7 @@ describe.each(CALLERS)('the header %s', (_when, headersOf) => {
       error: {
         code: -32022,
         message: expect.any(String),
-        data: { reason: 'unsupported_version', supported: SERVED, requested: version },
+        data: { reason: 'unsupported_version', supported: ['2026-07-28', ...SERVED], requested: version },
       },
     });
     expect(notice.json).toMatchObject({ error: { code: -32022 } });
@@ -204,7 +203,7 @@ test.each(['GET', 'DELETE'] as const)(
     });
 
     expect(refused.status).toBe(400);
-    expect(refused.json).toMatchObject({ error: { code: -32022, data: { supported: SERVED } } });
+    expect(refused.json).toMatchObject({ error: { code: -32022, data: { supported: ['2026-07-28', ...SERVED] } } });
     expect((await gateway.post(LIST, IN(session))).status).toBe(200);
   },
 );
