@@ -54,11 +54,6 @@ describe('the Inspector before the project’s own server', () => {
       result: { messages: [{ content: { type: 'text', text: 'The first is here, the second is there.' } }] },
     },
     { what: 'sets the level of the log', args: ['logging/setLevel', '--log-level', 'warning'], result: {} },
-    {
-      what: 'looks for the modern era first, when told to, and works all the same',
-      args: ['prompts/list', '--protocol-era', 'auto'],
-      result: { prompts: expect.anything() },
-    },
   ])('$what', async ({ args, result }) => {
     const { code, stdout, stderr } = await inspector(here().url, '--format', 'json', '--method', ...args);
 
@@ -79,12 +74,23 @@ describe('the Inspector before the project’s own server', () => {
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'tool_is_error' } });
   });
 
-  test('is told that the modern era is not served, when it wants nothing else', async () => {
-    const { code, stderr } = await inspector(here().url, '--method', 'tools/list', '--protocol-era', 'modern');
+  test.each(['auto', 'modern'])(
+    'calls a tool that reports progress in the modern era, when it is told %s',
+    async (era) => {
+      const call = ['--format', 'json', '--method', 'tools/call', '--tool-name', 'test_tool_with_progress'];
 
-    expect(code).toBe(1);
-    expect(stderr).toContain('2026-07-28');
-  });
+      const { code, stdout, stderr } = await inspector(here().url, ...call, '--protocol-era', era);
+
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(JSON.parse(stdout)).toMatchObject({
+        result: {
+          content: [{ type: 'text', text: 'Reported progress three times.' }],
+          // Of this era alone.
+          _meta: { 'io.modelcontextprotocol/serverInfo': { name: 'conformance-server' } },
+        },
+      });
+    },
+  );
 
   test('calls a tool 100 times, 10 at a time, without an error', async () => {
     const call = ['--method', 'tools/call', '--tool-name', 'test_simple_text'];

@@ -1,11 +1,13 @@
 // What the conformance server answers to each method, whichever transport brought it. The SDK has done `initialize` and `ping`
 // by itself before it comes here.
 import { z } from 'zod';
+import { changingTools, passingTools } from './changing-lists.ts';
+import { modernTools } from './modern-tools.ts';
 import { complete, getPrompt, listPrompts } from './prompts.ts';
 import { invalidParams, methodNotFound, refusal, validParams } from './refusal.ts';
 import { listResourceTemplates, listResources, readResource, subscribe } from './resources.ts';
 import { sessionTools } from './session-tools.ts';
-import { tools as suiteTools, type AskOptions, type Caller } from './tools.ts';
+import { tools as suiteTools, type AskOptions, type Caller, type Tool } from './tools.ts';
 
 export const capabilities = {
   completions: {},
@@ -28,25 +30,33 @@ export interface Connection {
 
 type Method = (params: unknown, connection: Connection) => object | Promise<object>;
 
-const tools = [...suiteTools, ...sessionTools];
+const lastingTools = [...suiteTools, ...modernTools, ...changingTools, ...sessionTools];
 
 const logLevels = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'] as const;
 
 const levelParams = z.object({ level: z.enum(logLevels) });
 const completionParams = z.object({ argument: z.object({ value: z.string() }) });
-const promptParams = z.object({ name: z.string(), arguments: z.record(z.string(), z.string()).default({}) });
+const metaParams = z.object({ progressToken: z.union([z.string(), z.number()]).optional() }).default({});
+const promptParams = z.object({
+  name: z.string(),
+  arguments: z.record(z.string(), z.string()).default({}),
+  _meta: metaParams,
+});
 const uriParams = z.object({ uri: z.string() });
 const toolParams = z.object({
   name: z.string(),
   arguments: z.record(z.string(), z.unknown()).default({}),
-  _meta: z.object({ progressToken: z.union([z.string(), z.number()]).optional() }).default({}),
+  _meta: metaParams,
 });
 
 type Level = z.infer<typeof levelParams>['level'];
+type Meta = z.infer<typeof metaParams>;
 
 /** The methods of one connection: the level of its log is the only thing they remember. */
 export function answering(): (method: string, params: unknown, connection: Connection) => Promise<object> {
   let logLevel: Level = 'debug';
+  const callerFor = (connection: Connection, { progressToken }: Meta): Caller =>
+    callerOver(connection, progressToken, () => logLevel);
 
   const methods: Readonly<Record<string, Method>> = {
     'logging/setLevel': withParams(levelParams, ({ level }) => {
@@ -55,23 +65,21 @@ export function answering(): (method: string, params: unknown, connection: Conne
     }),
     'completion/complete': withParams(completionParams, ({ argument }) => complete(argument.value)),
     'prompts/list': listPrompts,
-    'prompts/get': withParams(promptParams, ({ name, arguments: args }) => getPrompt(name, args)),
+    'prompts/get': withParams(promptParams, ({ name, arguments: args, _meta }, connection) =>
+      getPrompt(callerFor(connection, _meta), name, args),
+    ),
     'resources/list': listResources,
     'resources/templates/list': listResourceTemplates,
     'resources/read': withParams(uriParams, ({ uri }) => readResource(uri)),
     'resources/subscribe': withParams(uriParams, ({ uri }) => subscribe(uri)),
     'resources/unsubscribe': withParams(uriParams, () => ({})),
     'tools/list': () => ({
-      tools: tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema })),
+      tools: tools().map(({ name, description, inputSchema }) => ({ name, description, inputSchema })),
     }),
     'tools/call': withParams(toolParams, (params, connection) => {
-      const tool = tools.find(({ name }) => name === params.name);
+      const tool = tools().find(({ name }) => name === params.name);
       if (tool === undefined) throw refusal(invalidParams, `There is no tool ${params.name}.`);
-      const { progressToken } = params._meta;
-      return tool.call(
-        callerOver(connection, progressToken, () => logLevel),
-        params.arguments,
-      );
+      return tool.call(callerFor(connection, params._meta), params.arguments);
     }),
   };
 
@@ -80,6 +88,10 @@ export function answering(): (method: string, params: unknown, connection: Conne
     if (answer === undefined) throw refusal(methodNotFound, `There is no method ${method}.`);
     return answer(params, connection);
   };
+}
+
+function tools(): readonly Tool[] {
+  return [...lastingTools, ...passingTools()];
 }
 
 function callerOver(connection: Connection, progressToken: string | number | undefined, level: () => Level): Caller {

@@ -1,6 +1,8 @@
 // The prompts that the conformance suite gets by name, and completion of their arguments.
+import { hasPassingPrompt } from './changing-lists.ts';
 import { invalidParams, refusal } from './refusal.ts';
 import { png } from './samples.ts';
+import { objectSchema, type Caller } from './tools.ts';
 
 type Arguments = Readonly<Record<string, string>>;
 
@@ -9,10 +11,10 @@ interface Prompt {
   readonly description: string;
   /** Each of them is required. */
   readonly arguments: readonly string[];
-  readonly contents: (args: Arguments) => readonly object[];
+  readonly contents: (args: Arguments, caller: Caller) => readonly object[] | Promise<readonly object[]>;
 }
 
-const prompts: readonly Prompt[] = [
+const lastingPrompts: readonly Prompt[] = [
   {
     name: 'test_simple_prompt',
     description: 'Text.',
@@ -40,13 +42,31 @@ const prompts: readonly Prompt[] = [
     arguments: [],
     contents: () => [{ type: 'image', ...png }, text('What is it?')],
   },
+  {
+    name: 'test_input_required_result_prompt',
+    description: 'Text that depends on what the user answers.',
+    arguments: [],
+    async contents(_args, caller) {
+      if (!caller.can('elicitation')) throw refusal(invalidParams, 'This client has no user to ask.');
+      const requestedSchema = objectSchema({ context: { type: 'string' } });
+      const answer = await caller.ask('elicitation/create', { message: 'What is it about?', requestedSchema });
+      return [text(`The user answered: ${JSON.stringify(answer)}`)];
+    },
+  },
 ];
+
+const passingPrompt: Prompt = {
+  name: 'test_passing_prompt',
+  description: 'Comes and goes.',
+  arguments: [],
+  contents: () => [text('Here.')],
+};
 
 const words = ['test', 'testing', 'word'];
 
 export function listPrompts(): object {
   return {
-    prompts: prompts.map(({ name, description, arguments: required }) => ({
+    prompts: prompts().map(({ name, description, arguments: required }) => ({
       name,
       description,
       arguments: required.map((argument) => ({ name: argument, required: true })),
@@ -54,21 +74,23 @@ export function listPrompts(): object {
   };
 }
 
-export function getPrompt(name: string, args: Arguments): object {
-  const prompt = prompts.find((each) => each.name === name);
+export async function getPrompt(caller: Caller, name: string, args: Arguments): Promise<object> {
+  const prompt = prompts().find((each) => each.name === name);
   if (prompt === undefined) throw refusal(invalidParams, `There is no prompt ${name}.`);
   const missing = prompt.arguments.filter((argument) => args[argument] === undefined);
   if (missing.length > 0) throw refusal(invalidParams, `The prompt wants ${missing.join(' and ')}.`);
-  return {
-    description: prompt.description,
-    messages: prompt.contents(args).map((content) => ({ role: 'user', content })),
-  };
+  const contents = await prompt.contents(args, caller);
+  return { description: prompt.description, messages: contents.map((content) => ({ role: 'user', content })) };
 }
 
 /** Any argument may be any of three words. */
 export function complete(begun: string): object {
   const values = words.filter((word) => word.startsWith(begun));
   return { completion: { values, total: values.length, hasMore: false } };
+}
+
+function prompts(): readonly Prompt[] {
+  return hasPassingPrompt() ? [...lastingPrompts, passingPrompt] : lastingPrompts;
 }
 
 function text(content: string): object {

@@ -15,7 +15,7 @@ export interface AskOptions {
 export interface Caller {
   /** Aborted when the client cancels the call, with its reason. */
   readonly signal: AbortSignal;
-  can(capability: 'sampling' | 'elicitation'): boolean;
+  can(capability: 'sampling' | 'elicitation' | 'roots'): boolean;
   log(message: string): Promise<void>;
   /** Nothing for a client that gave no progress token. */
   progress(done: number, total: number): Promise<void>;
@@ -43,7 +43,7 @@ const stepMs = 50;
 /** Longer than a gateway may wait before it makes an event stream of the reply, shorter than the suite listens. */
 const absenceMs = 500;
 
-const noArguments = { type: 'object', properties: {}, additionalProperties: false } as const;
+export const noArguments = { type: 'object', properties: {}, additionalProperties: false } as const;
 
 export const tools: readonly Tool[] = [
   {
@@ -209,7 +209,7 @@ export const tools: readonly Tool[] = [
   },
 ];
 
-async function askUser(caller: Caller, message: string, requestedSchema: object): Promise<ToolResult> {
+export async function askUser(caller: Caller, message: string, requestedSchema: object): Promise<ToolResult> {
   if (!caller.can('elicitation')) return failure('This client has no user to ask.');
   const answer = await caller.ask('elicitation/create', { message, requestedSchema });
   return text(`The user answered: ${JSON.stringify(answer)}`);

@@ -6,7 +6,10 @@ import { sseTransportV1, transportV1, v1 } from './sdk-v1.ts';
 import { transportV2, v2 } from './sdk-v2.ts';
 import { watchedFetch, type HttpRequest } from './watched-fetch.ts';
 
-export type Sdk = 'v1' | 'v2 auto' | 'v2 legacy';
+export type Sdk = 'v1' | 'v2 legacy' | ModernSdk;
+
+/** They speak 2026-07-28 where it is served. */
+export type ModernSdk = 'v2 auto' | 'v2 pinned';
 
 export interface ClientOptions {
   readonly capabilities?: object;
@@ -35,6 +38,8 @@ export interface CallOptions {
   readonly timeout?: number;
   readonly resetTimeoutOnProgress?: boolean;
   readonly signal?: AbortSignal;
+  /** Of the request, beside what the SDK puts there. */
+  readonly meta?: object;
   readonly resumptionToken?: string;
   readonly onresumptiontoken?: (token: string) => void;
 }
@@ -52,6 +57,19 @@ export interface SdkClient {
   setLoggingLevel(level: string): Promise<unknown>;
   subscribeResource(params: object): Promise<unknown>;
   unsubscribeResource(params: object): Promise<unknown>;
+  listPrompts(): Promise<{ readonly prompts: readonly { readonly name: string }[] }>;
+  getPrompt(params: object): Promise<unknown>;
+  // Of v2 only.
+  discover?(): Promise<unknown>;
+  getProtocolEra?(): 'modern' | 'legacy' | undefined;
+  listen?(filter: object): Promise<Subscription>;
+}
+
+/** An open `subscriptions/listen`. */
+export interface Subscription {
+  readonly honoredFilter: unknown;
+  readonly closed: Promise<'local' | 'graceful' | 'remote'>;
+  close(): Promise<void>;
 }
 
 export interface SdkTransport {
@@ -117,8 +135,8 @@ export class SessionClient {
     onTestFinished(() => this.sdk.close());
   }
 
-  call(name: string, args: object = {}, options: CallOptions = {}): Promise<unknown> {
-    return this.#generation.callTool({ name, arguments: args }, options);
+  call(name: string, args: object = {}, { meta, ...options }: CallOptions = {}): Promise<unknown> {
+    return this.#generation.callTool({ name, arguments: args, ...(meta && { _meta: meta }) }, options);
   }
 
   /** The params of every notification with that method so far. */
@@ -148,6 +166,8 @@ function paramsOf(wanted: HeardMethod, all: readonly Notification[]): readonly u
   return all.filter(({ method }) => method === wanted).map(({ params }) => params);
 }
 
+const modes = { 'v2 auto': 'auto', 'v2 legacy': 'legacy', 'v2 pinned': { pin: '2026-07-28' } } as const;
+
 /** Over Streamable HTTP, not connected yet. */
 export async function httpClient(sdk: Sdk, url: string, options: ClientOptions = {}): Promise<SessionClient> {
   const requests = new Heard<HttpRequest>();
@@ -157,7 +177,7 @@ export async function httpClient(sdk: Sdk, url: string, options: ClientOptions =
     fetch: watchedFetch(requests, sdk === 'v1' ? options.revision : undefined),
     ...(options.sessionId !== undefined && { sessionId: options.sessionId }),
   });
-  const generation = sdk === 'v1' ? await v1(options) : await v2(sdk === 'v2 auto' ? 'auto' : 'legacy', options);
+  const generation = sdk === 'v1' ? await v1(options) : await v2(modes[sdk], options);
   return new SessionClient(generation, transport, options, requests);
 }
 
@@ -166,6 +186,13 @@ export async function connectedClient(sdk: Sdk, url: string, options: ClientOpti
   const client = await httpClient(sdk, url, options);
   await client.sdk.connect(client.transport);
   if (options.sessionId === undefined) await client.listens();
+  return client;
+}
+
+/** Connected without a session. */
+export async function modernClient(sdk: ModernSdk, url: string, options: ClientOptions = {}): Promise<SessionClient> {
+  const client = await httpClient(sdk, url, options);
+  await client.sdk.connect(client.transport);
   return client;
 }
 

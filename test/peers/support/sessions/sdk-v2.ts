@@ -1,6 +1,7 @@
 // SDK v2, @modelcontextprotocol/client. It speaks the modern era as well and looks for it first in mode `auto`.
 import { z } from 'zod';
 import { classLike, importPeer } from '../packages.ts';
+import type { Negotiation } from '../sdk-clients.ts';
 import type { CallOptions, ClientOptions, Generation, Notification, SdkClient, SdkTransport } from './client.ts';
 
 interface Context {
@@ -30,7 +31,7 @@ export async function transportV2(): Promise<new (url: URL, options: object) => 
 }
 
 export async function v2(
-  mode: 'auto' | 'legacy',
+  mode: Negotiation,
   { capabilities, listChanged, revision }: ClientOptions,
 ): Promise<Generation> {
   const { Client } = z
