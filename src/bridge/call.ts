@@ -54,6 +54,8 @@ export interface CallOptions {
   readonly requestMaxMs: number;
   /** What the client's leaving means: the modern era takes it for a cancel, the 2025 revisions do not. */
   readonly clientGone: 'cancel' | 'go on';
+  /** What does not increase is no progress to this client. */
+  readonly progressIncreases?: true;
   /** Told of the upstream's answer, whoever still waits for it. */
   readonly onAnswer?: (answer: Answer) => AnswerVerdict | undefined;
   /** Asked before a failure ends the exchange. True: another call was started for it, so this one ends silently. */
@@ -81,6 +83,7 @@ export class Call implements Reader {
   #hasShownLife = false;
   #progressAt = 0;
   #heldAt = 0;
+  #progressValue = Number.NEGATIVE_INFINITY;
   readonly #options: CallOptions;
 
   constructor(options: CallOptions) {
@@ -246,11 +249,18 @@ export class Call implements Reader {
     this.#armTimeout(this.#options.requestMs);
   }
 
-  /** Progress with our token, already rewritten to the client's. False: it could not be passed on. */
-  progress(message: Chunks): boolean {
+  /**
+   * Progress with our token, already rewritten to the client's; `value`: how far it has come. False: it could not be
+   * passed on. Whatever it says, the upstream is at work.
+   */
+  progress(message: Chunks, value: number | null = null): boolean {
     if (!this.#lease) return false;
     this.#progressAt = this.#options.clock.now();
     this.#hasShownLife = true;
+    if (this.#options.progressIncreases === true && value !== null) {
+      if (value <= this.#progressValue) return false;
+      this.#progressValue = value;
+    }
     return this.#state.phase === 'run' && this.#exchange?.notify(message) === true;
   }
 

@@ -34,7 +34,9 @@ import {
   type Notification,
   type Request,
   encode,
+  membersOf,
   ownMessage,
+  parsed,
 } from '../protocol/json-rpc.ts';
 import { methodRow } from '../protocol/methods.ts';
 import { rewrite } from '../protocol/rewrites.ts';
@@ -438,7 +440,8 @@ export class Conversation {
         const { call } = verdict.call;
         const token = call.progressToken;
         if (token === null) this.#drop('late_progress');
-        else if (call.progress(rewrite(message, { progressToken: token }))) this.#readBy(call, message.bytes.length);
+        else if (call.progress(rewrite(message, { progressToken: token }), valueOf(message)))
+          this.#readBy(call, message.bytes.length);
         else this.#drop('undeliverable_notification');
         return;
       }
@@ -559,6 +562,14 @@ export class Conversation {
     journal.record({ fact: 'dropped', upstream, what, ...(detail !== undefined && { detail }) });
   }
 }
+
+/** How far a call has come, as progress says. */
+function valueOf(message: Notification): number | null {
+  const member = message.params === null ? null : membersOf(message, message.params, PROGRESS)?.members.get('progress');
+  return member?.kind === 'integer' || member?.kind === 'number' ? Number(parsed(message.bytes, member)) : null;
+}
+
+const PROGRESS = new Set(['progress']);
 
 /** What a call hears that is still open when we close its link. */
 function closingError(reason: LinkCloseReason): ProxyError {

@@ -18,6 +18,7 @@ export interface LeasedCall {
   readonly safeToRetry: boolean;
   /** See CallOptions. */
   readonly clientGone?: 'cancel' | 'go on';
+  readonly progressIncreases?: true;
   readonly outgoing?: (id: Uint8Array) => Chunks;
   readonly onAnswer?: (answer: Answer, on: Conversation) => AnswerVerdict | undefined;
   /** Of each attempt, before it begins: who answers for what it causes, and what the link must be told for it. */
@@ -37,7 +38,8 @@ export interface Preparation {
 const NOTHING: Preparation = { listener: null };
 
 export function startLeasedCall(leased: LeasedCall): void {
-  const { mount, want, request, asker, safeToRetry, clientGone, outgoing, onAnswer, prepare } = leased;
+  const { mount, want, request, asker, safeToRetry, onAnswer, prepare } = leased;
+  const { clientGone, progressIncreases, outgoing } = leased;
   /** An attempt ended in a way that leaves open whether it ran: no later one can say that nothing was executed. */
   let mayHaveRun = false;
   attempt(1);
@@ -50,6 +52,7 @@ export function startLeasedCall(leased: LeasedCall): void {
       exchange: asker,
       ...mount.callOptions,
       ...(clientGone && { clientGone }),
+      ...(progressIncreases && { progressIncreases }),
       ...(outgoing && { outgoing }),
       onAnswer: (answer) => (on === null ? undefined : onAnswer?.(answer, on)),
       again: (repeatable) => {

@@ -34,6 +34,8 @@ export function callUpstream(ask: Ask): void {
     safeToRetry: row.safeToRetry === true,
     // [spec 2026-07-28 transports] a client that disconnects cancels its request.
     clientGone: 'cancel',
+    // [spec 2026-07-28 progress] "The progress value MUST increase with each notification".
+    progressIncreases: true,
     outgoing: (id) => outgoingModern(request, id, headers),
     onAnswer: (given, on) => {
       const { required, answer } = on.marks.takenFrom(given);
