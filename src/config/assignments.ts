@@ -36,7 +36,7 @@ export function fromEnvironment(surroundings: Surroundings): Assigned {
     const place: Place = { kind: 'environment', name };
     const keys = BY_VARIABLE.get(name);
     if (keys !== undefined) {
-      assigned.add(keys, text.split(/\r?\n/), place);
+      assigned.add(keys, keys[0]?.flag === 'header' ? text.split(/\r?\n/) : [text], place);
       continue;
     }
     const suggestion = nearest(
@@ -95,7 +95,8 @@ class Collector implements Assigned {
 
   add(keys: readonly Key[], texts: readonly string[], place: Place): void {
     const [first] = keys;
-    const text = texts.at(-1) ?? '';
+    // A Secret that was made from a file ends with its line break.
+    const text = (texts.at(-1) ?? '').trim();
     if (first === undefined) return;
     if (first.flag === 'listen') this.#listen(keys, text, place);
     else if (first.flag === 'header') this.#headers(first, texts, place);

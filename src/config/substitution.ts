@@ -53,7 +53,7 @@ function replacement(whole: string, inside: string, surroundings: Surroundings):
   const value = surroundings.env[name];
   // As in a shell, `:-` also stands for an empty one.
   if (otherwise !== undefined && (value === undefined || value === '')) return otherwise;
-  if (value !== undefined) return value;
+  if (value !== undefined) return withoutLastBreak(value);
   const suggestion = nearest(name, Object.keys(surroundings.env));
   return {
     ...fault(whole, `the environment has no ${name}: set it, or write \${${name}:-default}`),
@@ -72,14 +72,19 @@ export function whyUnreadable(cause: unknown): string {
   return UNREADABLE[code] ?? code;
 }
 
-/** A file that holds one secret; the line break that editors put at its end is not part of it. */
+/** What editors put at the end of a file, and so at the end of a variable that is made from one, is not part of a secret. */
+function withoutLastBreak(text: string): string {
+  return text.replace(/\r?\n$/, '');
+}
+
+/** A file that holds one secret. */
 export function readSecret(
   path: string,
   { readFile }: Surroundings,
 ): { readonly text: string } | { readonly message: string } {
   if (path === '') return { message: 'no file is named' };
   try {
-    return { text: readFile(path).replace(/\r?\n$/, '') };
+    return { text: withoutLastBreak(readFile(path)) };
   } catch (cause) {
     return { message: `${path} cannot be read: ${whyUnreadable(cause)}` };
   }

@@ -68,6 +68,34 @@ test('several URLs of one server, lists and keys of callers are written in one l
   expect(inbound).toMatchObject({ bearer: { keys: [{ name: 'alice' }, { name: 'bob' }] } });
 });
 
+test('a variable may have several lines where it is a list, and ends in a line break where it is made from a file', () => {
+  const { upstreams, allowedHosts, inbound, listen, links } = configOf({
+    env: {
+      CAUSEWAY_UPSTREAM: 'http://a/sse\nhttp://b/sse\n',
+      CAUSEWAY_ALLOWED_HOSTS: 'a.example\r\nb.example\r\n',
+      CAUSEWAY_INBOUND_BEARER_KEYS: `alice=${'a'.repeat(64)}\nbob=${'b'.repeat(64)}\n`,
+      CAUSEWAY_LISTEN: '127.0.0.1:9000\n',
+      CAUSEWAY_LINKS_MAX: ' 5\n',
+      CAUSEWAY_HEADER: 'x-one=1\nx-two=2\n',
+    },
+  });
+
+  expect(upstreams[0]?.urls.map(String)).toEqual(['http://a/sse', 'http://b/sse']);
+  expect(upstreams[0]?.headers).toEqual({ 'x-one': '1', 'x-two': '2' });
+  expect(allowedHosts).toEqual(['a.example', 'b.example']);
+  expect(inbound).toMatchObject({ bearer: { keys: [{ name: 'alice' }, { name: 'bob' }] } });
+  expect([listen.port, links.max]).toEqual([9000, 5]);
+});
+
+test('a variable of nothing but blanks is refused: what it was to say is not guessed', () => {
+  const env = { CAUSEWAY_INBOUND_BEARER_KEYS: '\n', CAUSEWAY_NAME: ' ' };
+
+  expect(faultsOf({ yaml: URL_LINE, env }).faults.map(({ place }) => place)).toEqual([
+    { kind: 'environment', name: 'CAUSEWAY_INBOUND_BEARER_KEYS' },
+    { kind: 'environment', name: 'CAUSEWAY_NAME' },
+  ]);
+});
+
 test('keys given by a variable are not lost because the file says none', () => {
   const env = { CAUSEWAY_INBOUND_BEARER_KEYS: `alice=${'a'.repeat(64)}` };
 

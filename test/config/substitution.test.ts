@@ -2,11 +2,15 @@ import { expect, test } from 'vitest';
 import { substitute } from '../../src/config/substitution.ts';
 import { URL_LINE, configOf, machine } from './surroundings.ts';
 
-const surroundings = machine({ '/run/key': 's3cret\r\n', '/two': 'a\nb\n' }, { NAME: 'value', EMPTY: '' });
+const surroundings = machine(
+  { '/run/key': 's3cret\r\n', '/two': 'a\nb\n' },
+  { NAME: 'value', EMPTY: '', ENDED: 'value\n' },
+);
 
 test.each([
   ['${NAME}', 'value'],
   ['a-${NAME}-${NAME}', 'a-value-value'],
+  ['a-${ENDED}-b', 'a-value-b'],
   ['${NAME:-other}', 'value'],
   ['${NOPE:-other}', 'other'],
   ['${NOPE:-}', ''],
