@@ -29,10 +29,16 @@ export class ConfigError extends Error {
   readonly faults: readonly Fault[];
 
   constructor(what: string | readonly Fault[], options?: ErrorOptions) {
-    const faults = typeof what === 'string' ? [{ place: { kind: 'none' }, key: '', message: what } as const] : what;
+    const told = typeof what === 'string' ? [{ place: { kind: 'none' }, key: '', message: what } as const] : what;
+    const faults = told.map((each) => ({ ...each, key: shownKey(each.key) }));
     super(faults.map(faultText).join('\n'), options);
     this.faults = faults;
   }
+}
+
+/** `x-api-key:s3cret` without its blank is the name of a header. */
+function shownKey(key: string): string {
+  return key.replace(/(?<=[:=\s"'{}]).*$/s, '…');
 }
 
 function faultText({ place, key, message, suggestion }: Fault): string {
@@ -56,14 +62,13 @@ export function inOrder(faults: readonly Fault[]): Fault[] {
 
 const FRAME_WIDTH = 120;
 
-/** `text` is the whole file, `start` and `end` offsets in it, `line` and `column` those of start. */
-export function codeFrame(text: string, line: number, column: number, length: number): string {
-  const whole = (text.split('\n')[line - 1] ?? '').replace(/\r$/, '');
+/** `shown`: the line as it may be shown; `column` and `length`: of what is meant. */
+export function codeFrame(shown: string, line: number, column: number, length: number): string {
   // Of a very long line the part that is meant.
-  const cut = Math.max(0, Math.min(column - 40, whole.length - FRAME_WIDTH));
-  const shown = whole.slice(cut, cut + FRAME_WIDTH);
+  const cut = Math.max(0, Math.min(column - 40, shown.length - FRAME_WIDTH));
+  const part = shown.slice(cut, cut + FRAME_WIDTH);
   const gutter = `  ${line} | `;
-  const before = shown.slice(0, column - 1 - cut).replaceAll(/[^\t]/g, ' ');
-  const carets = '^'.repeat(Math.max(1, Math.min(length, shown.length - (column - 1 - cut))));
-  return `${gutter}${shown}\n${' '.repeat(gutter.length - 2)}| ${before}${carets}`;
+  const before = part.slice(0, column - 1 - cut).replaceAll(/[^\t]/g, ' ');
+  const carets = '^'.repeat(Math.max(1, Math.min(length, part.length - (column - 1 - cut))));
+  return `${gutter}${part}\n${' '.repeat(gutter.length - 2)}| ${before}${carets}`;
 }

@@ -2,6 +2,7 @@
 
 import {
   type Document,
+  type ErrorCode,
   LineCounter,
   type Pair,
   type Scalar,
@@ -12,10 +13,10 @@ import {
   isScalar,
   isSeq,
   parseDocument,
-  visit,
 } from 'yaml';
 import { type Fault, type Place, codeFrame } from './faults.ts';
 import { nameOf } from './keys.ts';
+import { shownLine } from './shown-line.ts';
 import { type Surroundings, substitute } from './substitution.ts';
 
 export type Path = readonly (string | number)[];
@@ -27,6 +28,34 @@ export interface YamlSource {
   readonly isReadable: boolean;
   /** Of the key itself, or of its value; of what is not there, of the nearest thing around it. */
   place(path: Path, at: 'key' | 'value'): Place;
+}
+
+/** In place of the library's own words where those are for programmers, or repeat what stands in the file. */
+const WORDS: { readonly [code in ErrorCode]?: string } = {
+  BAD_ALIAS: 'an anchor or alias has no name; a text that begins with & or * must be in quotes',
+  BAD_DIRECTIVE: 'a line that begins with % is no text, and this one is not known',
+  BAD_DQ_ESCAPE: 'there is no such escape; in single quotes a backslash is one',
+  BAD_SCALAR_START: 'a text that begins like this must be in quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'a text with a colon and a blank in it must be in quotes, and nothing can be below a text',
+  MULTILINE_IMPLICIT_KEY: 'a key stands on one line with its colon: is a colon missing?',
+  NON_STRING_KEY: 'a key must be a plain name',
+  UNEXPECTED_TOKEN: 'this cannot stand here: is a quote, a bracket, a comma or a colon missing, or one too many?',
+};
+/** Whose words are the same whatever stands in the file. */
+const SAYABLE: readonly ErrorCode[] = [
+  'ALIAS_PROPS',
+  'BAD_INDENT',
+  'BLOCK_IN_FLOW',
+  'KEY_OVER_1024_CHARS',
+  'MISSING_CHAR',
+  'MULTIPLE_ANCHORS',
+  'MULTIPLE_TAGS',
+  'TAB_AS_INDENT',
+];
+
+function wordsFor(code: ErrorCode, message: string): string {
+  if (SAYABLE.includes(code)) return message.charAt(0).toLowerCase() + message.slice(1);
+  return WORDS[code] ?? 'this cannot be read';
 }
 
 export interface YamlOptions {
@@ -50,11 +79,16 @@ export function readYaml(options: YamlOptions): YamlSource {
   const { file, text } = options;
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, stringKeys: true });
-  const shown = struckOut(text, document);
+  const shown = new Map<number, string>();
   const placeOf = ({ start, end }: Span): Place => {
     const { line, col } = counter.linePos(Math.min(start, text.length));
-    // At the end of the file there is no line to point at.
-    return { kind: 'file', file, line, column: col, frame: codeFrame(shown, line, col, end - start) };
+    let whole = shown.get(line);
+    if (whole === undefined) {
+      const [from = text.length, to = text.length] = counter.lineStarts.slice(line - 1, line + 1);
+      whole = shownLine(text.slice(from, to).replace(/\r?\n$/, ''));
+      shown.set(line, whole);
+    }
+    return { kind: 'file', file, line, column: col, frame: codeFrame(whole, line, col, end - start) };
   };
   if (document.errors.length > 0) {
     // What follows the first is mostly its consequence: everything after it is then unexpected.
@@ -64,9 +98,11 @@ export function readYaml(options: YamlOptions): YamlSource {
     const faults = own.map(({ pos: [start, end], code, message }) => {
       const place = placeOf({ start, end });
       if (code === 'DUPLICATE_KEY') return { place, key: '', message: 'this key is given twice in one section' };
+      if (code === 'MULTIPLE_DOCS') return { place, key: '', message: 'these are several documents: keep one of them' };
+      if (code === 'RESOURCE_EXHAUSTION') return { place, key: '', message: 'is nested too deeply' };
       const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start + 1);
       const hint = before.includes('${') ? '; inside braces and brackets ${…} must be in quotes' : '';
-      return { place, key: '', message: `is not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}${hint}` };
+      return { place, key: '', message: `is not YAML: ${wordsFor(code, message)}${hint}` };
     });
     return { value: undefined, faults, isReadable: false, place: () => placeOf({ start: 0, end: 1 }) };
   }
@@ -113,7 +149,11 @@ class Reader {
     if (isAlias(node)) {
       const target = node.resolve(this.#document);
       if (target !== undefined) return this.read(target, path, span);
-      this.#blame(span, path, `there is no anchor &${node.source} above, for the alias to stand for`);
+      this.#blame(
+        span,
+        path,
+        'there is no anchor above for this alias to stand for; a text that begins with * must be in quotes',
+      );
       return null;
     }
     if (isSeq(node)) return node.items.map((item, index) => this.read(item, [...path, index], span));
@@ -165,37 +205,4 @@ function spanOf(node: unknown): Span | undefined {
   const [start, valueEnd] = range;
   // Of a map or a list its first entry is enough to point at.
   return { start, end: isCollection(node) ? start + 1 : Math.max(valueEnd, start + 1) };
-}
-
-/** Those that a name gives away, and what follows them on the line. */
-const SECRET_LINE = /((?:authorization|cookie|key|token|secret|password)[\w-]*["']?\s*:\s*)(\S[^\n]*)/gi;
-/** Without a default, which could be a secret itself. */
-const PLACEHOLDERS = /^["']?\$\{(?:\w+|file:[^}]*)\}["']?$/;
-
-/** The text for code frames: as long as before, but with no secret in it. */
-function struckOut(text: string, document: Document): string {
-  const stars = (secret: string): string => secret.replaceAll(/[^\n]/g, '*');
-  let shown = text
-    // Broken URLs too, with a slash in a password or without a scheme: rather too much is struck out than too little.
-    .replaceAll(/(\/\/)([^\s"']+)(?=@)/g, (_, slashes: string, userinfo: string) => slashes + stars(userinfo))
-    .replaceAll(
-      /([\s"'[,])([^\s"'/:@]+:(?!\/\/)[^\s"'@]+)(?=@)/g,
-      (_, before: string, userinfo: string) => before + stars(userinfo),
-    )
-    .replaceAll(/(:\/\/[^\s?#"']*[?#])([^\s"',}\]]+)/g, (_, before: string, query: string) => before + stars(query));
-  if (document.errors.length > 0) {
-    return shown.replaceAll(SECRET_LINE, (_, name: string, value: string) => name + stars(value));
-  }
-  visit(document, {
-    Pair(_, { key, value }) {
-      if (!isScalar(key) || key.value !== 'headers' || !isMap(value)) return;
-      for (const { value: header } of value.items) {
-        const span = spanOf(header);
-        if (!isScalar(header) || span === undefined) continue;
-        const source = shown.slice(span.start, span.end);
-        if (!PLACEHOLDERS.test(source)) shown = shown.slice(0, span.start) + stars(source) + shown.slice(span.end);
-      }
-    },
-  });
-  return shown;
 }

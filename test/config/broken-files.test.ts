@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { readConfig } from '../../src/config/load.ts';
+import { shownLine } from '../../src/config/shown-line.ts';
 import { URL_LINE as U, faultsOf, machine } from './surroundings.ts';
 
 const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegExp[]])[] = [
@@ -185,6 +186,75 @@ test('nor where the file is no YAML', () => {
 
   expect(message).toMatch(/not YAML/);
   expect(message).not.toContain('t0ken');
+});
+
+const S = 's3cr3t';
+const IN_HEADERS = `${U}    headers:\n      `;
+
+test.each<readonly [what: string, yaml: string]>([
+  ['a key where its digest belongs', `${U}inbound: { bearer: { keys: [ { name: a, sha256: ${S} } ] } }\n`],
+  ['a key of digits there', `${U}inbound:\n  bearer:\n    keys:\n      - name: a\n        sha256: 533337\n`],
+  ['a key under another name', `${U}inbound:\n  bearer:\n    keys:\n      - { name: a, key: ${S} }\n`],
+  ['keys by name', `${U}inbound: { bearer: { keys: { alice: ${S} } } }\n`],
+  ['keys alone', `${U}inbound:\n  bearer:\n    keys:\n      - ${S}\n      - 533337\n`],
+  ['tokens in place of keys', `${U}inbound: { bearer: { tokens: [ ${S}, '${S}' ] } }\n`],
+  ['a key as the way to call', `${U}inbound: ${S}\n`],
+  ['a misspelt section of headers', `${U}    heders: { authorization: Bearer ${S} }\n`],
+  ['one header in place of headers', `${U}    header: { x-plain: ${S}, x-other: "${S}" }\n`],
+  ['headers as a text', `${U}    headers: "authorization: Bearer ${S}"\n`],
+  ['headers as a list', `${U}    headers: [ "authorization: ${S}", x-key=${S} ]\n`],
+  ['headers as a list of lines', `${U}    headers:\n      - x-plain: ${S}\n`],
+  ['a number as headers', `${U}    heders: 533337\n`],
+  ['a header at the place of a key', `${U}    x-api-key: ${S}\n`],
+  ['apiKey at the top', `${U}apiKey: ${S}\nx-plain: ${S}\n`],
+  ['a header without its blank', `${U}    headers: { x-api-key:${S}, authorization:Bearer ${S} }\n`],
+  ['a header twice', `${IN_HEADERS}x-plain: ${S}\n      x-plain: ${S}\n`],
+  ['a header without quotes', `${IN_HEADERS}x-plain: 533337\n`],
+  ['an anchor', `x: &s ${S}\n${U}    headers: { x-plain: *s }\n`],
+  ['an alias that is none', `${IN_HEADERS}x-plain: *${S}\n`],
+  ['a tag', `${U}    heders: { a: !!int ${S}, b: !${S} x }\n`],
+  ['an escape that is none', `${IN_HEADERS}x-plain: "${S}\\${S}"\n`],
+  ['an open quote', `${IN_HEADERS}x-plain: "${S}\n      x-other: ${S}\n`],
+  ['a text on several lines', `${IN_HEADERS}x-plain: Bearer\n        ${S}: ${S}\n`],
+  ['an indicator at the start', `${IN_HEADERS}x-plain: @${S}\n      x-other: '${S}\n`],
+  ['a comment', `${U}colour: red # not ${S}\n`],
+  ['JSON', `{"upstreams":[{"url":"http://a/sse","headers":{"x-plain":"${S}","x-other":"${S}"},"colour":"red"}]}\n`],
+  ['a bracket too many', `${IN_HEADERS}x-plain: "${S}" "${S}"\n      x-other: ]${S}\n`],
+  ['a text below', `${IN_HEADERS}x-plain: ${S}\n        x-other: ${S}\n`],
+  ['a URL elsewhere', `${U}    uri: http://u:${S}@a/x?k=${S}#${S}\n`],
+])('nor anything of the likely mistakes: %s', (_what, yaml) => {
+  const { message, faults } = faultsOf({ yaml });
+
+  expect(JSON.stringify(faults) + message).not.toMatch(/s3cr3t|533337/);
+  for (const { place } of faults) {
+    const [line = '', carets = ''] = place.kind === 'file' ? place.frame.split('\n') : [];
+    const own = place.kind === 'file' ? (yaml.split('\n')[place.line - 1] ?? '') : '';
+    expect(line).toHaveLength(`  1 | ${own}`.length);
+    expect(carets.indexOf('^')).toBe(place.kind === 'file' ? '  1 | '.length + place.column - 1 : -1);
+  }
+});
+
+test.each([
+  'heartbeat: 5 years',
+  'log: { level: inf, format: "prety" }',
+  'listen: { host: 0.0.0.0:8080, port: 70000 }',
+  'timeouts: { sessionMax: 60d, requst: 5 }',
+  'limits: { bodyBytes: 4s }',
+  'path: /healthz',
+  'url: ftp://a:21/sse',
+  'links: { single: false, max: 1.5 }',
+  'x-key: ${NOPE}',
+  '\'x-key\': "${file:/nope}"',
+  '- { url: http://a/sse, mode: statless }',
+])('what is no secret is shown: %s', (line) => {
+  expect(shownLine(line)).toBe(line);
+});
+
+test('what is struck out is as long as before', () => {
+  expect(shownLine('\t- { authorization: "Bearer ${T} x", url: "http://u:p@a/?q=1" } # why')).toBe(
+    '\t- { authorization: "*******${T}**", url: "http://***@a/?***" } *****',
+  );
+  expect(shownLine('x'.repeat(30_000))).toBe('*'.repeat(30_000));
 });
 
 test('aliases that grow without end, or into themselves, are refused', () => {
