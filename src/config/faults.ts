@@ -1,5 +1,7 @@
 // What is wrong with a configuration, each fault with its place, and how it is shown to the operator.
 
+import { printable } from './printable.ts';
+
 /** Where a value came from, and so where it is to be mended. */
 export type Place =
   | {
@@ -30,9 +32,30 @@ export class ConfigError extends Error {
 
   constructor(what: string | readonly Fault[], options?: ErrorOptions) {
     const told = typeof what === 'string' ? [{ place: { kind: 'none' }, key: '', message: what } as const] : what;
-    const faults = told.map((each) => ({ ...each, key: shownKey(each.key) }));
+    const faults = told.map(shown);
     super(faults.map(faultText).join('\n'), options);
     this.faults = faults;
+  }
+}
+
+/** Names of files, variables and keys are whatever somebody chose. */
+function shown({ place, key, message, suggestion }: Fault): Fault {
+  return {
+    place: shownPlace(place),
+    key: printable(shownKey(key)),
+    message: printable(message),
+    ...(suggestion !== undefined && { suggestion: printable(suggestion) }),
+  };
+}
+
+function shownPlace(place: Place): Place {
+  switch (place.kind) {
+    case 'file':
+      return { ...place, file: printable(place.file) };
+    case 'none':
+      return place;
+    default:
+      return { ...place, name: printable(place.name) };
   }
 }
 
@@ -66,7 +89,7 @@ const FRAME_WIDTH = 120;
 export function codeFrame(shown: string, line: number, column: number, length: number): string {
   // Of a very long line the part that is meant.
   const cut = Math.max(0, Math.min(column - 40, shown.length - FRAME_WIDTH));
-  const part = shown.slice(cut, cut + FRAME_WIDTH);
+  const part = shown.slice(cut, cut + FRAME_WIDTH).replaceAll(/[^\t]+/g, printable);
   const gutter = `  ${line} | `;
   const before = part.slice(0, column - 1 - cut).replaceAll(/[^\t]/g, ' ');
   const carets = '^'.repeat(Math.max(1, Math.min(length, part.length - (column - 1 - cut))));

@@ -1,5 +1,6 @@
 // What a person at a terminal sees at the start: what is served where, who answered behind it, and how to use it.
 
+import { printable } from '../config/printable.ts';
 import { redactedUrl } from '../config/redacted-url.ts';
 import type { Config } from '../config/schema.ts';
 import type { Contact, Quirk } from './first-contact.ts';
@@ -59,7 +60,7 @@ function described({ upstream, endpoint, contact, isSingle, quirks }: Served): s
 function answered(contact: Contact): string {
   switch (contact.state) {
     case 'up':
-      return `${contact.server}, revision ${contact.revision}`;
+      return printable(`${contact.server}, revision ${contact.revision}`);
     case 'down':
       return `no: ${contact.why}`;
     case 'unknown':

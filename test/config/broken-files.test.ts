@@ -257,6 +257,18 @@ test('what is struck out is as long as before', () => {
   expect(shownLine('x'.repeat(30_000))).toBe('*'.repeat(30_000));
 });
 
+test('no character that a terminal obeys is in what is told', () => {
+  const yaml = `${U}"colour\\e]0;x\\a": 1\n"a\u202eb": 1\n\u009b2J: 1\nx: \u001b[2J\ny: "\u0007 \u2066"\nz: [\u001b[2J\n`;
+
+  for (const text of [yaml, yaml.replace(/z:.*\n/, '')]) {
+    const { message, faults } = faultsOf({ yaml: text, env: { 'CAUSEWAY_\u001b[2J': 'x' }, files: {} });
+    expect(JSON.stringify(faults).replaceAll('\\n', '') + message.replaceAll('\n', '')).not.toMatch(
+      // oxlint-disable-next-line no-control-regex -- control characters are just what this looks for
+      /[\u0000-\u001f\u007f-\u009f\u202e\u2066]|\\u00/,
+    );
+  }
+});
+
 test('aliases that grow without end, or into themselves, are refused', () => {
   const bomb = [
     'a: &a [x,x,x,x,x,x,x,x,x]',

@@ -86,6 +86,19 @@ test('every upstream is listed, quirks and modes too; secrets are not', () => {
   expect(text).not.toMatch(/s3cret|t0ken/);
 });
 
+test('what a server says of itself cannot write elsewhere on the terminal', () => {
+  const [upstream] = parseConfig({ upstreams: [{ url: 'http://a/sse' }] }).upstreams;
+  if (upstream === undefined) throw new Error('one was given');
+  const server = 'Bill\u001b]0;title\u0007\u001b[2J\n\u009b1A\u202e 1';
+  const contact = { state: 'up', server, revision: '2024-11-05' } as const;
+
+  const text = banner('1', [{ upstream, endpoint: 'http://h/mcp', contact, isSingle: false, quirks: [] }], false);
+
+  expect(text).toMatch(/answered {2}Bill\ufffd\]0;title\ufffd\ufffd\[2J\ufffd\ufffd1A\ufffd 1, revision/);
+  // oxlint-disable-next-line no-control-regex -- control characters are just what this looks for
+  expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+});
+
 test.each([false, true])('the snippets are what their clients read; with a key needed: %s', (needsKey) => {
   const given = snippets({ endpoint: 'http://127.0.0.1:8080/mcp', name: 'causeway', mode: 'auto', needsKey });
 
