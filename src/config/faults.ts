@@ -25,6 +25,9 @@ export interface Fault {
   readonly suggestion?: string;
 }
 
+/** Nobody reads more at once. */
+const MAX_FAULTS = 100;
+
 /** Its message is meant for the operator. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -32,7 +35,9 @@ export class ConfigError extends Error {
 
   constructor(what: string | readonly Fault[], options?: ErrorOptions) {
     const told = typeof what === 'string' ? [{ place: { kind: 'none' }, key: '', message: what } as const] : what;
-    const faults = told.map(shown);
+    const more = told.length - MAX_FAULTS;
+    const rest: Fault[] = more > 0 ? [{ place: { kind: 'none' }, key: '', message: `and ${more} more` }] : [];
+    const faults = [...told.slice(0, MAX_FAULTS).map(shown), ...rest];
     super(faults.map(faultText).join('\n'), options);
     this.faults = faults;
   }

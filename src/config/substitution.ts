@@ -6,7 +6,7 @@ import { nearest } from './nearest.ts';
 /** The parts of the machine that a configuration may draw on. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Throws as node:fs does. */
+  /** What it throws has a code: of node:fs, or one of UNREADABLE. */
   readonly readFile: (path: string) => string;
 }
 
@@ -65,6 +65,10 @@ const UNREADABLE: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file, or not at this path',
   EACCES: 'the user that runs mcp-causeway may not read it: change its owner or mode',
   EISDIR: 'it is a directory: name a file in it',
+  NO_FILE: 'it is a device, and no file',
+  TOO_LARGE: 'it is larger than 4 MiB',
+  NOT_UTF8: 'it is not UTF-8 text',
+  SILENT: 'it is a pipe that nobody writes to',
 };
 
 export function whyUnreadable(cause: unknown): string {

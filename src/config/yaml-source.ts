@@ -24,7 +24,7 @@ export type Path = readonly (string | number)[];
 export interface YamlSource {
   readonly value: unknown;
   readonly faults: readonly Fault[];
-  /** Whether the text is YAML at all; else there is no value. */
+  /** Whether there is a value of which more can be said. */
   readonly isReadable: boolean;
   /** Of the key itself, or of its value; of what is not there, of the nearest thing around it. */
   place(path: Path, at: 'key' | 'value'): Place;
@@ -78,17 +78,27 @@ const MAX_DEPTH = 50;
 export function readYaml(options: YamlOptions): YamlSource {
   const { file, text } = options;
   const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, stringKeys: true });
-  const shown = new Map<number, string>();
+  const document = parseDocument(text, {
+    lineCounter: counter,
+    prettyErrors: false,
+    stringKeys: true,
+    // The library compares each key with all before it.
+    uniqueKeys: false,
+  });
   const placeOf = ({ start, end }: Span): Place => {
     const { line, col } = counter.linePos(Math.min(start, text.length));
-    let whole = shown.get(line);
-    if (whole === undefined) {
-      const [from = text.length, to = text.length] = counter.lineStarts.slice(line - 1, line + 1);
-      whole = shownLine(text.slice(from, to).replace(/\r?\n$/, ''));
-      shown.set(line, whole);
-    }
-    return { kind: 'file', file, line, column: col, frame: codeFrame(whole, line, col, end - start) };
+    return {
+      kind: 'file',
+      file,
+      line,
+      column: col,
+      // Of many faults few are shown.
+      get frame() {
+        // At the end of the file there is no line to point at.
+        const [from = text.length, to = text.length] = counter.lineStarts.slice(line - 1, line + 1);
+        return codeFrame(shownLine(text.slice(from, to).replace(/\r?\n$/, '')), line, col, end - start);
+      },
+    };
   };
   if (document.errors.length > 0) {
     // What follows the first is mostly its consequence: everything after it is then unexpected.
@@ -97,7 +107,6 @@ export function readYaml(options: YamlOptions): YamlSource {
     );
     const faults = own.map(({ pos: [start, end], code, message }) => {
       const place = placeOf({ start, end });
-      if (code === 'DUPLICATE_KEY') return { place, key: '', message: 'this key is given twice in one section' };
       if (code === 'MULTIPLE_DOCS') return { place, key: '', message: 'these are several documents: keep one of them' };
       if (code === 'RESOURCE_EXHAUSTION') return { place, key: '', message: 'is nested too deeply' };
       const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start + 1);
@@ -111,7 +120,7 @@ export function readYaml(options: YamlOptions): YamlSource {
   return {
     value,
     faults: reader.faults,
-    isReadable: true,
+    isReadable: !reader.isTooLarge,
     place: (path, at) => placeOf(reader.spanOf(path, at)),
   };
 }
@@ -123,12 +132,18 @@ class Reader {
   readonly #placeOf: (span: Span) => Place;
   readonly #keys = new Map<string, Span>();
   readonly #values = new Map<string, Span>();
+  /** What is being read, from the outermost in. */
+  readonly #around = new Set<unknown>();
   #nodes = 0;
 
   constructor(options: YamlOptions, document: Document, placeOf: (span: Span) => Place) {
     this.#options = options;
     this.#document = document;
     this.#placeOf = placeOf;
+  }
+
+  get isTooLarge(): boolean {
+    return this.#nodes > MAX_NODES;
   }
 
   spanOf(path: Path, at: 'key' | 'value'): Span {
@@ -142,13 +157,17 @@ class Reader {
     const span = spanOf(node) ?? around;
     this.#values.set(nameOf(path), span);
     if (++this.#nodes > MAX_NODES || path.length > MAX_DEPTH) {
-      if (this.#nodes <= MAX_NODES + 1) this.#blame(span, path, 'is too large, or refers to itself');
+      if (this.#nodes <= MAX_NODES + 1) this.#blame(span, path, 'is too large, or too deep');
       this.#nodes = MAX_NODES + 1;
       return null;
     }
     if (isAlias(node)) {
       const target = node.resolve(this.#document);
-      if (target !== undefined) return this.read(target, path, span);
+      if (target !== undefined && !this.#around.has(target)) return this.read(target, path, span);
+      if (target !== undefined) {
+        this.#blame(span, path, 'refers to itself');
+        return null;
+      }
       this.#blame(
         span,
         path,
@@ -156,10 +175,16 @@ class Reader {
       );
       return null;
     }
+    if (isScalar(node)) return typeof node.value === 'string' ? this.#text(node, path, span) : node.value;
+    this.#around.add(node);
+    const value = this.#inside(node, path, span);
+    this.#around.delete(node);
+    return value;
+  }
+
+  #inside(node: unknown, path: Path, span: Span): unknown {
     if (isSeq(node)) return node.items.map((item, index) => this.read(item, [...path, index], span));
-    if (isMap(node)) return this.#object(node.items, path, span);
-    if (!isScalar(node)) return null;
-    return typeof node.value === 'string' ? this.#text(node, path, span) : node.value;
+    return isMap(node) ? this.#object(node.items, path, span) : null;
   }
 
   #object(pairs: readonly Pair[], path: Path, around: Span): object {
@@ -168,6 +193,7 @@ class Reader {
       const name = isScalar(key) ? String(key.value) : String(key);
       const at = [...path, name];
       const span = spanOf(key) ?? around;
+      if (Object.hasOwn(result, name)) this.#blame(span, [], 'this key is given twice in one section');
       this.#keys.set(nameOf(at), span);
       // An assignment to __proto__ would do something else.
       Object.defineProperty(result, name, {

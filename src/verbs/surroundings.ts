@@ -1,6 +1,7 @@
 // What of the machine a verb may use: so that it can be run in a test as well as by the program.
 
-import { readFileSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Surroundings } from '../config/substitution.ts';
 
 export interface Terminal {
@@ -16,7 +17,66 @@ export interface Machine extends Surroundings {
 
 export const THIS_MACHINE = {
   env: process.env,
-  readFile: (path: string) => readFileSync(path, 'utf8'),
+  readFile: (path: string) => readText(path),
   stdout: process.stdout,
   stderr: process.stderr,
 } satisfies Machine;
+
+/** Far more than anybody writes, and little enough to be read at once. */
+const MAX_BYTES = 4 * 1024 * 1024;
+const PIPE_WAIT_MS = 5000;
+
+/**
+ * A text from a file, or from a pipe such as `<(command)`; nothing of it can keep a start waiting for ever. What it throws
+ * has a code, as what node:fs throws.
+ */
+export function readText(path: string, waitMs = PIPE_WAIT_MS): string {
+  // Else opening a pipe that nobody writes to would wait for somebody.
+  // oxlint-disable-next-line no-bitwise -- as node:fs has it
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(file);
+    if (stats.isDirectory()) throw coded('EISDIR');
+    if (!stats.isFile() && !stats.isFIFO()) throw coded('NO_FILE');
+    const bytes = readAll(file, stats.isFIFO() ? waitMs : 0);
+    if (!isUtf8(bytes) || bytes.includes(0)) throw coded('NOT_UTF8');
+    return bytes.toString('utf8');
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readAll(file: number, waitMs: number): Buffer {
+  const until = performance.now() + waitMs;
+  const pieces: Buffer[] = [];
+  let length = 0;
+  while (length <= MAX_BYTES) {
+    const piece = readPiece(file);
+    if (piece !== null && piece.length > 0) {
+      pieces.push(piece);
+      length += piece.length;
+    } else if (piece !== null && (waitMs === 0 || length > 0)) {
+      return Buffer.concat(pieces);
+    } else if (performance.now() >= until) {
+      throw coded('SILENT');
+    } else {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
+  throw coded('TOO_LARGE');
+}
+
+/** Null: a pipe has nothing to read at the moment. */
+function readPiece(file: number): Buffer | null {
+  const piece = Buffer.alloc(64 * 1024);
+  try {
+    return piece.subarray(0, readSync(file, piece));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return null;
+    throw error;
+  }
+}
+
+function coded(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { readConfig } from '../../src/config/load.ts';
 import { shownLine } from '../../src/config/shown-line.ts';
-import { URL_LINE as U, faultsOf, machine } from './surroundings.ts';
+import { URL_LINE as U, configOf, faultsOf, machine } from './surroundings.ts';
 
 const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegExp[]])[] = [
   // Not YAML
@@ -276,7 +276,30 @@ test('aliases that grow without end, or into themselves, are refused', () => {
   ];
 
   expect(faultsOf({ yaml: `${bomb.join('\n')}\n` }).message).toMatch(/too large/);
-  expect(faultsOf({ yaml: 'upstreams: &u [ *u ]\n' }).message).toMatch(/refers to itself/);
+  const itself = faultsOf({ yaml: `x: 1\nupstreams: &u [ *u ]\n` });
+  expect(itself.faults.map(({ key, message }) => [key, message])).toEqual([
+    ['x', 'is no known key'],
+    ['upstreams[0]', 'refers to itself'],
+  ]);
+});
+
+test('an anchor that is used twice, side by side, is no circle', () => {
+  const yaml =
+    'upstreams:\n  - { url: http://a/sse, links: &l { max: 3 } }\n  - { url: http://b/sse, name: b, path: /b, links: *l }\nlinks: *l\n';
+
+  expect(configOf({ yaml }).upstreams.map(({ links }) => links?.max)).toEqual([3, 3]);
+});
+
+test('of very many faults the first hundred are told, soon, and how many there are more', () => {
+  const keys = Array.from({ length: 6000 }, (_, index) => `colour${index}: red\n`).join('');
+  const startedAt = performance.now();
+
+  const { faults, message } = faultsOf({ yaml: U + keys });
+
+  expect(performance.now() - startedAt).toBeLessThan(5000);
+  expect(faults).toHaveLength(101);
+  expect(faults[0]?.key).toBe('colour0');
+  expect(message).toMatch(/\nand 5900 more$/);
 });
 
 test('__proto__ of a file changes nothing', () => {
