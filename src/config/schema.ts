@@ -4,7 +4,17 @@
 
 import { z } from 'zod';
 import { legacyOf, taken } from './served-paths.ts';
-import { HEADER_NAME, count, duration, httpUrl, servedPath, setting, size } from './value-types.ts';
+import {
+  HEADER_NAME,
+  count,
+  duration,
+  hostName,
+  httpUrl,
+  pageOrigin,
+  servedPath,
+  setting,
+  size,
+} from './value-types.ts';
 
 const linkKeys = {
   min: count(1, 'warm links kept open from the start'),
@@ -229,7 +239,7 @@ export const configSchema = z
       'where clients connect',
     ),
     allowedHosts: z
-      .array(z.string().min(1))
+      .array(hostName)
       .optional()
       .meta({
         description:
@@ -238,7 +248,7 @@ export const configSchema = z
         'x-live': false,
       }),
     allowedOrigins: z
-      .array(z.string().min(1))
+      .array(pageOrigin)
       .optional()
       .meta({
         description:

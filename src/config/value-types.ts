@@ -64,3 +64,32 @@ const PATH = /^(?!\/(?:healthz|readyz)$)\/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$/;
 export const servedPath = z
   .string()
   .regex(PATH, 'must start with a slash, not end with one, and not be /healthz or /readyz; such as /mcp');
+
+/** As a Host header names it, without its port. */
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)$/;
+export const hostName = z.string().regex(HOST, {
+  error: ({ input }) => {
+    const text = String(input).trim();
+    if (text.includes('*')) return 'is a pattern, and names are compared as they are: list each name';
+    const [, host = ''] =
+      /^(?:[a-z][a-z0-9+.-]*:\/\/)?(\[[0-9a-f:.]+\]|[^/:@\s]+)(?::\d*)?(?:\/.*)?$/i.exec(text) ?? [];
+    const meant = /^[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text) ? `[${text}]` : host;
+    const hint = HOST.test(meant) ? `: write ${meant}` : ', such as mcp.example.com';
+    return `must be a name alone, without scheme, port and path${hint}`;
+  },
+});
+
+/** As browsers send it: they leave out the port that goes without saying. `null` is what pages of no origin send. */
+const ORIGIN =
+  /^(?![Hh][Tt]{2}[Pp]:\/\/[^/]*:80$)(?![Hh][Tt]{2}[Pp][Ss]:\/\/[^/]*:443$)(?:null|[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?)$/;
+export const pageOrigin = z.string().regex(ORIGIN, {
+  error: ({ input }) => {
+    const text = String(input).trim();
+    if (text.includes('*')) return 'is a pattern, and origins are compared as they are: list each origin';
+    const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`;
+    // Of what is no web page the origin is not known here.
+    const { origin } = URL.canParse(whole) ? new URL(whole) : { origin: 'null' };
+    const hint = ORIGIN.test(origin) && origin !== 'null' ? `: write ${origin}` : ', such as https://app.example.com';
+    return `must be a scheme and a name, with the port where it is not the usual one, and no path${hint}`;
+  },
+});

@@ -92,6 +92,19 @@ const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegEx
   ['a key in legacy', `${U}    legacy: { §ss: /x }\n`, /did you mean sse/],
   ['a newer version', `version: §2\n${U}    newKey: 1\nfuture: {}\n`, /version 2.*newer mcp-causeway/],
   ['a version that is a text', `version: §one\n${U}`, /must be 1/],
+  ['a host with a port', `${U}allowedHosts: [ §localhost:8080 ]\n`, /without scheme, port and path: write localhost$/m],
+  ['a host with a scheme', `${U}allowedHosts: [ §http://localhost:8080/x ]\n`, /write localhost$/m],
+  ['a host with a slash', `${U}allowedHosts: [ a.example, §app.example.com/ ]\n`, /write app\.example\.com$/m],
+  ['an IPv6 address bare', `${U}allowedHosts: [ §"::1" ]\n`, /write \[::1\]$/m],
+  ['any host', `${U}allowedHosts: [ §"*" ]\n`, /is a pattern.*list each name/],
+  ['a host in letters of no host', `${U}allowedHosts: [ §täst.example ]\n`, /such as mcp\.example\.com/],
+  ['a blank host', `${U}allowedHosts: [ §" " ]\n`, /a name alone, without scheme/],
+  ['an origin with a slash', `${U}allowedOrigins: [ §https://a.example/ ]\n`, /write https:\/\/a\.example$/m],
+  ['an origin with the usual port', `${U}allowedOrigins: [ §https://a.example:443 ]\n`, /write https:\/\/a\.example$/m],
+  ['an origin without a scheme', `${U}allowedOrigins: [ §app.example.com ]\n`, /write https:\/\/app\.example\.com$/m],
+  ['any origin', `${U}allowedOrigins: [ §"*" ]\n`, /is a pattern.*list each origin/],
+  ['an origin with a user', `${U}allowedOrigins: [ §http://u:pw@a/ ]\n`, /write http:\/\/a$/m],
+  ['a blank origin', `${U}allowedOrigins: [ §"" ]\n`, /such as https:\/\/app\.example\.com/],
   ['inbound as a word', `${U}inbound: §bearer\n`, /"none" or a section with bearer/],
   ['inbound without keys', `${U}inbound: { bearer: §{} }\n`, /inbound\.bearer\.keys: is missing/],
   [
@@ -300,6 +313,14 @@ test('of very many faults the first hundred are told, soon, and how many there a
   expect(faults).toHaveLength(101);
   expect(faults[0]?.key).toBe('colour0');
   expect(message).toMatch(/\nand 5900 more$/);
+});
+
+test('names and origins that can be sent are taken', () => {
+  const { allowedHosts, allowedOrigins } = configOf({
+    yaml: `${U}allowedHosts: [ localhost, "[::1]", a_b.Example., 10.0.0.1 ]\nallowedOrigins: [ http://localhost:8080, https://A.example, chrome-extension://abc, "null" ]\n`,
+  });
+
+  expect([allowedHosts, allowedOrigins].map((each) => each?.length)).toEqual([4, 4]);
 });
 
 test('__proto__ of a file changes nothing', () => {

@@ -34,7 +34,8 @@ function textFor({ name, node }: (typeof KEYS)[number]): string {
   if (node.enum !== undefined) return String(node.enum.at(-1));
   if (node['x-unit'] === 'duration') return '7s';
   if (node['x-unit'] === 'size') return '7KiB';
-  if (/rl$|Origins$/.test(name)) return 'http://other/x';
+  if (/rl$|EndpointOrigins$/.test(name)) return 'http://other/x';
+  if (name === 'allowedOrigins') return 'http://other';
   if (/path|legacy/.test(name)) return '/other';
   return node.type === 'integer' ? '17' : 'other';
 }
