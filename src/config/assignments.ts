@@ -1,6 +1,6 @@
 // The environment and the flags as assignments to keys: which key is meant, and what the text stands for there.
 
-import { holdsLiteral, isCredential } from './credentials.ts';
+import { holdsLiteral, isCredential, isCredentialValue } from './credentials.ts';
 import type { Fault, Place } from './faults.ts';
 import { urlsIn } from './http-url.ts';
 import { KEYS, type Key, PREFIX, type SchemaNode, nodesAt } from './keys.ts';
@@ -128,7 +128,8 @@ class Collector implements Assigned {
         if (text.trim() !== '') this.#blame(place, key.name, 'write NAME=${VARIABLE} or NAME=@FILE');
         continue;
       }
-      if (place.kind === 'flag' && isCredential(name) && holdsLiteral(given)) {
+      const isSecret = isCredential(name) || isCredentialValue(given);
+      if (place.kind === 'flag' && isSecret && holdsLiteral(given)) {
         const message = `a literal value of ${name} would be in the process list for everybody to read: write '${name}=\${VARIABLE}', without a default, or ${name}=@FILE`;
         this.#blame(place, key.name, message);
         continue;

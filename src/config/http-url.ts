@@ -3,10 +3,14 @@
 import { nearest } from './nearest.ts';
 import { redactedText } from './redacted-url.ts';
 
-const AUTHORITY = String.raw`(?:[^\s/?#@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:[\]%<>^|\\"` + '`' + String.raw`{}]+)`;
+const USER = String.raw`(?:[^\s/?#@]*@)?`;
+const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:[\]%<>^|\\"` + '`' + String.raw`{}]+)`;
 const PORT = String.raw`(?::(?!0+(?:[/?]|$))\d{1,5})?`;
 /** Without a fragment: no server ever gets one, so what follows a # would be lost without a word. */
-export const HTTP_URL = new RegExp(String.raw`^[hH][tT]{2}[pP][sS]?:\/\/${AUTHORITY}${PORT}(?:[/?][^\s#]*)?$`);
+const urlPattern = (user: string): RegExp =>
+  new RegExp(String.raw`^[hH][tT]{2}[pP][sS]?:\/\/${user}${HOST}${PORT}(?:[/?][^\s#]*)?$`);
+export const HTTP_URL = urlPattern(USER);
+export const HTTP_URL_WITHOUT_USER = urlPattern('');
 
 const EXAMPLE = 'must be an http or https URL, such as http://127.0.0.1:9001/sse';
 

@@ -10,6 +10,7 @@ import {
   duration,
   hostName,
   httpUrl,
+  httpUrlWithoutUser,
   pageOrigin,
   servedPath,
   setting,
@@ -138,7 +139,7 @@ const upstream = z
       'x-example': 'http://127.0.0.1:9001/sse',
       'x-live': true,
     }),
-    messageUrl: httpUrl.optional().meta({
+    messageUrl: httpUrlWithoutUser.optional().meta({
       description: 'replaces scheme, host and path of the POST URL that the server announces',
       'x-example': 'http://127.0.0.1:9001/messages',
       'x-live': true,

@@ -2,7 +2,7 @@
 // key beside its type.
 
 import { z } from 'zod';
-import { HTTP_URL, urlFault } from './http-url.ts';
+import { HTTP_URL, HTTP_URL_WITHOUT_USER, urlFault } from './http-url.ts';
 import { type Quantity, durations, sizes } from './quantities.ts';
 
 export interface About {
@@ -47,18 +47,25 @@ const anyCase = (name: string): string => name.replaceAll(/[a-z]/g, (letter) => 
 const OWN_HEADERS =
   'accept accept-encoding connection content-length content-type expect host keep-alive te trailer transfer-encoding upgrade';
 const OWN_HEADER = `(?:${OWN_HEADERS.split(' ').map(anyCase).join('|')}|${anyCase('mcp')}-.*)$`;
-export const HEADER_NAME = new RegExp(`^(?!${OWN_HEADER})[!#$%&'*+.^_\`|~0-9A-Za-z-]+$`);
+export const HEADER_NAME = new RegExp(`^(?!${OWN_HEADER})(?!__proto__$)[!#$%&'*+.^_\`|~0-9A-Za-z-]+$`);
 
-export const httpUrl = z
-  .string({ error: 'must be an http or https URL, such as http://127.0.0.1:9001/sse' })
-  .regex(HTTP_URL, { error: ({ input }) => urlFault(String(input)) ?? 'is not a URL' })
-  .transform((text, context) => {
-    const fault = urlFault(text);
-    if (fault === null) return new URL(text);
-    // The pattern has spoken already where it does not match.
-    if (HTTP_URL.test(text)) context.addIssue({ code: 'custom', message: fault });
-    return z.NEVER;
-  });
+const urlOf = (pattern: RegExp, fault: (text: string) => string | null) =>
+  z
+    .string({ error: 'must be an http or https URL, such as http://127.0.0.1:9001/sse' })
+    .regex(pattern, { error: ({ input }) => fault(String(input)) ?? 'is not a URL' })
+    .transform((text, context) => {
+      const why = fault(text);
+      if (why === null) return new URL(text);
+      // The pattern has spoken already where it does not match.
+      if (pattern.test(text)) context.addIssue({ code: 'custom', message: why });
+      return z.NEVER;
+    });
+
+export const httpUrl = urlOf(HTTP_URL, urlFault);
+export const httpUrlWithoutUser = urlOf(HTTP_URL_WITHOUT_USER, (text) => {
+  if (!HTTP_URL.test(text) || HTTP_URL_WITHOUT_USER.test(text)) return urlFault(text);
+  return 'holds a user name or password, which would not be sent: those of url, or headers, go with every request';
+});
 
 const PATH = /^(?!\/(?:healthz|readyz)$)\/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$/;
 export const servedPath = z

@@ -71,6 +71,7 @@ const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegEx
   ['a bad URL in a list', 'upstreams:\n  - url:\n      - http://a/sse\n      - §nonsense\n', /url\[1\].*http/],
   ['a URL with a bad port', 'upstreams:\n  - url: §http://a:99999/sse\n', /65535/],
   ['a URL with a bad password', 'upstreams:\n  - url: §http://u:%zz@a/sse\n', /percent-encoded/],
+  ['a password for messages', `${U}    messageUrl: §http://u:pw@a/m\n`, /messageUrl: holds a user name.*headers/],
   ['a path without a slash', `${U}    path: §mcp\n`, /slash/],
   ['a path that is taken', `${U}    path: §/healthz\n`, /healthz/],
   ['a name with a blank', `${U}    name: §my server\n`, /letters, digits/],

@@ -189,15 +189,29 @@ test('headers come from variables and files, and neither is looked into again', 
   });
 });
 
-test.each(['authorization', 'Cookie', 'x-api-key', 'X-Auth-Token', 'client-secret'])(
-  'a literal value for --header %s is refused, and not repeated',
-  (name) => {
-    const { message } = faultsOf({ env: UPSTREAM, flags: { header: [`${name}=hunter2`] } });
+const CREDENTIALS =
+  'authorization Cookie x-api-key X-Auth-Token client-secret X-Auth x-oauth pass x-pass x-passwd x-sig X-Amz-Signature x-jwt x-bearer X-Session session-id';
 
-    expect(message).toMatch(/^--header: .*\$\{VARIABLE\}.*@FILE/m);
-    expect(message).not.toContain('hunter2');
+test.each(CREDENTIALS.split(' '))('a literal value for --header %s is refused, and not repeated', (name) => {
+  const { message } = faultsOf({ env: UPSTREAM, flags: { header: [`${name}=hunter2`] } });
+
+  expect(message).toMatch(/^--header: .*\$\{VARIABLE\}.*@FILE/m);
+  expect(message).not.toContain('hunter2');
+});
+
+test.each(['Bearer hunter2', 'basic aHVudGVyMg==', 'Bearer ${X:-hunter2}'])(
+  'so is a value that is one by its form, whatever its name: %s',
+  (value) => {
+    const { message } = faultsOf({ env: { ...UPSTREAM, X: 'x' }, flags: { header: [`x-plain=${value}`] } });
+
+    expect(message).toMatch(/^--header: a literal value of x-plain/m);
+    expect(message).not.toMatch(/hunter2|aHVu/);
   },
 );
+
+test.each(['x-author', 'x-passenger', 'x-design'])('%s is no name of a credential', (name) => {
+  expect(configOf({ env: UPSTREAM, flags: { header: [`${name}=v`] } }).upstreams[0]?.headers).toEqual({ [name]: 'v' });
+});
 
 test.each([
   ['x', /write NAME=/],
