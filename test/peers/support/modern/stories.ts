@@ -218,21 +218,23 @@ export function modernStoriesOf(sdk: ModernSdk, protocolVersion: string): void {
       const { upstream } = here();
       const client = await connected();
 
+      const { methods } = upstream.behaviour;
+
       const subscription = await client.sdk.listen?.({ toolsListChanged: true, promptsListChanged: true });
       for (const [kind, more] of [
         ['tools', { tools: [{ name: 'new', inputSchema: { type: 'object' } }] }],
         ['resources', { resources: [] }],
         ['prompts', { prompts: [] }],
       ] as const) {
-        const methods = upstream.behaviour.methods;
-        upstream.behaviour.methods = { ...methods, [`${kind}/list`]: () => more };
+        upstream.behaviour.methods = { ...upstream.behaviour.methods, [`${kind}/list`]: () => more };
         for (const stream of upstream.streams) {
           upstream.sendTo(stream, { jsonrpc: '2.0', method: `notifications/${kind}/list_changed` });
         }
         if (kind !== 'resources') await client.hears(`notifications/${kind}/list_changed`);
-        upstream.behaviour.methods = methods;
       }
       await subscription?.close();
+      // Not before: a list that changes back has changed again.
+      upstream.behaviour.methods = methods;
 
       expect(subscription?.honoredFilter).toEqual({ toolsListChanged: true, promptsListChanged: true });
       expect(client.heard('notifications/tools/list_changed')).toHaveLength(1);
