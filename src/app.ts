@@ -77,7 +77,7 @@ export function createApp(options: AppOptions): App {
     random,
     inFlight,
     calls: () => mounts.reduce((total, mount) => total + mount.inFlight, 0),
-    listens: () => mounts.reduce((total, { modern }) => total + modern.listens.count, 0),
+    listens: new Tally(),
     isDraining: () => closing !== null,
   });
 

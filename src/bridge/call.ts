@@ -264,6 +264,11 @@ export class Call implements Reader {
     return this.#state.phase === 'run' && this.#exchange?.notify(message) === true;
   }
 
+  /** The upstream has asked something for it. */
+  showsLife(): void {
+    this.#hasShownLife = true;
+  }
+
   /** Anything else that goes on this call's stream: a notification, or a question of the upstream. */
   tell(message: Chunks): boolean {
     return this.#state.phase === 'run' && this.#exchange?.notify(message) === true;

@@ -75,6 +75,12 @@ export class Rounds implements LinkListener {
   readonly #usedKeys = new Set<string>();
   #window: Timer | null = null;
   #round = 0;
+  #hasAnswer = true;
+
+  /** The client came back without any answer: its time has not begun anew. */
+  get isAskingAgain(): boolean {
+    return !this.#hasAnswer;
+  }
 
   constructor(options: RoundsOptions) {
     this.#options = options;
@@ -98,6 +104,7 @@ export class Rounds implements LinkListener {
     const call = this.#call;
     const phase = call?.state.phase;
     if (call === null || (phase !== 'run' && phase !== 'held')) return { refusal: OVER };
+    call.showsLife();
     const refused = refusalOf(request, this.#profile);
     const required = missingCapabilities(request);
     if (required === null) return { refusal: refused ?? UNDECLARED };
@@ -150,9 +157,11 @@ export class Rounds implements LinkListener {
     this.#profile = profile;
     this.#logLevel = logLevel;
     if (call.state.phase !== 'run') return true;
+    this.#hasAnswer = this.#open.size === 0;
     for (const [key, { question }] of this.#open) {
       const response = this.#unseen.has(key) ? undefined : responses.get(key);
       if (response === undefined) continue;
+      this.#hasAnswer = true;
       this.#forget(key);
       question.answer([answerUpstream(question, bytes, response, this.#options.upstream)]);
     }

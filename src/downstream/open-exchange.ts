@@ -23,8 +23,8 @@ export interface RouteDeps {
   readonly inFlight: Tally;
   /** Calls upstream at this moment, over all mounts. */
   readonly calls: () => number;
-  /** Open `subscriptions/listen`, over all mounts. */
-  readonly listens: () => number;
+  /** `subscriptions/listen` that are open or wait for a link, over all mounts. */
+  readonly listens: Tally;
   readonly isDraining: () => boolean;
 }
 

@@ -117,11 +117,15 @@ function serveAlone(message: Request, incoming: Incoming): void {
   if (isListen && !accepted(request.headers.accept).stream) {
     throw new ProxyError('not_acceptable', 'subscriptions/listen is answered by an event stream: Accept must name it');
   }
-  if (isListen && deps.listens() >= mount.config.limits.listens) {
+  if (isListen && deps.listens.count >= mount.config.limits.listens) {
     throw new ProxyError('listens_limit', 'too many listens are open (limits.listens)');
   }
   // A listen waits for nothing that would come by itself, so nothing waits for it.
   const open = openReply(incoming, null, isListen ? 0 : 1);
+  if (isListen) {
+    deps.listens.begin();
+    incoming.reply.raw.on('close', () => deps.listens.end());
+  }
   const speaker: Speaker = { mode: 'modern', revision: MODERN_REVISION };
   const exchange = openExchange(message, open.sink, speaker, exchangeTimes(incoming, null), incoming);
   open.onGone = () => exchange.clientGone();

@@ -36,7 +36,7 @@ export function isListMethod(method: string): method is ListMethod {
 export interface ListSource {
   readonly config: { readonly timeouts: TimeoutConfig; readonly limits: LimitConfig };
   readonly paramHeaders: UpstreamConfig['paramHeaders'];
-  leased(want: Want): Promise<Lease<Conversation>>;
+  leased(want: Want, signal: AbortSignal): Promise<Lease<Conversation>>;
 }
 
 /** Which callers see this catalog. */
@@ -181,7 +181,7 @@ export class Catalog {
   }
 
   async #whole(method: ListMethod, signal: AbortSignal): Promise<Listed | 'lost'> {
-    const lease = await this.#source.leased({ ...this.of, exclusive: false, mayAskBack: false });
+    const lease = await this.#source.leased({ ...this.of, exclusive: false, mayAskBack: false }, signal);
     try {
       return await this.#pages(method, lease.conversation, signal);
     } finally {
@@ -194,6 +194,8 @@ export class Catalog {
     const pages: Result[] = [];
     let bytes = 0;
     let cursor: string | null = null;
+    let hasCursor = false;
+    const seen = new Set<string>();
     do {
       // oxlint-disable-next-line no-await-in-loop -- each page names the next
       const answer: Answer | Unanswered = await conversation.request(
@@ -211,13 +213,20 @@ export class Catalog {
       bytes += answer.bytes.length;
       const next = membersOf(answer, answer.result, CURSOR)?.members.get('nextCursor');
       cursor = next?.kind === 'string' ? textOf(answer.bytes, next) : null;
+      hasCursor = next !== undefined;
+      // Some servers say the empty cursor for the end, and would say it for ever.
+      if (cursor === '' && seen.has(cursor)) cursor = null;
+      if (cursor !== null && seen.has(cursor)) {
+        return new ProxyError('upstream_result_invalid', 'the upstream’s list goes in circles', { reached: true });
+      }
+      if (cursor !== null) seen.add(cursor);
     } while (cursor !== null && pages.length < MAX_PAGES && bytes <= limits.upstreamMessageBytes);
     if (cursor !== null) {
       const why = `the upstream’s list has more than ${MAX_PAGES} pages or limits.upstreamMessageBytes`;
       return new ProxyError('upstream_message_too_large', why, { reached: true });
     }
     const [first] = pages;
-    if (first !== undefined && pages.length === 1) return first;
+    if (first !== undefined && pages.length === 1 && !hasCursor) return first;
     return resultOf(mergedPages(pages, LIST_METHODS[method].member));
   }
 

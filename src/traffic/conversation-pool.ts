@@ -195,6 +195,7 @@ export class ConversationPool<C extends Poolable> {
     entry.inFlight++;
     entry.used = true;
     if (mayAskBack) entry.asking++;
+    if (mayAskBack && !exclusive) entry.wasShared = true;
     // On the only link it is a matter of those alone that the upstream may ask something.
     const isAlone = exclusive && (mayAskBack || !this.isSingle);
     if (isAlone) entry.exclusive = true;
@@ -338,6 +339,7 @@ export class ConversationPool<C extends Poolable> {
       checking: false,
       proven: false,
       leaving: false,
+      wasShared: false,
       used: false,
       idleSince: now,
       boundTo: null,

@@ -69,7 +69,7 @@ export class HeldCalls {
         entry.isRipe = true;
         if (isAwaited(held.key)) this.#evict(entry);
       }),
-      isRipe: false,
+      isRipe: held.rounds.isAskingAgain,
     };
     this.#entries.set(held.id, entry);
     this.#keepWithin(maxOfKey, held.key);
@@ -103,7 +103,14 @@ export class HeldCalls {
 
   #keepWithin(max: number, key?: LinkKey): void {
     const holding = this.#holding(key);
-    for (const oldest of holding.slice(0, Math.max(0, holding.length - max))) this.#evict(oldest);
+    for (let over = holding.length - max; over > 0; over--) {
+      // Of the caller who holds most: nobody can end the rounds of others by asking for more of his own.
+      const count = new Map<string, number>();
+      for (const { held } of this.#holding(key)) count.set(held.key.caller, (count.get(held.key.caller) ?? 0) + 1);
+      const most = Math.max(...count.values());
+      const oldest = this.#holding(key).find(({ held }) => count.get(held.key.caller) === most);
+      if (oldest !== undefined) this.#evict(oldest);
+    }
   }
 
   /** Those whose upstream has answered hold no link. */

@@ -59,6 +59,8 @@ export interface Entry<C extends Poolable> {
   proven: boolean;
   /** The mount runs on another link now: nobody gets it any more, and it ends with its last call. */
   leaving: boolean;
+  /** Calls that many made at once have run here: what they left behind must not meet a call that is alone. */
+  wasShared: boolean;
   used: boolean;
   idleSince: number;
   /** The principal of its exclusive leases: it goes to no other, whose prompts a stray question could reach. */
@@ -115,7 +117,8 @@ export function choose<C extends Poolable>(bucket: Bucket<C>, request: LeaseRequ
     } else if (entry.exclusive || (config.isolation === 'request' && entry.used)) {
       continue;
     } else if (request.exclusive) {
-      if (entry.inFlight > 0 || (entry.boundTo !== null && entry.boundTo !== request.principal)) continue;
+      if (entry.inFlight > 0 || entry.wasShared || (entry.boundTo !== null && entry.boundTo !== request.principal))
+        continue;
     } else if (entry.inFlight >= config.maxInFlight) {
       continue;
     }

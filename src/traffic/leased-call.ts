@@ -83,6 +83,7 @@ export function startLeasedCall(leased: LeasedCall): void {
           begun(lease);
           return;
         }
+        preparation.after?.(() => {});
         lease.release('retire');
         if (mayTryAnother) obtain(false);
         else call.leaseFailed(new ProxyError('upstream_session_lost', 'the link closed', { outcome: 'not_executed' }));
@@ -94,8 +95,14 @@ export function startLeasedCall(leased: LeasedCall): void {
     function begun(lease: Lease<Conversation>): void {
       const { listener, after } = preparation;
       lease.conversation.begin(call, { exclusive: want.exclusive, listener }, (how) => {
-        if (after === undefined || how === 'retire') lease.release(how);
-        else after(() => lease.release(how));
+        if (after === undefined || how === 'reuse') {
+          if (after === undefined) lease.release(how);
+          else after(() => lease.release(how));
+          return;
+        }
+        lease.release(how);
+        // On the only link, which is not retired, its level would be wanted for ever.
+        after(() => {});
       });
     }
   }

@@ -72,7 +72,7 @@ async function prepare(listen: Listen, mount: Mount, lease: Lease<Conversation>)
   try {
     // Wanted first: whoever takes a link meanwhile must not take it back.
     for (const uri of filter.uris) listen.wants.subscribe(uri);
-    const refused = await subscribe(mount, lease.conversation, filter.uris);
+    const refused = await subscribe(mount, lease.conversation, filter.uris, exchange);
     for (const uri of refused) listen.wants.unsubscribe(uri);
     listen.filter = { ...filter, uris: filter.uris.filter((uri) => !refused.has(uri)) };
     if (filter.uris.length > 0) mount.tellListened(key, mount.modern.wants(key));
@@ -93,9 +93,10 @@ async function subscribe(
   mount: Mount,
   conversation: Conversation,
   uris: SubscriptionFilter['uris'],
+  exchange: Exchange,
 ): Promise<ReadonlySet<string>> {
   const refused = new Set<string>();
-  for (let from = 0; from < uris.length; from += AT_ONCE) {
+  for (let from = 0; from < uris.length && exchange.isOpen; from += AT_ONCE) {
     const some = uris.slice(from, from + AT_ONCE).filter((uri) => !conversation.told.has(uri));
     for (const uri of some) conversation.told.noteSubscribed(uri);
     // oxlint-disable-next-line no-await-in-loop -- a few at a time

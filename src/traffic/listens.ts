@@ -60,10 +60,11 @@ export class Listens {
   readonly #options: ListensOptions;
   readonly #open = new Set<Listen>();
   /** What has to wait for the acknowledgement, of those that have none yet. */
-  readonly #waiting = new Map<Listen, Telling[]>();
+  readonly #waiting = new Map<Listen, Map<string, Telling>>();
   #isOver = false;
   /** Changes that are about to be told: of lists by their catalog, of resources by who is told. */
   readonly #merging = new Map<Catalog | Listen, Map<string, Timer>>();
+  readonly #checking = new WeakMap<Catalog, Map<ListKind, { isAgain: boolean; isCertain: boolean }>>();
   /** The lists as those who listen know them: their results, by method. */
   readonly #known = new Map<Catalog, Map<ListMethod, Uint8Array | null>>();
 
@@ -82,7 +83,7 @@ export class Listens {
   /** What is heard from now on is for it too; it is told once it is acknowledged. */
   begin(listen: Listen): void {
     this.#open.add(listen);
-    this.#waiting.set(listen, []);
+    this.#waiting.set(listen, new Map());
     const known = this.#knownTo(listen);
     // What the client may have seen already; a list that nobody was shown cannot have changed for anybody.
     for (const method of methodsOf(listen.filter)) {
@@ -104,7 +105,9 @@ export class Listens {
     }
     exchange.notify(acknowledged(id, filter));
     this.#waiting.delete(listen);
-    for (const { isStillFor, message } of waiting) if (isStillFor(listen.filter)) this.#tell([listen], message);
+    for (const { isStillFor, message } of waiting.values()) {
+      if (isStillFor(listen.filter)) this.#tell([listen], message);
+    }
   }
 
   /** It hears on another link from now on, where its lists may be others. */
@@ -139,7 +142,12 @@ export class Listens {
     const telling = concerned.filter(({ filter }) => filter.uris.some((wanted) => isPartOf(updated, wanted)));
     const isFor = ({ uris }: SubscriptionFilter): boolean => uris.some((wanted) => isPartOf(updated, wanted));
     for (const listen of telling) {
-      this.#merge(listen, updated, () => this.#tell([listen], (id) => tagged(message, id), isFor));
+      this.#merge(listen, updated, () => {
+        // What waits is not kept: it may be large, and many.
+        const waiting = this.#waiting.get(listen);
+        if (waiting === undefined) this.#tell([listen], (id) => tagged(message, id));
+        else waiting.set(updated, { message: (id) => resourceUpdated(updated, id), isStillFor: isFor });
+      });
     }
     return telling.length > 0;
   }
@@ -166,7 +174,22 @@ export class Listens {
 
   /** `isCertain`: told even if the list looks as before. */
   #checkList(catalog: Catalog, kind: ListKind, isCertain: boolean): void {
+    const checking = this.#checking.get(catalog) ?? new Map<ListKind, { isAgain: boolean; isCertain: boolean }>();
+    const current = checking.get(kind);
+    if (current !== undefined) {
+      // One fetch at a time; what is said meanwhile is looked at once more behind it.
+      current.isAgain = true;
+      current.isCertain ||= isCertain;
+      return;
+    }
     this.#merge(catalog, `${kind} ${isCertain}`, () => {
+      const own = { isAgain: false, isCertain: false };
+      if (checking.has(kind)) {
+        this.#checkList(catalog, kind, isCertain);
+        return;
+      }
+      checking.set(kind, own);
+      this.#checking.set(catalog, checking);
       const methods = METHODS_OF[kind];
       const checked = Promise.all(methods.map((method) => catalog.list(method))).then((lists) => {
         const isNew = lists.map((listed, index) => this.#isNews(catalog, methods[index], listed)).includes(true);
@@ -178,9 +201,15 @@ export class Listens {
           telling,
           (id) => listChanged(kind, id),
           ({ lists: kinds }) => kinds.includes(kind),
+          `list of ${kind}`,
         );
       });
-      checked.catch((cause: unknown) => this.#options.onFault(cause));
+      checked
+        .catch((cause: unknown) => this.#options.onFault(cause))
+        .finally(() => {
+          checking.delete(kind);
+          if (own.isAgain && !this.#isOver) this.#checkList(catalog, kind, own.isCertain);
+        });
     });
   }
 
@@ -209,12 +238,17 @@ export class Listens {
     timers.set(what, this.#options.timers.after(MERGE_MS, fire));
   }
 
-  #tell(listens: Iterable<Listen>, message: Telling['message'], isStillFor: Telling['isStillFor'] = () => true): void {
+  #tell(
+    listens: Iterable<Listen>,
+    message: Telling['message'],
+    isStillFor: Telling['isStillFor'] = () => true,
+    what = '',
+  ): void {
     for (const listen of listens) {
       if (!this.#open.has(listen)) continue;
       const waiting = this.#waiting.get(listen);
       if (waiting !== undefined) {
-        waiting.push({ message, isStillFor });
+        waiting.set(what, { message, isStillFor });
         continue;
       }
       const { exchange } = listen;

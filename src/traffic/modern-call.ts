@@ -93,7 +93,7 @@ export function retry(ask: Ask, whenFit: (ask: Ask, go: () => void) => void): vo
   const member = request.params?.members.get('requestState');
   const claims =
     member?.kind === 'string'
-      ? modern.openState(textOf(request.bytes, member), principal, requestDigest(request))
+      ? modern.openState(textOf(request.bytes, member), principal, () => requestDigest(request))
       : null;
   if (claims === null || (claims.kind === 'round' && heldFor(claims, ask) === null)) refuseState(exchange);
   else whenFit(ask, () => (claims.kind === 'round' ? comeBack(claims, ask) : callUpstream(ask)));
@@ -131,6 +131,12 @@ function comeBack(claims: RoundClaims, ask: Ask): void {
   mount.modern.held.release(held.id);
   const { progressToken } = envelope;
   const back = { exchange, progressToken, profile: answerable, logLevel, bytes: request.bytes, responses };
+  // Its upstream has answered: the link is somebody else's by now.
+  if (held.call.state.phase !== 'held') {
+    if (!held.rounds.resume(back)) refuseState(exchange);
+    return;
+  }
+  exchange.attend(() => held.call.letGo('the client disconnected'));
   held.level.set(logLevel, () => {
     // The client has left again, which means what it always means.
     if (!exchange.isOpen) held.call.letGo('the client disconnected');

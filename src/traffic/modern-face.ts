@@ -107,12 +107,12 @@ export class ModernFace {
   }
 
   /** What a state of ours says that was given to this caller for this request; else null, whatever is wrong with it. */
-  openState(token: string, principal: Principal, digest: string): RoundClaims | ReplayClaims | null {
+  openState(token: string, principal: Principal, digest: () => string): RoundClaims | ReplayClaims | null {
     const { sealer, owner, wallSeconds, mount } = this.#options;
     const claims = sealer.open(token, wallSeconds());
     if (claims === null || (claims.kind !== 'round' && claims.kind !== 'replay')) return null;
     const isOurs = claims.owner === owner && claims.mount === mount.name && claims.principal === principal.key;
-    return isOurs && claims.digest === digest ? claims : null;
+    return isOurs && claims.digest === digest() ? claims : null;
   }
 
   newHeldId(): string {

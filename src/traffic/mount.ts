@@ -258,9 +258,13 @@ export class Mount {
   }
 
   /** The same as a promise, which rejects with a ProxyError. */
-  leased(want: Want): Promise<Lease<Conversation>> {
+  leased(want: Want, signal: AbortSignal): Promise<Lease<Conversation>> {
     return new Promise((resolve, reject) => {
-      this.lease(want, (result) => (result instanceof ProxyError ? reject(result) : resolve(result)));
+      const leave = this.lease(want, (result) => (result instanceof ProxyError ? reject(result) : resolve(result)));
+      signal.addEventListener('abort', () => {
+        leave();
+        reject(new ProxyError('internal_error', 'nobody waits for the list'));
+      });
     });
   }
 

@@ -129,6 +129,10 @@ export class OwnRequests {
       };
       const timer = timers.after(timeoutMs, giveUp);
       signal?.addEventListener('abort', giveUp);
+      if (signal?.aborted === true) {
+        settle('silent');
+        return;
+      }
       this.#open.set(id, settle);
       link.send([ownMessage({ id, method, ...(params && { params }) })], timeoutMs, (outcome) => {
         if (outcome.kind === 'accepted') {

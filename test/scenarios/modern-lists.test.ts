@@ -72,9 +72,10 @@ test.each(LISTS)(
 );
 
 test('pages without end are an error, and other calls go on', async () => {
-  const page = Buffer.from(`{"tools":[],"nextCursor":"next","x":"${'x'.repeat(1000)}"}`);
+  let pages = 0;
+  const page = (): Buffer => Buffer.from(`{"tools":[],"nextCursor":"${++pages}","x":"${'x'.repeat(1000)}"}`);
   const { gateway, upstream } = await gatewayBefore(
-    { methods: { 'tools/list': () => page } },
+    { methods: { 'tools/list': page } },
     { limits: { upstreamMessageBytes: '10KiB' } },
   );
 
@@ -86,6 +87,23 @@ test('pages without end are an error, and other calls go on', async () => {
   ]);
   expect(countOf(upstream, 'tools/list')).toBeLessThan(12);
   expect((await callTool(gateway, 'add', { a: 1, b: 1 })).status).toBe(200);
+});
+
+test('a list that goes in circles is an error at once; the empty cursor in a row is its end', async () => {
+  const { gateway, upstream } = await gatewayBefore({
+    capabilities: { tools: {}, prompts: {} },
+    methods: {
+      'tools/list': () => ({ tools: [tool('a')], nextCursor: 'again' }),
+      'prompts/list': () => ({ prompts: [], nextCursor: '' }),
+    },
+  });
+
+  const circle = await modern(gateway, 'tools/list');
+  const end = await modern(gateway, 'prompts/list');
+
+  expect(circle.json.error.data.reason).toBe('upstream_result_invalid');
+  expect(end.json.result).not.toHaveProperty('nextCursor');
+  expect([countOf(upstream, 'tools/list'), countOf(upstream, 'prompts/list')]).toEqual([2, 2]);
 });
 
 test('an error of a later page is the answer, and none is kept', async () => {

@@ -55,6 +55,7 @@ function served(state: Partial<Entry<Poolable>>, isSingle: boolean): readonly Wh
     ),
   };
   const entry: Entry<Poolable> = {
+    wasShared: false,
     conversation: { isOpen: true, isDoubtful: () => false, ping: () => Promise.resolve(true), close: () => {} },
     bucket,
     openedAt: 0,
