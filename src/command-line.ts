@@ -1,5 +1,5 @@
-// The command line: picks the verb, and is the only place that exits. What a verb needs is loaded when it is picked:
-// healthcheck runs every few seconds for years.
+// The command line: picks the verb and the exit code. What a verb needs is loaded when it is picked: healthcheck runs every
+// few seconds for years.
 
 import { Command, CommanderError } from 'commander';
 import { FILE_VARIABLE } from './config/assignments.ts';
@@ -7,6 +7,7 @@ import { urlFault, urlsIn } from './config/http-url.ts';
 import { ConfigError, type Given, readConfig } from './config/load.ts';
 import { redactedText } from './config/redacted-url.ts';
 import type { Config } from './config/schema.ts';
+import { stopSignal } from './stop-signal.ts';
 import { type Parsed, commandFault, configFlags, usageError, withConfigFlags, withFileFlag } from './verbs/flags.ts';
 import { THIS_MACHINE } from './verbs/surroundings.ts';
 import { VERSION, versionText } from './verbs/version.ts';
@@ -14,7 +15,6 @@ import { VERSION, versionText } from './verbs/version.ts';
 const EXIT = { runtime: 1, usage: 2, configuration: 3 } as const;
 
 const { stdout, stderr, env } = THIS_MACHINE;
-const exit = (code: number): void => process.exit(code);
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 12)) {
@@ -35,6 +35,11 @@ const program = new Command('mcp-causeway')
   );
 /** The one that was picked: whose flags a suggestion may come from. */
 let picked = program;
+/** What a signal ends in order. */
+const SERVING: readonly string[] = ['mcp-causeway', 'serve', 'demo'];
+program.hook('preAction', (_, command) => {
+  if (!SERVING.includes(command.name())) stopSignal.ignore();
+});
 program.hook('preSubcommand', (_, command) => {
   picked = command;
 });
@@ -60,14 +65,11 @@ withConfigFlags(program.command('demo'))
   .description('a built-in legacy server, the gateway before it, and one call through both')
   .option('--once', 'end after the call')
   .action(async (parsed: Parsed) => {
-    const [{ invitation, runDemo }, { stopSignal }] = await Promise.all([
-      import('./verbs/demo/demo.ts'),
-      import('./verbs/serve.ts'),
-    ]);
+    const { invitation, runDemo } = await import('./verbs/demo/demo.ts');
     const demo = await runDemo(configFlags(parsed), THIS_MACHINE, (text) => stdout.write(text));
     if (parsed['once'] !== true) {
       stdout.write(invitation(demo));
-      await stopSignal(exit);
+      await stopSignal.asked;
     }
     await demo.close();
   });
@@ -149,7 +151,7 @@ function healthConfig(parsed: Parsed): Config {
 async function serve(what: Given): Promise<void> {
   const config = readConfig(what, THIS_MACHINE);
   const verb = await import('./verbs/serve.ts');
-  await verb.serve(config, stderr, exit);
+  await verb.serve(config, stderr, stopSignal);
 }
 
 /** Whoever read it has left, which is no failure of ours; a result that cannot be written is one. */

@@ -4,6 +4,8 @@
 
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
+import { stopSignal } from './stop-signal.ts';
 
+stopSignal.listen((code) => process.exit(code));
 enableCompileCache(join(import.meta.dirname, '..', '.compile-cache'));
 await import('./command-line.ts');

@@ -131,26 +131,15 @@ function firstContact(contact: FirstContact): Promise<void> {
   });
 }
 
-/** Runs until a signal asks to stop. */
-export async function serve(config: Config, stderr: Terminal, exit: (code: number) => void): Promise<void> {
-  // Listened for first: as process 1 of a container a signal without a listener is lost.
-  const stopped = stopSignal(exit);
+/** Runs until it is asked to stop. */
+export async function serve(
+  config: Config,
+  stderr: Terminal,
+  stop: { readonly isAsked: boolean; readonly asked: Promise<void> },
+): Promise<void> {
+  if (stop.isAsked) return;
   const running = await start(config);
-  await Promise.race([running.greet(stderr), stopped]);
-  await stopped;
+  await Promise.race([running.greet(stderr), stop.asked]);
+  await stop.asked;
   await running.close();
-}
-
-/** Resolves when a signal asks to stop; a second one ends the process at once, with 128 and its number. */
-export function stopSignal(exit: (code: number) => void): Promise<void> {
-  return new Promise((resolve) => {
-    let isAsked = false;
-    const on = (code: number) => (): void => {
-      if (isAsked) exit(code);
-      isAsked = true;
-      resolve();
-    };
-    process.on('SIGINT', on(130));
-    process.on('SIGTERM', on(143));
-  });
 }

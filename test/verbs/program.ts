@@ -1,10 +1,10 @@
 // The built program as a process, for the length of one test.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
 export const MAIN = join(import.meta.dirname, '../../dist/main.js');
@@ -59,5 +59,13 @@ export function file(text: string, name = 'proxy.yaml'): string {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const path = join(folder, name);
   writeFileSync(path, text);
+  return path;
+}
+
+/** A named pipe. */
+export function fifo(): string {
+  const path = join(dirname(file('')), 'fifo');
+  const made = spawnSync('mkfifo', [path]);
+  if (made.status !== 0) throw new Error(`mkfifo: ${String(made.stderr)}`);
   return path;
 }

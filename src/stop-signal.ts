@@ -1,0 +1,42 @@
+// The signals that ask to stop. Listened for before anything else is loaded: to process 1 of a container a signal without
+// a listener is lost, to any other it is the end with another code than the one that is promised.
+
+const CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+
+export class StopSignal {
+  /** Resolves when a signal asks to stop. */
+  readonly asked: Promise<void>;
+  readonly #listeners: (readonly [signal: keyof typeof CODES, listener: () => void])[] = [];
+  #ask: () => void = () => {};
+  #first: keyof typeof CODES | null = null;
+
+  constructor() {
+    this.asked = new Promise((resolve) => (this.#ask = resolve));
+  }
+
+  get isAsked(): boolean {
+    return this.#first !== null;
+  }
+
+  /** From now on the first signal asks, and a second one ends the process at once, with 128 and its number. */
+  listen(exit: (code: number) => void): void {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const listener = (): void => {
+        if (this.#first !== null) exit(CODES[signal]);
+        this.#first ??= signal;
+        this.#ask();
+      };
+      process.on(signal, listener);
+      this.#listeners.push([signal, listener]);
+    }
+  }
+
+  /** For what needs no orderly end: a signal ends it as if nobody listened, one that has come already too. */
+  ignore(): void {
+    for (const [signal, listener] of this.#listeners) process.off(signal, listener);
+    if (this.#first !== null) process.kill(process.pid, this.#first);
+  }
+}
+
+/** Of this process. */
+export const stopSignal = new StopSignal();
