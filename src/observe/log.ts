@@ -2,28 +2,39 @@
 
 import { type Logger, pino } from 'pino';
 import type { Config } from '../config/schema.ts';
+import { LogOutput } from './log-output.ts';
 
 /** Never shown, wherever they stand in a logged object. */
 export const REDACTED = ['headers', '*.headers', 'authorization', '*.authorization', 'cookie', '*.cookie'];
 
-/** Characters of log that may wait for a reader who does not read: beyond that lines are lost, not memory. */
-const MAX_WAITING = 16 * 1024 * 1024;
+export interface Log {
+  readonly lines: Logger;
+  /** Text for a person, between the lines. */
+  write(text: string): void;
+  close(): Promise<void>;
+}
 
-export async function createLog(config: Config['log'], stderr: NodeJS.WriteStream = process.stderr): Promise<Logger> {
-  const isPretty = config.format === 'pretty' || (config.format === 'auto' && stderr.isTTY);
+export async function createLog(
+  config: Config['log'],
+  stderr: { readonly isTTY?: boolean; readonly fd: number } = process.stderr,
+): Promise<Log> {
+  const isPretty = config.format === 'pretty' || (config.format === 'auto' && stderr.isTTY === true);
   const options = { level: config.level, redact: REDACTED, base: null };
-  if (isPretty) {
-    const { default: pretty } = await import('pino-pretty');
-    return pino(options, pretty({ destination: 2, sync: true, ignore: 'pid,hostname', singleLine: true }));
-  }
-  const destination = pino.destination({ dest: 2, sync: false, maxLength: MAX_WAITING });
-  const log = pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, destination);
-  let lost = 0;
-  destination.on('drop', () => lost++);
-  destination.on('drain', () => {
-    if (lost === 0) return;
-    log.warn({ lines: lost }, 'log lines lost: whoever reads the log was too slow');
-    lost = 0;
-  });
-  return log;
+  const output: LogOutput = new LogOutput(stderr.fd, (lost) =>
+    lines.warn({ lines: lost }, 'log lines lost: they were not read in time, or could not be written'),
+  );
+  const lines = isPretty
+    ? pino(options, prettified(output, await prettifier()))
+    : pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, output);
+  return { lines, write: (text) => output.write(text), close: () => output.close() };
+}
+
+async function prettifier(): Promise<(line: string) => string> {
+  const { prettyFactory } = await import('pino-pretty');
+  return prettyFactory({ ignore: 'pid,hostname', singleLine: true });
+}
+
+/** Not the stream of pino-pretty, in which lines would wait without a bound. */
+function prettified(output: LogOutput, pretty: (line: string) => string): { write(line: string): void } {
+  return { write: (line) => output.write(pretty(line)) };
 }

@@ -23,6 +23,8 @@ export interface Running {
   readonly mode: UpstreamConfig['mode'];
   /** Says on a terminal what runs, once that is known; nothing where a machine reads. */
   greet(stderr: Terminal): Promise<void>;
+  /** To stderr, between the lines of the log. */
+  readonly say: (text: string) => void;
   close(): Promise<void>;
 }
 
@@ -41,11 +43,14 @@ const BIND_FAILURES: Readonly<Record<string, string>> = {
 /** Starts the gateway. Rejects with a ConfigError when the address cannot be had. */
 export async function start(config: Config): Promise<Running> {
   refuseUnsafe(config);
-  const log = await createLog(config.log);
+  const { lines: log, ...output } = await createLog(config.log);
   const journal = new LogJournal(log);
   const contact = new FirstContact(config.upstreams, journal);
   const app = createApp({ config, journal: contact, version: VERSION });
-  const origin = await listen(app, config);
+  const origin = await listen(app, config).catch(async (error: unknown) => {
+    await output.close();
+    throw error;
+  });
 
   // Said at every level but silent: with port 0 nothing else tells where it listens.
   const always = log.child({}, { level: config.log.level === 'silent' ? 'silent' : 'info' });
@@ -85,7 +90,15 @@ export async function start(config: Config): Promise<Running> {
       });
       stderr.write(banner(VERSION, served, config.inbound !== 'none'));
     },
-    close: () => app.close().finally(() => journal.summarize()),
+    say: (text) => output.write(text),
+    async close() {
+      try {
+        await app.close();
+      } finally {
+        journal.summarize();
+        await output.close();
+      }
+    },
   };
 }
 
@@ -139,7 +152,7 @@ export async function serve(
 ): Promise<void> {
   if (stop.isAsked) return;
   const running = await start(config);
-  await Promise.race([running.greet(stderr), stop.asked]);
+  await Promise.race([running.greet({ isTTY: stderr.isTTY, write: running.say }), stop.asked]);
   await stop.asked;
   await running.close();
 }
