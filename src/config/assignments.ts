@@ -121,13 +121,19 @@ class Collector implements Assigned {
   }
 
   #headers(key: Key, texts: readonly string[], place: Place): void {
-    const headers: Record<string, string> = {};
+    const headers = new Map<string, string>();
+    const seen = new Set<string>();
     for (const text of texts) {
       const [, name = '', given = ''] = /^\s*([^=\s]+)=(.*)$/s.exec(text) ?? [];
       if (name === '') {
         if (text.trim() !== '') this.#blame(place, key.name, 'write NAME=${VARIABLE} or NAME=@FILE');
         continue;
       }
+      if (seen.has(name.toLowerCase())) {
+        this.#blame(place, key.name, `${name} is given twice`);
+        continue;
+      }
+      seen.add(name.toLowerCase());
       const isSecret = isCredential(name) || isCredentialValue(given);
       if (place.kind === 'flag' && isSecret && holdsLiteral(given)) {
         const message = `a literal value of ${name} would be in the process list for everybody to read: write '${name}=\${VARIABLE}', without a default, or ${name}=@FILE`;
@@ -135,21 +141,25 @@ class Collector implements Assigned {
         continue;
       }
       const value = this.#headerValue(name, given, key, place);
-      if (value !== null) headers[name] = value;
+      if (value !== null) headers.set(name, value);
     }
-    this.assignments.push({ key, value: headers, place });
+    this.assignments.push({ key, value: Object.fromEntries(headers), place });
   }
 
   #headerValue(name: string, given: string, key: Key, place: Place): string | null {
     if (given.startsWith('@')) {
       const content = readSecret(given.slice(1), this.#surroundings);
-      if ('text' in content) return content.text;
-      this.#blame(place, key.name, `${name}: ${content.message}`);
+      if ('text' in content && content.text.trim() !== '') return content.text;
+      const why = 'text' in content ? `${given.slice(1)} is empty` : content.message;
+      this.#blame(place, key.name, `${name}: ${why}`);
       return null;
     }
-    const { text, faults } = substitute(given, this.#surroundings);
+    const { text, faults, empty } = substitute(given, this.#surroundings);
     for (const { message, suggestion } of faults) this.#blame(place, key.name, `${name}: ${message}`, suggestion);
-    return faults.length > 0 ? null : text;
+    for (const { text: placeholder, message } of empty) {
+      this.#blame(place, key.name, `${name}: ${placeholder} ${message}`);
+    }
+    return faults.length + empty.length > 0 ? null : text;
   }
 
   #blame(place: Place, key: string, message: string, suggestion?: string): void {

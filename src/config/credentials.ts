@@ -20,3 +20,33 @@ export function holdsLiteral(text: string): boolean {
   const placeholders = text.replaceAll('$${', '').match(/\$\{[^}]*\}?/g) ?? [];
   return placeholders.length === 0 || placeholders.some((each) => /:-[^}]/.test(each));
 }
+
+interface Wrong {
+  readonly path: (string | number)[];
+  readonly message: string;
+}
+
+/** Two headers of one name: which of them is sent would be chance. */
+export function alike(headers: Readonly<Record<string, string>>): Wrong[] {
+  const seen = new Set<string>();
+  return Object.keys(headers).flatMap((name) => {
+    const isSeen = seen.has(name.toLowerCase());
+    seen.add(name.toLowerCase());
+    return isSeen ? [{ path: [name], message: 'is given twice, in upper and lower case: they are one header' }] : [];
+  });
+}
+
+const OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/** A digest that anybody's key has, or that says of one key that two callers have it. */
+export function wrongDigests(keys: readonly { readonly name: string; readonly sha256: string }[]): Wrong[] {
+  const holders = new Map<string, string>();
+  return keys.flatMap(({ name, sha256 }, index) => {
+    const path = [index, 'sha256'];
+    const digest = sha256.toLowerCase();
+    if (digest === OF_NOTHING) return [{ path, message: 'is the digest of an empty text: was the variable set?' }];
+    const holder = holders.get(digest) ?? name;
+    holders.set(digest, holder);
+    return holder === name ? [] : [{ path, message: `is the key of ${holder} already: give each a key of its own` }];
+  });
+}

@@ -3,9 +3,11 @@
 // docs/configuration.md are all made from it: a key that is added here is everywhere.
 
 import { z } from 'zod';
+import { alike, wrongDigests } from './credentials.ts';
 import { legacyOf, taken } from './served-paths.ts';
 import {
   HEADER_NAME,
+  NO_HEADER_NAME,
   count,
   duration,
   hostName,
@@ -148,15 +150,19 @@ const upstream = z
       example: ['http://127.0.0.1:9002'],
     }),
     headers: setting(
-      z.record(
-        z.string().regex(HEADER_NAME, 'is no header name, or one that the gateway sets itself'),
-        z
-          .string({ error: 'must be text: put it in quotes' })
-          .regex(
-            /^[\t\u0020-\u007e\u0080-\u00ff]*$/,
-            'holds a character that a header cannot carry, such as a line break',
-          ),
-      ),
+      z
+        .record(
+          z.string().regex(HEADER_NAME, NO_HEADER_NAME),
+          z
+            .string({ error: 'must be text: put it in quotes' })
+            .regex(
+              /^[\t\u0020-\u007e\u0080-\u00ff]*$/,
+              'holds a character that a header cannot carry, such as a line break',
+            ),
+        )
+        .superRefine((headers, context) => {
+          for (const { path, message } of alike(headers)) context.addIssue({ code: 'custom', path, message });
+        }),
       {},
       'sent with every request to the server',
       // oxlint-disable-next-line no-template-curly-in-string -- as it stands in a file
@@ -223,7 +229,7 @@ const bearerKey = z.strictObject({
     .meta({ description: 'who calls with it; callers of different names share nothing' }),
   sha256: z
     .string()
-    .regex(/^[0-9a-fA-F]{64}$/, 'must be the 64 hexadecimal digits of `printf %s "$KEY" | sha256sum`')
+    .regex(/^[0-9a-fA-F]{64}$/, 'must be the 64 hexadecimal digits of `printf %s "$KEY" | sha256sum | cut -d\' \' -f1`')
     .meta({ description: 'the SHA-256 of the key; the key itself stands nowhere' }),
 });
 
@@ -265,7 +271,11 @@ export const configSchema = z
             .strictObject({
               keys: z
                 .array(bearerKey)
-                .min(1)
+                .min(1, 'names no key: give at least one')
+                .superRefine((keys, context) => {
+                  for (const { path, message } of wrongDigests(keys))
+                    context.addIssue({ code: 'custom', path, message });
+                })
                 .meta({
                   description: 'the keys that are let in, by name',
                   'x-example': [{ name: 'alice', sha256: '0'.repeat(64) }],

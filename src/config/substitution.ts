@@ -21,23 +21,31 @@ export interface Substituted {
   readonly text: string;
   readonly changed: boolean;
   readonly faults: readonly SubstitutionFault[];
+  /** Those for which there was nothing to put in, although no default says so: a fault where a secret belongs. */
+  readonly empty: readonly SubstitutionFault[];
 }
 
+/** A server would be sent a credential without its value, and say no more than that it is wrong. */
+export const NOTHING = 'is empty: set it, or write ${NAME:-} where it may be';
 const PLACEHOLDER = /\$\$\{|\$\{([^}]*)(\}?)/g;
 const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 
 export function substitute(text: string, surroundings: Surroundings): Substituted {
   const faults: SubstitutionFault[] = [];
+  const empty: SubstitutionFault[] = [];
   let changed = false;
   const result = text.replaceAll(PLACEHOLDER, (whole: string, inside: string | undefined, end: string | undefined) => {
     changed = true;
     if (inside === undefined) return '${';
     const value = end === '' ? fault(whole, 'has no closing brace') : replacement(whole, inside, surroundings);
-    if (typeof value === 'string') return value;
-    faults.push(value);
-    return '';
+    if (typeof value !== 'string') {
+      faults.push(value);
+      return '';
+    }
+    if (value.trim() === '' && !/^\w+:-/.test(inside)) empty.push(fault(whole, NOTHING));
+    return value;
   });
-  return { text: result, changed, faults };
+  return { text: result, changed, faults, empty };
 }
 
 function replacement(whole: string, inside: string, surroundings: Surroundings): string | SubstitutionFault {

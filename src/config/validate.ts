@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { type SchemaNode, keysAt, nameOf, nodesAt } from './keys.ts';
 import { nearest } from './nearest.ts';
 import { type Config, configSchema } from './schema.ts';
+import { NO_HEADER_NAME } from './value-types.ts';
 import type { Path } from './yaml-source.ts';
 
 export interface Problem {
@@ -21,8 +22,20 @@ type Issue = z.core.$ZodIssue;
 
 export function validate(input: unknown): Validated {
   const read = configSchema.safeParse(input);
-  if (read.success) return { config: read.data, problems: null };
-  return { config: null, problems: read.error.issues.flatMap((issue) => problemsOf(issue, [], input)) };
+  const unread = passedOver(input);
+  if (read.success && unread.length === 0) return { config: read.data, problems: null };
+  const issues = read.success ? [] : read.error.issues;
+  return { config: null, problems: [...unread, ...issues.flatMap((issue) => problemsOf(issue, [], input))] };
+}
+
+/** zod does not look at a key of this name where any name may stand. */
+function passedOver(input: unknown): Problem[] {
+  const upstreams = valueAt(input, ['upstreams']);
+  if (!Array.isArray(upstreams)) return [];
+  return upstreams.flatMap((_, index): Problem[] => {
+    const path = ['upstreams', index, 'headers', '__proto__'];
+    return valueAt(input, path) === undefined ? [] : [{ path, at: 'key', message: NO_HEADER_NAME }];
+  });
 }
 
 function problemsOf(issue: Issue, base: Path, input: unknown): Problem[] {

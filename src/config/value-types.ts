@@ -47,6 +47,7 @@ const anyCase = (name: string): string => name.replaceAll(/[a-z]/g, (letter) => 
 const OWN_HEADERS =
   'accept accept-encoding connection content-length content-type expect host keep-alive te trailer transfer-encoding upgrade';
 const OWN_HEADER = `(?:${OWN_HEADERS.split(' ').map(anyCase).join('|')}|${anyCase('mcp')}-.*)$`;
+export const NO_HEADER_NAME = 'is no header name, or one that the gateway sets itself';
 export const HEADER_NAME = new RegExp(`^(?!${OWN_HEADER})(?!__proto__$)[!#$%&'*+.^_\`|~0-9A-Za-z-]+$`);
 
 const urlOf = (pattern: RegExp, fault: (text: string) => string | null) =>

@@ -207,9 +207,10 @@ class Reader {
   }
 
   #text(node: Scalar, path: Path, span: Span): unknown {
-    const { text, changed, faults } = substitute(String(node.value), this.#options.surroundings);
+    const { text, changed, faults, empty } = substitute(String(node.value), this.#options.surroundings);
     if (!changed) return text;
-    for (const { text: placeholder, message, suggestion } of faults) {
+    const isHeader = path.length === 4 && path[2] === 'headers';
+    for (const { text: placeholder, message, suggestion } of isHeader ? [...faults, ...empty] : faults) {
       // As it stands in the file; a block or an escape may hide it, then the value as a whole is meant.
       const found = this.#options.text.slice(span.start, span.end).indexOf(placeholder);
       const start = span.start + Math.max(0, found);

@@ -1,5 +1,6 @@
 // Broken files, each with a § before the places that are to be blamed, in their order.
 
+import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { readConfig } from '../../src/config/load.ts';
 import { shownLine } from '../../src/config/shown-line.ts';
@@ -78,6 +79,8 @@ const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegEx
   ['a header that we set', `${U}    headers:\n      §Content-Type: x\n`, /gateway sets itself/],
   ['a header without quotes', `${U}    headers:\n      x-number: §5\n`, /quotes/],
   ['a header with a line break', `${U}    headers:\n      x-a: §"a\\nb"\n`, /line break/],
+  ['a header of no name', `${U}    headers: { §__proto__: x }\n`, /__proto__: is no header name/],
+  ['a header in two spellings', `${U}    headers:\n      X-A: x\n      x-a: §x\n`, /they are one header/],
   ['headers as a list', `${U}    headers: §[a]\n`, /names with a text each/],
   [
     'two upstreams of one name',
@@ -118,7 +121,20 @@ const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegEx
     `${U}inbound: { bearer: { keys: [ §{ sha256: "${'0'.repeat(64)}" } ] } }\n`,
     /name: is missing/,
   ],
+  [
+    'the digest of nothing',
+    `${U}inbound: { bearer: { keys: [ { name: a, sha256: §${createHash('sha256').digest('hex').toUpperCase()} } ] } }\n`,
+    /digest of an empty text/,
+  ],
+  [
+    'one key of two callers',
+    `${U}inbound:\n  bearer:\n    keys:\n      - { name: a, sha256: ${'a'.repeat(64)} }\n      - { name: b, sha256: §${'A'.repeat(64)} }\n`,
+    /the key of a already/,
+  ],
+  ['no keys', `${U}inbound: { bearer: { keys: §[] } }\n`, /names no key/],
   // What is put in
+  ['an empty variable in a header', `${U}    headers:\n      x-key: Bearer §\${EMPTY}\n`, /is empty: set it/],
+  ['an empty file in a header', `${U}    headers: { x-key: "§\${file:/empty}" }\n`, /is empty: set it/],
   ['a variable that is not set', `${U}    headers:\n      x-key: Bearer §\${NOPE}\n`, /no NOPE: set it/],
   ['a variable that is nearly set', `${U}    headers:\n      x-key: §\${HOEM}\n`, /did you mean HOME/],
   [
@@ -141,7 +157,7 @@ test.each(BROKEN.map(([what, marked, ...messages]) => ({ what, marked, messages 
   ({ marked, messages }) => {
     const { yaml, places } = unmarked(marked);
 
-    const { faults, message } = faultsOf({ yaml, env: { HOME: '/home' } });
+    const { faults, message } = faultsOf({ yaml, env: { HOME: '/home', EMPTY: '' }, files: { '/empty': ' \n' } });
 
     expect(faults.map(({ place }) => place.kind === 'file' && `${place.line}:${place.column}`)).toEqual(places);
     for (const [index, expected] of messages.entries()) {
@@ -322,6 +338,15 @@ test('names and origins that can be sent are taken', () => {
   });
 
   expect([allowedHosts, allowedOrigins].map((each) => each?.length)).toEqual([4, 4]);
+});
+
+test('a header may be empty where that is said, and elsewhere a variable may be', () => {
+  const yaml = `${U}    name: "a\${EMPTY}"\n    headers: { x-a: "\${EMPTY:-}", x-b: "" }\n`;
+
+  expect(configOf({ yaml, env: { EMPTY: '' } }).upstreams[0]).toMatchObject({
+    name: 'a',
+    headers: { 'x-a': '', 'x-b': '' },
+  });
 });
 
 test('__proto__ of a file changes nothing', () => {

@@ -1,5 +1,6 @@
 // The printed JSON Schema and the program judge alike.
 
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -93,7 +94,17 @@ const QUANTITIES = [
 ].flatMap((digits) =>
   ['ms', 's', 'm', 'min', 'h', 'd', 'B', 'KiB', 'MiB', 'GiB', 'GB', '', ' s', 'x'].map((unit) => digits + unit),
 );
-const HEADERS = ['x-api-key', 'X_Key', 'Host', 'content-Type', 'mcp-session-id', 'two words', 'accept-language', ''];
+const HEADERS = [
+  'x-api-key',
+  '__proto__',
+  'X_Key',
+  'Host',
+  'content-Type',
+  'mcp-session-id',
+  'two words',
+  'accept-language',
+  '',
+];
 const HEADER_VALUES = ['secret', '', 'täst', 'line\nbreak', '→', 'Bearer abc'];
 const headersOf = (names: readonly string[], values: readonly string[]): fc.Arbitrary<object> =>
   fc.dictionary(fc.constantFrom(...names), fc.constantFrom(...values), { maxKeys: 3 });
@@ -177,6 +188,11 @@ test('what it does not know is known to the page that says so', () => {
     { upstreams: [twice, twice] },
     { upstreams: [{ url: 'http://a:99999/sse' }] },
     { upstreams: [{ url: 'http://u:%zz@a/sse' }] },
+    { upstreams: [{ url: 'http://a/sse', headers: { 'X-A': '1', 'x-a': '1' } }] },
+    ...[['0'.repeat(64), '0'.repeat(64)], [createHash('sha256').digest('hex')]].map((digests) => ({
+      upstreams: [{ url: 'http://a/sse' }],
+      inbound: { bearer: { keys: digests.map((sha256, index) => ({ name: `n${index}`, sha256 })) } },
+    })),
   ];
 
   for (const config of unknown) expect([judge(config), validate(config).problems === null]).toEqual([true, false]);

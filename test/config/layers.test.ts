@@ -218,8 +218,21 @@ test.each([
   ['k=@/nope', /k: \/nope cannot be read: there is no such file/],
   ['k=${NOPE}', /k: the environment has no NOPE/],
   ['content-length=5', /gateway sets itself/],
+  ['__proto__=x', /is no header name/],
+  ['k=Bearer ${EMPTY}', /k: \$\{EMPTY\} is empty: set it/],
+  ['k=@/empty', /k: \/empty is empty/],
 ])('--header %s: one clear message', (header, message) => {
-  expect(faultsOf({ env: UPSTREAM, flags: { header: [header] } }).message).toMatch(message);
+  const world = { env: { ...UPSTREAM, EMPTY: '' }, files: { '/empty': '\n' } };
+
+  expect(faultsOf({ ...world, flags: { header: [header] } }).message).toMatch(message);
+});
+
+test('a header that is given twice is refused, in whichever spelling: none of the two is lost', () => {
+  for (const second of ['x-one=2', 'X-One=1']) {
+    expect(faultsOf({ env: UPSTREAM, flags: { header: ['x-one=1', second] } }).message).toMatch(
+      /^--header: \S+ is given twice$/i,
+    );
+  }
 });
 
 test.each(['${X:-hunter2}', 'Bearer ${X:-hunter2}', '$${hunter2}', 'hunter2$${X}'])(
