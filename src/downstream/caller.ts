@@ -20,6 +20,13 @@ export function identifyCallers(
   app.addHook('onRequest', async (request, reply): Promise<FastifyReply | undefined> => {
     // What is not there needs no key: clients look for OAuth metadata before they have one, and a 404 tells them.
     if (isOpen(request) || request.is404) return undefined;
+    if (timesGiven(request.raw.rawHeaders, 'authorization') > 1) {
+      return refuse(
+        reply,
+        journal,
+        new ProxyError('invalid_request', 'a request has one Authorization header at most'),
+      );
+    }
     const { authorization } = request.headers;
     const caller = authenticate(authorization);
     if (caller instanceof ProxyError) {
@@ -28,6 +35,11 @@ export function identifyCallers(
     request.setDecorator(PRINCIPAL, caller);
     return undefined;
   });
+}
+
+/** Node takes the first of two, and something in front of us may have looked at the second. */
+function timesGiven(rawHeaders: readonly string[], name: string): number {
+  return rawHeaders.filter((each, index) => index % 2 === 0 && each.toLowerCase() === name).length;
 }
 
 /** Only on routes that are not open. */

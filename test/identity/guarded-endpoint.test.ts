@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { type Gateway, gatewayBefore } from '../support/gateway.ts';
+import { type Gateway, gatewayBefore, replyIn, requestBytes } from '../support/gateway.ts';
 import { openOldClient } from '../support/old-client.ts';
 
 const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex');
@@ -49,6 +49,24 @@ test.each(ROUTES)(
     expect(upstream.streams).toHaveLength(0);
   },
 );
+
+test.each(ROUTES)('%s %s with two Authorization headers is 400, whatever they hold', async (method, path) => {
+  const { gateway, upstream } = await gatewayBefore({}, { inbound, links: { min: 0 } });
+  const two = [
+    ['Authorization', 'Bearer alice-key'],
+    ['authorization', 'Bearer nope'],
+  ] as const;
+
+  for (const given of [two, two.toReversed(), [two[0], two[0]]]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, so that a failure names its own
+    const raw = await gateway.connect();
+    raw.write(requestBytes(method, path, [['Host', 'localhost'], ['Connection', 'close'], ...given]));
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    const { status, json } = replyIn(await raw.closed);
+    expect([status, json.error.data.reason]).toEqual([400, 'invalid_request']);
+  }
+  expect(upstream.streams).toHaveLength(0);
+});
 
 test('with a key a call and a session are served, and the key never reaches the server', async () => {
   const { gateway, upstream } = await gatewayBefore({}, { inbound });
