@@ -6,6 +6,9 @@
 // rewritten as well, since one that crossed as it is could send the client's next message, and its credential, to any
 // path of ours. A second one whose type stands behind its data comes too late for that: it ends the stream, before the
 // line end without which it means nothing.
+//
+// Clients are known that read a stream less strictly than is written, and take blanks from around a line, a name or a
+// value. What is an endpoint event to either reading is one here.
 
 import { ProxyError } from '../domain/errors.ts';
 
@@ -16,8 +19,13 @@ const NOT_SEARCHED = -2;
 
 /** An endpoint event longer than this is none. */
 const MAX_HELD_BYTES = 64 * 1024;
-/** So many bytes of a line show whether it is the type `endpoint`; one more shows whether it is longer. */
-const HEAD_BYTES = 'event: endpoint'.length + 1;
+const ENDPOINT_LINE = 'event:endpoint';
+/** So many bytes of a line that are no blanks show whether it is the type `endpoint`; one more shows whether it is longer. */
+const HEAD_BYTES = ENDPOINT_LINE.length + 1;
+/** Blanks, and the control characters that are trimmed with them. */
+// oxlint-disable-next-line no-control-regex -- control characters are just what this looks for
+const BLANKS = /[\u0000-\u0020]+/g;
+const LAST_BLANK = 0x20;
 /** U+FEFF in UTF-8, read as Latin-1. */
 const BOM = '\u00ef\u00bb\u00bf';
 
@@ -35,7 +43,9 @@ export class EndpointRewriter {
   /** Data of this frame was let through. */
   #passedData = false;
 
+  /** The first bytes of the line that are no blanks. */
   readonly #head = Buffer.alloc(HEAD_BYTES);
+  #headBytes = 0;
   #lineBytes = 0;
   /** The last chunk ended in a CR: a LF at the start of the next one belongs to it. */
   #swallowLf = false;
@@ -93,21 +103,25 @@ export class EndpointRewriter {
   }
 
   #readLine(chunk: Buffer, from: number, to: number): void {
-    if (this.#lineBytes < HEAD_BYTES) chunk.copy(this.#head, this.#lineBytes, from, to);
+    for (let at = from; at < to && this.#headBytes < HEAD_BYTES; at++) {
+      const byte = chunk[at] ?? 0;
+      if (byte > LAST_BLANK) this.#head[this.#headBytes++] = byte;
+    }
     this.#lineBytes += to - from;
   }
 
   /** `take`: everything to behind the end of this line. */
   #endLine(take: () => void, out: Buffer[]): void {
     const isBlank = this.#lineBytes === 0;
-    const head = this.#head.toString('latin1', 0, Math.min(this.#lineBytes, HEAD_BYTES));
+    const head = this.#head.toString('latin1', 0, this.#headBytes);
     this.#lineBytes = 0;
+    this.#headBytes = 0;
     if (this.#isHolding) {
       take();
       if (isBlank) this.#endHeldFrame(out);
     } else if (isBlank) {
       this.#passedData = false;
-    } else if (head === 'event: endpoint' || head === 'event:endpoint') {
+    } else if (head === ENDPOINT_LINE) {
       if (this.#passedData) {
         throw new ProxyError('endpoint_refused', 'the upstream announced another POST URL, its type behind its data');
       }
@@ -137,10 +151,10 @@ export class EndpointRewriter {
     // A copy: what is held next is written into the same memory, and this may wait for the client.
     const frame = Buffer.from(this.#held.subarray(0, this.#heldBytes));
     this.#heldBytes = 0;
-    const { type, data } = readFrame(frame, this.#isCalledEndpoint ? 'endpoint' : '', this.#isFirstFrame);
+    const { isEndpoint, data } = readFrame(frame, this.#isCalledEndpoint, this.#isFirstFrame);
     this.#isFirstFrame = false;
     this.#isCalledEndpoint = false;
-    if (type === 'endpoint' && data !== null) {
+    if (isEndpoint && data !== null) {
       const announced = this.#announce(data.lines.join('\n'));
       out.push(frame.subarray(0, data.start), Buffer.from(data.before + announced), frame.subarray(data.end));
       this.#wasAnnounced = true;
@@ -160,20 +174,29 @@ interface FrameData {
   readonly lines: readonly string[];
 }
 
-/** `type`: of the lines before these. `isFirst`: a BOM may stand before it. */
-function readFrame(frame: Buffer, type: string, isFirst: boolean): { type: string; data: FrameData | null } {
+/** `isEndpoint`: by the lines before these. `isFirst`: a BOM may stand before it. */
+function readFrame(
+  frame: Buffer,
+  isEndpoint: boolean,
+  isFirst: boolean,
+): { isEndpoint: boolean; data: FrameData | null } {
   // One character per byte, so that places in the text are places in the frame.
   const text = frame.toString('latin1');
-  const read: { type: string; data: FrameData | null } = { type, data: null };
+  /** What the frame is, read as it is written and with the blanks taken away. */
+  const is = { strictly: isEndpoint, loosely: isEndpoint };
+  let data: FrameData | null = null;
   for (const { 0: whole, index } of text.matchAll(/[^\r\n]+/g)) {
     const skipped = isFirst && index === 0 && whole.startsWith(BOM) ? BOM.length : 0;
-    const [field = '', name, colon = ''] = /^([^:]*)(: ?)?/.exec(whole.slice(skipped)) ?? [];
+    const [field = '', name = '', colon = ''] = /^([^:]*)(: ?)?/.exec(whole.slice(skipped)) ?? [];
     const start = index + skipped + field.length;
     const end = index + whole.length;
-    if (name === 'event') read.type = text.slice(start, end);
-    if (name !== 'data') continue;
-    const first = read.data ?? { start, before: colon === '' ? ': ' : '', lines: [] };
-    read.data = { ...first, end, lines: [...first.lines, frame.toString('utf8', start, end)] };
+    const value = text.slice(start, end);
+    const loosely = name.replaceAll(BLANKS, '');
+    if (name === 'event') is.strictly = value === 'endpoint';
+    if (loosely === 'event') is.loosely = value.replaceAll(BLANKS, '') === 'endpoint';
+    if (loosely !== 'data') continue;
+    const first: FrameData = data ?? { start, end, before: colon === '' ? ': ' : '', lines: [] };
+    data = { ...first, end, lines: [...first.lines, frame.toString('utf8', start, end)] };
   }
-  return read;
+  return { isEndpoint: is.strictly || is.loosely, data };
 }

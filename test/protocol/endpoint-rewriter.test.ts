@@ -80,6 +80,44 @@ test.each<readonly [what: string, stream: string, passed: string]>([
   expect(rewritten(byteByByte(stream))).toEqual({ text: passed, refused: null });
 });
 
+/** As a client reads that takes blanks from around lines, names and values. */
+function looseEvents(text: string): EventSourceMessage[] {
+  const lines = text.split(/\r\n|\n|\r/).map((line) => line.trim().replace(/^(\w+)\s*:\s*/, '$1:'));
+  return events(lines.join('\n'));
+}
+
+test.each([
+  'event:  endpoint\ndata: /m\n\n',
+  'event: endpoint \ndata: /m\n\n',
+  'event:\tendpoint\ndata: /m\n\n',
+  'event :endpoint\ndata :/m\n\n',
+  ' event: endpoint\n data: /m\n\n',
+  'event: \u000b endpoint\u0000\ndata: /m\n\n',
+  `event:${' '.repeat(500)}endpoint${' '.repeat(500)}\ndata: /m\n\n`,
+  'event: endpoint\n event: message\ndata: /m\n\n',
+  'event: message\n event: endpoint\ndata: /m\n\n',
+  'data: /m\nevent: endpoint \n\n',
+])('an endpoint event to a client that overlooks blanks is one here, the first and the second: %j', (frame) => {
+  for (const stream of [frame + FIRST, FIRST + frame]) {
+    const inOne = rewritten([bytes(stream)]);
+    const inMany = rewritten(byteByByte(stream));
+
+    expect(inMany.refused).toBe(inOne.refused);
+    for (const { text } of [inOne, inMany]) {
+      const urls = [...events(text), ...looseEvents(text)].filter(({ event }) => event === 'endpoint');
+      expect(urls.every(({ data }) => data.startsWith('/ours?'))).toBe(true);
+    }
+  }
+});
+
+test.each([
+  'event: end-point \ndata: /m\n\n',
+  'event: endpoint2 \ndata: /m\n\n',
+  'event:  message\ndata:  {"a": 1} \n\n',
+])('nothing else is changed for their sake: %j', (frame) => {
+  expect(rewritten([bytes(FIRST + frame)])).toEqual({ text: FIRST_OURS + frame, refused: null });
+});
+
 test('bytes behind the endpoint event go on at once, complete or not', () => {
   const rewriter = new EndpointRewriter(announce);
   rewriter.push(bytes(FIRST));
@@ -148,8 +186,11 @@ test('however the stream is written and cut: the client reads what the upstream 
   const line = fc.constantFrom(
     'event: endpoint',
     'event:endpoint',
+    'event:  endpoint ',
+    ' event: endpoint',
     'event: message',
     'event',
+    ' data: /o',
     'data: /m',
     'data:/n',
     'data',
@@ -175,12 +216,19 @@ test('however the stream is written and cut: the client reads what the upstream 
       const [inOne, inMany] = [rewritten([bytes(text)]), rewritten(chunks)];
       const said = events(text);
       const heard = events(inMany.text);
+      const heardLoosely = looseEvents(inMany.text);
 
       expect(inMany.refused).toBe(inOne.refused);
       if (inMany.refused === null) expect(inMany.text).toBe(inOne.text);
-      const shown = said.map((each) => (each.event === 'endpoint' ? { ...each, data: ours(each.data) } : each));
+      // What is an endpoint event to a client that overlooks blanks is one for all.
+      const isOurs = (index: number): boolean => heard[index]?.data.startsWith('/ours?') === true;
+      const shown = said.map((each, index) =>
+        each.event === 'endpoint' || isOurs(index) ? { ...each, data: ours(each.data) } : each,
+      );
       expect(heard).toEqual(inMany.refused === null ? shown : shown.slice(0, heard.length));
-      expect(heard.every(({ event, data }) => event !== 'endpoint' || data.startsWith('/ours?'))).toBe(true);
+      expect(
+        [...heard, ...heardLoosely].every(({ event, data }) => event !== 'endpoint' || data.startsWith('/ours?')),
+      ).toBe(true);
     }),
     { numRuns: 3000 },
   );
