@@ -7,7 +7,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
 import { EndpointRewriter } from '../protocol/endpoint-rewriter.ts';
@@ -136,7 +136,7 @@ function passStream(passing: Passing): void {
       }
       choice.failed();
       if (status >= 400) {
-        passAnswer(reply, headers, body);
+        passAnswer(passing, headers, body, tell);
       } else {
         discard(body);
         tell.failed(refusal);
@@ -177,7 +177,7 @@ function passMessage(passing: Passing): void {
         const why = 'the upstream refused the message: it redirects';
         tell.failed(new ProxyError('post_rejected', why, { outcome: 'not_executed', upstreamStatus: status }));
       } else {
-        passAnswer(reply, headers, body);
+        passAnswer(passing, headers, body, tell);
       }
     },
   });
@@ -188,6 +188,8 @@ interface Teller {
   answered(): void;
   /** Told to the client, where that can be. */
   failed(error: ProxyError): void;
+  /** In the middle of what the client gets, or before its first byte. */
+  cut(error: ProxyError): void;
 }
 
 /** `over`: called once, when neither side of the exchange is open any more. Then there is a line in the journal. */
@@ -231,6 +233,10 @@ function whenOver({ reply, mount, deps }: Passing, method: 'GET' | 'POST', over:
       }
       settle();
     },
+    cut(error) {
+      failure = error;
+      raw.destroy();
+    },
   };
 }
 
@@ -256,7 +262,7 @@ function stream(
   // As long as a session at most: its token is good for no longer.
   const age = mount.timers.after(timeouts.sessionMax, () => end(null));
   reply.hijack();
-  watchWrites(raw, timeouts.clientWrite);
+  watchWrites(raw, timeouts.clientWrite, () => end(slowReader()));
   raw.writeHead(200, {
     'content-type': type,
     'cache-control': 'no-cache',
@@ -284,8 +290,19 @@ function stream(
   return () => end(null);
 }
 
-/** An answer with an end, under the status that reply-from has set. */
-function passAnswer(reply: FastifyReply, headers: IncomingHttpHeaders, body: Readable): void {
+function slowReader(): ProxyError {
+  return new ProxyError('slow_reader', 'the client took nothing of its answer for too long (timeouts.clientWrite)');
+}
+
+/** An answer with an end, under the status that reply-from has set; it must come to that end, and be taken. */
+function passAnswer({ reply, mount }: Passing, headers: IncomingHttpHeaders, body: Readable, tell: Teller): void {
+  const { timeouts } = mount.config;
+  const late = mount.timers.after(timeouts.request, () => {
+    const text = 'the upstream did not come to the end of its answer in time (timeouts.request)';
+    tell.cut(new ProxyError('request_timeout', text));
+  });
+  reply.raw.on('close', () => late.cancel());
+  watchWrites(reply.raw, timeouts.clientWrite, () => tell.cut(slowReader()));
   const type = headers['content-type'];
   void reply
     .headers(picked(headers, ANSWER_HEADERS))

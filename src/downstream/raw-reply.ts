@@ -42,11 +42,15 @@ export function whenTaken(socket: Socket, tell: () => void): void {
 }
 
 /**
- * Destroys a response whose client has taken nothing for `idleMs` (timeouts.clientWrite). The socket's own timer knows
- * of partial progress, so a slow reader that reads is left alone; a stream that is merely silent is, too.
+ * Ends a response whose client has taken nothing for `idleMs` (timeouts.clientWrite). The socket's own timer knows of
+ * partial progress, so a slow reader that reads is left alone; a stream that is merely silent is, too.
  */
-export function watchWrites(response: ServerResponse, idleMs: number): void {
+export function watchWrites(
+  response: ServerResponse,
+  idleMs: number,
+  end: () => void = () => void response.destroy(),
+): void {
   response.setTimeout(idleMs, () => {
-    if ((response.socket?.writableLength ?? 0) > 0) response.destroy();
+    if ((response.socket?.writableLength ?? 0) > 0) end();
   });
 }

@@ -694,8 +694,8 @@ describe('who leaves, and who is slow', () => {
     expect(gateway.app.mounts[0]?.passage?.openStreams).toBe(1);
   });
 
-  test('one that takes nothing for timeouts.clientWrite is let go', async () => {
-    const { client, stream } = await scriptedUpstream({ timeouts: { clientWrite: '300ms' } });
+  test('one that takes nothing for timeouts.clientWrite is let go, and the journal says why', async () => {
+    const { gateway, client, stream } = await scriptedUpstream({ timeouts: { clientWrite: '300ms' } });
     stream.write('event: endpoint\ndata: /m\n\n');
     await client.endpoint();
     client.pause();
@@ -704,6 +704,83 @@ describe('who leaves, and who is slow', () => {
     stream.write(Buffer.alloc(64 * 1024 * 1024, 'data: x\n\n'));
 
     await gone;
+    const fact = await gateway.journal.until((each) => each.fact === 'passthrough' && each.method === 'GET');
+    expect(fact).toMatchObject({ status: 200, reason: 'slow_reader' });
+  });
+
+  /** An upstream whose answers, to a GET when it `refuses`, never end. */
+  async function endless(refuses: boolean, config: GatewayConfig) {
+    let isClosed = false;
+    const closed = Promise.withResolvers<void>();
+    const { url } = await rawUpstream((request, response) => {
+      if (request.method === 'GET' && !refuses) {
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).write('event: endpoint\ndata: /m\n\n');
+        return;
+      }
+      response.on('close', () => {
+        isClosed = true;
+        closed.resolve();
+      });
+      response.writeHead(refuses ? 404 : 200, { 'content-type': 'text/plain' });
+      const write = (): void => {
+        while (!isClosed && response.write(Buffer.alloc(64 * 1024, 'x')));
+        if (!isClosed) response.once('drain', write);
+      };
+      write();
+    });
+    return { gateway: await before(url, config), closed: closed.promise };
+  }
+
+  describe.each<readonly [what: string, refuses: boolean]>([
+    ['to a GET', true],
+    ['to a message', false],
+  ])('an answer %s that never ends', (_, refuses) => {
+    async function asked(config: GatewayConfig) {
+      const { gateway, closed } = await endless(refuses, config);
+      const raw = await gateway.connect();
+      if (refuses) {
+        raw.write('GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      } else {
+        const url = await (await openOldClient(gateway.origin)).endpoint();
+        const head = `POST ${url} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
+        raw.write(`${head}Content-Length: 2\r\n\r\n{}`);
+      }
+      const over = gateway.journal.until(
+        (each) => each.fact === 'passthrough' && each.method === (refuses ? 'GET' : 'POST'),
+      );
+      return { gateway, closed, raw, over };
+    }
+
+    test('and is not read is cut after timeouts.clientWrite', async () => {
+      const { gateway, closed, raw, over } = await asked({ timeouts: { clientWrite: '200ms' } });
+      raw.pause();
+
+      expect(await over).toMatchObject({ status: refuses ? 404 : 200, reason: 'slow_reader' });
+      await closed;
+      expect([gateway.app.inFlight(), gateway.app.mounts[0]?.passage?.openStreams]).toEqual([0, refuses ? 0 : 1]);
+    });
+
+    test('is cut after timeouts.request, however fast it is read', async () => {
+      const { gateway, closed, raw, over } = await asked({ timeouts: { request: '200ms' } });
+
+      expect(await over).toMatchObject({ status: refuses ? 404 : 200, reason: 'request_timeout' });
+      await Promise.all([closed, raw.closed]);
+      expect([gateway.app.inFlight(), gateway.app.mounts[0]?.passage?.openStreams]).toEqual([0, refuses ? 0 : 1]);
+    });
+  });
+
+  test('an answer without a first byte is cut too', async () => {
+    const { url } = await rawUpstream((_request, response) => {
+      response.writeHead(404, { 'content-type': 'text/plain' }).flushHeaders();
+    });
+    const gateway = await before(url, { timeouts: { request: '200ms' } });
+    const raw = await gateway.connect();
+
+    raw.write('GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n');
+
+    await raw.closed;
+    const fact = await gateway.journal.until((each) => each.fact === 'passthrough');
+    expect(fact).toMatchObject({ reason: 'request_timeout' });
   });
 
   test('a stream lives as long as its token: timeouts.sessionMax', async () => {
