@@ -269,7 +269,8 @@ function stream(
     // nginx would hold the events back in its buffer.
     'x-accel-buffering': 'no',
   });
-  raw.flushHeaders();
+  // Sends the headers. With flushHeaders Node would write them as UTF-8.
+  raw.write(Buffer.alloc(0));
   raw.on('error', () => {});
   raw.on('close', () => end(null));
   raw.on('drain', () => body.resume());

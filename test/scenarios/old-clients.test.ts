@@ -394,6 +394,29 @@ describe('headers', () => {
     ]);
   });
 
+  test('what is no ASCII crosses as the bytes that it is', async () => {
+    const bytes = '\u00e4\u00c3\u00a4';
+    const seen: (string | undefined)[] = [];
+    const { url } = await rawUpstream((request, response) => {
+      seen.push(request.headers['user-agent'], request.headers['content-type']);
+      const isStream = request.method === 'GET';
+      response.writeHead(200, { 'content-type': `${isStream ? 'text/event-stream' : 'text/plain'}; x="${bytes}"` });
+      response.write(Buffer.from('event: endpoint\ndata: /m\n\n'));
+      if (!isStream) response.end();
+    });
+    const gateway = await before(url);
+
+    const client = await openOldClient(gateway.origin, { headers: { 'user-agent': bytes } });
+    const type = `application/json; x="${bytes}"`;
+    const answer = await client.post(Buffer.from('{}'), { 'user-agent': bytes, 'content-type': type });
+
+    expect(seen).toEqual([bytes, undefined, bytes, type]);
+    expect([client.headers['content-type'], answer.headers['content-type']]).toEqual([
+      `text/event-stream; x="${bytes}"`,
+      `text/plain; x="${bytes}"`,
+    ]);
+  });
+
   test('Expect: 100-continue is served as it should be', async () => {
     const { gateway, client } = await oldClientBefore();
     const raw = await gateway.connect();
