@@ -149,7 +149,7 @@ test('what is left is JSON without the key, and every other member has its own b
   );
 
   fc.assert(property, { numRuns: 2000 });
-});
+}, 60_000);
 
 /** One of the spellings of a key: the bits say which characters are escaped. */
 function spelling(key: string, escapes: number): string {
