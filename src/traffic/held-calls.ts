@@ -74,6 +74,8 @@ export class HeldCalls {
     this.#entries.set(held.id, entry);
     this.#keepWithin(maxOfKey, held.key);
     this.#keepWithin(maxInAll);
+    // A client that comes back at once, and again without answers, would never be found waiting.
+    if (entry.isRipe && isAwaited(held.key)) this.#evict(entry);
     this.#forgetKept();
   }
 

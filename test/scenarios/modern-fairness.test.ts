@@ -2,9 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { type Gateway, type GatewayConfig, gatewayBefore } from '../support/gateway.ts';
+import { type Answer, type Gateway, type GatewayConfig, gatewayBefore } from '../support/gateway.ts';
 import type { LegacyServer } from '../support/legacy-server.ts';
-import { askedIn, callTool, leavingModern, modern, openModern, retry } from '../support/modern-client.ts';
+import { EVERYTHING, askedIn, callTool, leavingModern, modern, openModern, retry } from '../support/modern-client.ts';
 import { NAMED, ROOTS } from '../support/questions.ts';
 
 const CHANGES = {
@@ -58,6 +58,28 @@ test('a caller who is asked much, under many profiles, ends rounds of his own an
 
   const answer = await retry(gateway, asked, { name: NAMED }, ['tools/call', { name: 'ask', arguments: {} }, ofAlice]);
   expect(answer.json.result?.structuredContent.replies).toMatchObject([{ result: NAMED }]);
+});
+
+test.each([
+  ['the only link', { single: true }],
+  ['a pool of one link', { max: 1 }],
+] as const)('who comes back for ever without an answer does not keep %s from others', async (_, links) => {
+  const { gateway } = await gatewayBefore({}, { links: { ...links, queueTimeout: '5s' } });
+  const asks = ['tools/call', { name: 'ask', arguments: {} }, { capabilities: EVERYTHING }] as const;
+  let asked = await modern(gateway, ...asks);
+  expect(Object.keys(askedIn(asked))).toEqual(['name']);
+  let isServed = false;
+  const comingBack = async (): Promise<Answer> => {
+    while (!isServed && Object.keys(askedIn(asked)).length > 0) asked = await retry(gateway, asked, undefined, asks);
+    return asked;
+  };
+
+  const [answer] = await Promise.all([
+    callTool(gateway, 'add', { a: 1, b: 2 }, { capabilities: EVERYTHING }).finally(() => (isServed = true)),
+    comingBack(),
+  ]);
+
+  expect([answer.status, answer.json.result?.content]).toEqual([200, [{ type: 'text', text: '3' }]]);
 });
 
 // Lists
