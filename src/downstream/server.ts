@@ -66,9 +66,13 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
 
   identifyCallers(app, authenticator(config.inbound), isProbe, journal);
 
-  app.get(HEALTH, async () => ({ status: 'ok' }));
+  app.get(HEALTH, async (_request, reply) => {
+    // A new connection would be refused: who probes over one that is kept open hears of the end too.
+    if (deps.isDraining()) void reply.header('connection', 'close');
+    return { status: 'ok' };
+  });
   app.get(READY, async (_request, reply) => {
-    if (deps.isDraining()) return reply.code(503).send({ status: 'draining' });
+    if (deps.isDraining()) return reply.code(503).header('connection', 'close').send({ status: 'draining' });
     const isReady = mounts.every((mount) => mount.isReady);
     return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'upstream unavailable' });
   });

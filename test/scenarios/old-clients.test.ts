@@ -844,6 +844,8 @@ describe('who leaves, and who is slow', () => {
       `POST ${url} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`,
     );
     await raw.until('draining","outcome":"not_executed","retryAfterMs":1000}}}HTTP/1.1 503');
+    raw.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await raw.until('connection: close');
     call.release();
     await Promise.all([held, closed]);
   });
