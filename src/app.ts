@@ -2,14 +2,21 @@
 
 import type { AddressInfo } from 'node:net';
 import { getHeapStatistics } from 'node:v8';
+import { createAdminServer } from './admin/server.ts';
 import type { Config } from './config/schema.ts';
 import { settingsOf } from './config/settings.ts';
+import type { Gauges } from './domain/gauges.ts';
 import { linkId } from './domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
 import { createServer } from './downstream/server.ts';
 import { drain } from './drain.ts';
+import { BothJournals } from './observe/both-journals.ts';
+import type { Metrics } from './observe/metrics.ts';
+import { ALL_REVISIONS, UPSTREAM_REVISIONS } from './protocol/eras.ts';
+import { METHODS } from './protocol/methods.ts';
 import { TokenSealer } from './protocol/sealed-token.ts';
 import { systemClock, systemRandom, systemTimers } from './real-time.ts';
+import { mountGauges } from './traffic/mount-gauges.ts';
 import { Mount } from './traffic/mount.ts';
 import { Tally } from './traffic/tally.ts';
 import { SessionRegistry } from './traffic/session-registry.ts';
@@ -19,6 +26,8 @@ export interface AppOptions {
   readonly journal: Journal;
   /** Of package.json; said to upstreams as clientInfo. */
   readonly version: string;
+  /** See metricsFor. Without them there is no admin listener. */
+  readonly metrics?: Metrics | null;
   readonly clock?: Clock;
   readonly timers?: Timers;
   readonly random?: Random;
@@ -29,14 +38,32 @@ export interface App {
   readonly registry: SessionRegistry;
   /** Replies that have not been taken to their end. */
   inFlight(): number;
-  /** Binds the listener and opens the warm links. Rejects when the address cannot be had. */
+  /** What is held at this moment. */
+  gauges(): Gauges;
+  /** Binds the listener for whoever runs the gateway; null: there is none. Rejects when the address cannot be had. */
+  listenAdmin(): Promise<AddressInfo | null>;
+  /** Binds the listener for clients and opens the warm links. Rejects when the address cannot be had. */
   listen(): Promise<AddressInfo>;
   /** Finishes what runs, within drain.timeout, and closes everything. Idempotent. */
   close(): Promise<void>;
 }
 
+/** Null where nobody could ask for them. Loaded only then: it takes longer than all else that is loaded. */
+export async function metricsFor({ admin, upstreams }: Config, version: string): Promise<Metrics | null> {
+  if (admin === undefined) return null;
+  const loaded = await import('./observe/metrics.ts');
+  return new loaded.Metrics({
+    upstreams: upstreams.map(({ name }) => name),
+    methods: Object.keys(METHODS),
+    revisions: [...ALL_REVISIONS, ...UPSTREAM_REVISIONS],
+    version,
+  });
+}
+
 export function createApp(options: AppOptions): App {
-  const { config, journal, version, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
+  const { config, version, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
+  const { metrics = null } = options;
+  const journal = metrics === null ? options.journal : new BothJournals(options.journal, metrics);
 
   // Of this process alone: neither a session nor the stream of an old client outlives the process that holds it.
   const sealer = new TokenSealer(random.bytes(32), (length) => random.bytes(length));
@@ -81,10 +108,27 @@ export function createApp(options: AppOptions): App {
     isDraining: () => closing !== null,
   });
 
+  const gauges = (): Gauges => ({
+    upstreams: mounts.map(mountGauges),
+    replies: inFlight.count,
+    bufferedBytes: registry.bufferedBytes,
+    isDraining: closing !== null,
+  });
+  const admin =
+    config.admin === undefined || metrics === null
+      ? null
+      : createAdminServer(config, config.admin.host, { journal, metrics, gauges, version });
+
   return {
     mounts,
     registry,
     inFlight: () => inFlight.count,
+    gauges,
+    async listenAdmin() {
+      if (admin === null || config.admin === undefined) return null;
+      await admin.listen({ ...config.admin });
+      return admin.server.address() as AddressInfo;
+    },
     async listen() {
       await server.listen({ host: config.listen.host, port: config.listen.port });
       for (const mount of mounts) mount.start();
@@ -92,7 +136,10 @@ export function createApp(options: AppOptions): App {
       return server.server.address() as AddressInfo;
     },
     close() {
-      closing ??= drain({ server, mounts, registry, inFlight, timers, timeoutMs: config.drain.timeout });
+      // Up to the end it can be seen how the drain goes on.
+      closing ??= drain({ server, mounts, registry, inFlight, timers, timeoutMs: config.drain.timeout }).then(() =>
+        admin?.close(),
+      );
       return closing;
     },
   };

@@ -17,6 +17,7 @@ export class CallIds {
   #next: number;
   readonly #ids = new Float64Array(REMEMBERED).fill(-1);
   readonly #links = new Float64Array(REMEMBERED);
+  readonly #answered = new Uint8Array(REMEMBERED);
 
   /** `fraction` in [0, 1) places the start in the lower half of the range: the counter never wraps in practice. */
   constructor(fraction: number) {
@@ -27,7 +28,18 @@ export class CallIds {
     const id = this.#next++;
     this.#ids[id % REMEMBERED] = id;
     this.#links[id % REMEMBERED] = link;
+    this.#answered[id % REMEMBERED] = 0;
     return callId(id);
+  }
+
+  /** Its answer has come. */
+  answered(id: number): void {
+    if (this.#ids[id % REMEMBERED] === id) this.#answered[id % REMEMBERED] = 1;
+  }
+
+  /** Whether what was asked under this id has had its answer, as long as it is remembered. */
+  isAnswered(id: number): boolean {
+    return this.#ids[id % REMEMBERED] === id && this.#answered[id % REMEMBERED] === 1;
   }
 
   /** The link for which an id was issued, as long as it is remembered. */

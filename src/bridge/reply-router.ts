@@ -3,7 +3,7 @@
 // open belongs to one client; elsewhere what cannot be told for certain goes to nobody: a question shown to the wrong
 // caller is worse than a question refused.
 
-import type { Dropped } from '../domain/ports.ts';
+import type { Dropped } from '../domain/drops.ts';
 import type { Notification, Request } from '../protocol/json-rpc.ts';
 import { ownId } from './correlation.ts';
 

@@ -25,6 +25,9 @@ export type Flags = Readonly<Record<string, string | readonly string[]>>;
 /** The configuration file itself, for images: it is no key, since a file cannot name itself. */
 export const FILE_VARIABLE = `${PREFIX}CONFIG`;
 
+/** Where each listener listens, in the form of a flag. */
+const ADDRESSES = { listen: '127.0.0.1:8080', admin: '127.0.0.1:8081' } as const;
+
 const BY_VARIABLE = byName(({ variable }) => variable);
 const BY_FLAG = byName(({ flag }) => flag);
 
@@ -98,25 +101,25 @@ class Collector implements Assigned {
     // A Secret that was made from a file ends with its line break.
     const text = (texts.at(-1) ?? '').trim();
     if (first === undefined) return;
-    if (first.flag === 'listen') this.#listen(keys, text, place);
+    if (first.flag === 'listen' || first.flag === 'admin') this.#address(first.flag, keys, text, place);
     else if (first.flag === 'header') this.#headers(first, texts, place);
     else this.assignments.push({ key: first, value: valueOf(first, text), place });
   }
 
-  #listen(keys: readonly Key[], text: string, place: Place): void {
+  #address(section: 'listen' | 'admin', keys: readonly Key[], text: string, place: Place): void {
     const match = /^(?:(\[[0-9a-f:.]+\]|[^:[\]]+):)?(\d{1,5})$/i.exec(text);
     if (match === null) {
-      this.#blame(place, 'listen', `${text} is not HOST:PORT, such as 127.0.0.1:8080`);
+      this.#blame(place, section, `${text} is not HOST:PORT, such as ${ADDRESSES[section]}`);
       return;
     }
     const host = (match[1] ?? '127.0.0.1').replaceAll(/[[\]]/g, '');
     const port = Number(match[2]);
     if (port > 65_535) {
-      this.#blame(place, 'listen', `port ${port} is over 65535`);
+      this.#blame(place, section, `port ${port} is over 65535`);
       return;
     }
     for (const key of keys) {
-      this.assignments.push({ key, value: key.name === 'listen.port' ? port : host, place });
+      this.assignments.push({ key, value: key.name === `${section}.port` ? port : host, place });
     }
   }
 

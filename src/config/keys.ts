@@ -49,6 +49,8 @@ const CALLED: Readonly<Record<string, string>> = {
   'upstreams[].headers': 'header',
   'listen.host': 'listen',
   'listen.port': 'listen',
+  'admin.host': 'admin',
+  'admin.port': 'admin',
 };
 
 export const SCHEMA: SchemaNode = z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode;

@@ -4,7 +4,7 @@
 
 import { z } from 'zod';
 import { alike, wrongDigests } from './credentials.ts';
-import { legacyOf, taken } from './served-paths.ts';
+import { legacyOf, taken, takenAddress } from './served-paths.ts';
 import {
   HEADER_NAME,
   NO_HEADER_NAME,
@@ -245,6 +245,24 @@ export const configSchema = z
       },
       'where clients connect',
     ),
+    admin: z
+      .strictObject({
+        host: setting(
+          z.string().min(1),
+          '127.0.0.1',
+          'the address of metrics and status; none unless one of the two is given',
+          {
+            live: false,
+          },
+        ),
+        port: setting(z.int().min(0).max(65_535), 8081, 'their port; 0 for any free one', { live: false }),
+      })
+      .optional()
+      .meta({
+        description: 'a listener of its own for metrics and status; not given: there is none',
+        'x-example': { host: '127.0.0.1', port: 8081 },
+        'x-live': false,
+      }),
     allowedHosts: z
       .array(hostName)
       .optional()
@@ -314,8 +332,10 @@ export const configSchema = z
     ),
   })
   .superRefine(
-    ({ upstreams }, context) => {
-      for (const { path, message } of taken(upstreams)) context.addIssue({ code: 'custom', path, message });
+    ({ upstreams, listen, admin }, context) => {
+      for (const { path, message } of [...taken(upstreams), ...takenAddress(listen, admin)]) {
+        context.addIssue({ code: 'custom', path, message });
+      }
     },
     // Also where something else is wrong: all faults are told at once.
     { when: () => true },

@@ -1,4 +1,4 @@
-// What stands at which path: nothing twice, and where clients of the old transport go if nobody says.
+// What stands at which path and address: nothing twice, and where clients of the old transport go if nobody says.
 
 export interface Taken {
   readonly path: (string | number)[];
@@ -33,6 +33,20 @@ export function taken(upstreams: unknown): Taken[] {
     }
   }
   return faults;
+}
+
+/** Two listeners at one address. What it is given may be wrong in other ways, or not be there. */
+export function takenAddress(listen: unknown, admin: unknown): Taken[] {
+  const [clients, own] = [addressIn(listen), addressIn(admin)];
+  if (clients === null || own === null || own.port !== clients.port || own.port === 0) return [];
+  const isEach = [own.host, clients.host].some((host) => host === '0.0.0.0' || host === '::');
+  if (own.host !== clients.host && !isEach) return [];
+  return [{ path: ['admin', 'port'], message: `${String(own.port)} is the port for clients already: choose another` }];
+}
+
+function addressIn(section: unknown): { readonly host: unknown; readonly port: unknown } | null {
+  if (typeof section !== 'object' || section === null || !('host' in section) || !('port' in section)) return null;
+  return { host: section.host, port: section.port };
 }
 
 const LEGACY_PATHS = { sse: '/sse', messages: '/messages' };

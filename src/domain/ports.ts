@@ -1,5 +1,6 @@
 // The ports through which the pure parts touch the world: time, chance, the two sides of the wire, and the journal.
 
+import type { Dropped } from './drops.ts';
 import type { ErrorCode, ProxyError } from './errors.ts';
 import type { LinkId } from './ids.ts';
 import type { LinkCloseReason, LinkState } from './states.ts';
@@ -163,6 +164,8 @@ export type Fact =
   /** Refused before it became an exchange. */
   | {
       readonly fact: 'refused';
+      /** Where it came in, if not where clients connect. */
+      readonly listener?: 'admin';
       readonly reason: ErrorCode;
       readonly status: number;
       readonly why: string;
@@ -207,6 +210,8 @@ export type Fact =
   /** A link died right after another was opened, twice: the operator should try --single. */
   | { readonly fact: 'single_hint'; readonly upstream: string }
   | { readonly fact: 'session_opened'; readonly upstream: string; readonly revision: string }
+  /** The link of a session was lost, and the session goes on with another. */
+  | { readonly fact: 'session_reopened'; readonly upstream: string }
   | {
       readonly fact: 'session_ended';
       readonly upstream: string;
@@ -231,29 +236,6 @@ export type Fact =
       readonly upstreamStatus?: number;
       readonly cause?: unknown;
     };
-
-/** Something that was received and not passed on. */
-export type Dropped =
-  | 'unreadable_message' // from the upstream: not JSON-RPC, too deep, or members given twice
-  | 'unknown_answer' // an id we never asked for, or no id at all
-  | 'foreign_answer' // an id that another of our links asked for
-  | 'late_answer' // asked for once, but nobody waits any more
-  | 'late_progress'
-  | 'unroutable_notification' // nobody to give it to
-  | 'undeliverable_notification' // the client takes no stream, or has left
-  | 'foreign_question' // an upstream request that another of our links heard too, and answers
-  | 'refused_question' // an upstream request that nobody may answer; it got an error back
-  | 'second_endpoint' // an endpoint event in mid-session
-  | 'unknown_event' // an event of a type that the transport does not have
-  | 'sessionless_notification' // from a client without a session: there is nothing it could refer to
-  | 'client_response' // from a client, to a request it was never sent, or has answered already
-  | 'unsent_event' // kept for a client that did not come back for it in time
-  | 'unheard_notification' // of the upstream, for a session that had no stream to hear it on
-  | 'unknown_cancel' // of a request that is not open
-  | 'undelivered_notification' // of a client, that the upstream did not take
-  | 'undelivered_answer' // to a request of the upstream, which it did not take
-  | 'answer_to_a_client_that_left'
-  | 'post_body_ignored'; // a POST answered with a body that is no answer of ours
 
 export interface Journal {
   record(fact: Fact): void;

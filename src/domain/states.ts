@@ -1,16 +1,19 @@
 // The states of the four things that live longer than one function call. Each is a union, so that a field exists only
 // while it is true, and each carries its drawing.
 
-/** Why a link is closed, or could not be opened: the code of the error, or one of our own decisions. */
-export type LinkCloseReason =
-  | 'retired' // an exclusive caller left something behind on it
-  | 'idle' // nobody used it for links.idleTimeout
-  | 'evicted' // another key needed the place
-  | 'single' // the mount went over to one link
-  | 'session_ended' // the session that owned it is over
-  | 'shutdown'
-  | 'lost' // the upstream ended it, or it broke
-  | 'failed'; // it never opened
+/** Why a link that was open is closed: one of our own decisions, or none of ours. */
+export const CLOSE_REASONS = {
+  retired: 'a caller who was alone on it left something behind',
+  idle: 'nobody used it for links.idleTimeout',
+  evicted: 'other callers needed its place',
+  single: 'the upstream went over to one link',
+  session_ended: 'the session that owned it is over',
+  shutdown: 'the gateway stops',
+  lost: 'the upstream ended it, or it broke',
+} as const satisfies Readonly<Record<string, string>>;
+
+/** `failed`: it never opened. */
+export type LinkCloseReason = keyof typeof CLOSE_REASONS | 'failed';
 
 /** connecting ─▶ awaiting-endpoint ─▶ initializing ─▶ open ─▶ closed   (any ─▶ closed) */
 export type LinkState =

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
+import { readiness } from '../domain/gauges.ts';
 import { checkHost, hostRules } from '../edge/host-guard.ts';
 import { checkOrigin, originRules } from '../edge/origin-guard.ts';
 import { authenticator } from '../identity/authenticate.ts';
@@ -72,9 +73,9 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
     return { status: 'ok' };
   });
   app.get(READY, async (_request, reply) => {
-    if (deps.isDraining()) return reply.code(503).header('connection', 'close').send({ status: 'draining' });
-    const isReady = mounts.every((mount) => mount.isReady);
-    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'upstream unavailable' });
+    if (deps.isDraining()) void reply.header('connection', 'close');
+    const status = readiness(deps.isDraining(), mounts);
+    return reply.code(status === 'ok' ? 200 : 503).send({ status });
   });
 
   for (const mount of mounts) {

@@ -66,6 +66,8 @@ function lineOf(fact: Fact): Line {
       return { level: 'info', message: 'session opened', count: 'session_opened' };
     case 'fault':
       return { level: 'error', message: 'fault', count: 'fault' };
+    case 'session_reopened':
+      return { level: 'info', message: 'session reopened', count: 'session_reopened' };
     case 'stream_opened':
       return { level: 'debug', message: 'stream opened', count: `stream_opened.${fact.how}` };
     case 'passthrough_opened':

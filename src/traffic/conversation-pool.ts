@@ -65,6 +65,11 @@ export class ConversationPool<C extends Poolable> {
     return count;
   }
 
+  /** Callers in line, over all keys. */
+  get waitingCount(): number {
+    return this.#waiting;
+  }
+
   /** Of this key alone. */
   openOf({ text }: LinkKey): number {
     return this.#buckets.get(text)?.entries.length ?? 0;

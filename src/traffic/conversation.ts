@@ -13,20 +13,11 @@ import {
   routeQuestion,
 } from '../bridge/reply-router.ts';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
+import type { Dropped } from '../domain/drops.ts';
 import { ProxyError } from '../domain/errors.ts';
+import type { LinkPhase, LinkUse } from '../domain/gauges.ts';
 import { type CallId, linkId } from '../domain/ids.ts';
-import type {
-  Chunks,
-  Clock,
-  Dropped,
-  Journal,
-  Link,
-  PostOutcome,
-  Random,
-  Reader,
-  Timer,
-  Timers,
-} from '../domain/ports.ts';
+import type { Chunks, Clock, Journal, Link, PostOutcome, Random, Reader, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import {
   type Answer,
@@ -171,6 +162,16 @@ export class Conversation {
 
   get isOpen(): boolean {
     return this.#link?.state.phase === 'open' && this.#closeWith === null;
+  }
+
+  /** Whose link it is. */
+  get use(): LinkUse {
+    return this.#owner === null ? 'pooled' : 'dedicated';
+  }
+
+  get phase(): LinkPhase {
+    if (this.#closeWith !== null) return 'closing';
+    return this.isOpen ? 'open' : 'opening';
   }
 
   get inFlight(): number {
@@ -328,14 +329,14 @@ export class Conversation {
     this.#tellClosed(error);
   }
 
-  /** An answer that no call here waits for: noise, late, or the proof that the upstream broadcasts. */
+  /** An answer that no call here waits for: noise, late, a second one, or the proof that the upstream broadcasts. */
   stray(answer: Answer): void {
     const id = ownId(answer.bytes, answer.id);
     const issuedFor = id === null ? null : this.#context.ids.issuedFor(id);
-    if (issuedFor === null) {
+    if (id === null || issuedFor === null) {
       this.#drop('unknown_answer');
     } else if (issuedFor === (this.#link?.id ?? linkId(-1))) {
-      this.#drop('late_answer');
+      this.#drop(this.#context.ids.isAnswered(id) ? 'duplicate_answer' : 'late_answer');
     } else {
       this.#drop('foreign_answer');
       this.#context.onForeignAnswer(this);
@@ -344,12 +345,13 @@ export class Conversation {
 
   #answer(answer: Answer): void {
     const id = ownId(answer.bytes, answer.id);
-    if (id !== null && this.#own.answered(id, answer)) return;
     const registered = id === null ? undefined : this.#calls.find(id);
-    if (registered === undefined) {
+    if (id === null || (registered === undefined && !this.#own.answered(id, answer))) {
       this.stray(answer);
       return;
     }
+    this.#context.ids.answered(id);
+    if (registered === undefined) return;
     registered.isAnswered = true;
     registered.call.answered(answer);
   }

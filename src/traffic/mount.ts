@@ -214,6 +214,21 @@ export class Mount {
     this.#pool.keepWarm(this.key(ANYONE, EMPTY_PROFILE), this.config.links.min);
   }
 
+  /** What is known of the upstream. */
+  get health(): Pick<UpstreamHealth, 'is' | 'lastError'> {
+    return this.#health;
+  }
+
+  /** Everything that has a link, or is getting one. */
+  get conversations(): ReadonlySet<Conversation> {
+    return this.#live;
+  }
+
+  /** Callers in line for a pooled link. */
+  get waitingCount(): number {
+    return this.#pool.waitingCount;
+  }
+
   /** The upstream was reached at the last attempt; without warm links none is made before the first call. */
   get isReady(): boolean {
     return this.#health.is === 'up' || (this.#health.is === 'unknown' && this.config.links.min === 0);
@@ -413,6 +428,7 @@ export class Mount {
         return await this.#openOne(...how);
       } catch (thrown) {
         error = asProxyError(thrown);
+        this.#health.noted(error);
       }
     } while (--untried > 0 && !this.#closed);
     // A link more that cannot be had says nothing while others live.
@@ -448,6 +464,7 @@ export class Mount {
         link,
         (error) => {
           choice.over();
+          if (error !== null) this.#health.noted(error);
           if (error !== null && !this.isSingle) this.#health.linkDied(openedAt);
           onClosed(conversation, error);
         },

@@ -14,6 +14,8 @@ import { SharedWants, type Wants } from './wants.ts';
 export interface MountSession extends LinkListener {
   readonly wants: Wants;
   readonly isListening: boolean;
+  /** Event streams that its client is connected to. */
+  readonly openStreams: number;
   /** The only link was opened anew: the upstream may be another one by now. */
   upstreamChanged(handshake: Handshake): void;
   /** Told once, when the mount goes over to one link: the session's own is to end with its last call. */
@@ -42,7 +44,7 @@ export class OnlyLink {
     this.#retry = new Retry(options.timers, options.backoffMs, () => this.keepOpen());
   }
 
-  get sessions(): Iterable<MountSession> {
+  get sessions(): ReadonlySet<MountSession> {
     return this.#sessions;
   }
 

@@ -221,6 +221,7 @@ export class SessionLink {
     await this.#own?.bringUpToDate(wants);
     if (this.#own === null) throw new ProxyError('upstream_session_lost', 'the session’s link closed again');
     this.#retry.stop();
+    mount.journal.record({ fact: 'session_reopened', upstream: mount.name });
     onReopened(handshake);
     return this.#own;
   }

@@ -51,6 +51,11 @@ export class SessionRegistry {
     return this.#sessions.size;
   }
 
+  /** Bytes kept for all sessions. */
+  get bufferedBytes(): number {
+    return this.#events.bytes;
+  }
+
   /** Whether this is the id of a live session, whoever asks. */
   has(id: string): boolean {
     return this.#sessions.get(id)?.state.phase === 'live';

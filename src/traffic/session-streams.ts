@@ -38,6 +38,13 @@ export class SessionStreams {
     return this.#listening?.isConnected === true;
   }
 
+  /** Streams with a connection. */
+  get openCount(): number {
+    let count = 0;
+    for (const stream of this.#begun.values()) if (stream.isConnected) count++;
+    return count;
+  }
+
   get primes(): boolean {
     return this.#options.primes;
   }

@@ -131,6 +131,10 @@ export class Session implements MountSession {
     return this.#streams.isListening;
   }
 
+  get openStreams(): number {
+    return this.#streams.openCount;
+  }
+
   /** Initializes upstream. Rejects with a ProxyError, and the session is over then. */
   async open(): Promise<Handshake> {
     try {

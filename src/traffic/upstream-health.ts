@@ -19,6 +19,7 @@ export class UpstreamHealth {
     is: 'unknown',
   };
   #lastOpenAt = Number.NEGATIVE_INFINITY;
+  #lastError: { readonly reason: ErrorCode; readonly at: number } | null = null;
   #suspiciousDeaths = 0;
 
   constructor(options: UpstreamHealthOptions) {
@@ -27,6 +28,17 @@ export class UpstreamHealth {
 
   get is(): 'unknown' | 'up' | 'down' {
     return this.#state.is;
+  }
+
+  /** Why a link could not be opened or was lost, the last time. */
+  get lastError(): { readonly reason: ErrorCode; readonly agoMs: number } | null {
+    const last = this.#lastError;
+    return last === null ? null : { reason: last.reason, agoMs: Math.round(this.#options.clock.now() - last.at) };
+  }
+
+  /** A link could not be opened, or was lost; there may be others. */
+  noted({ code }: ProxyError): void {
+    this.#lastError = { reason: code, at: this.#options.clock.now() };
   }
 
   /** A link begins to open. */

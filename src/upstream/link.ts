@@ -4,9 +4,10 @@
 import { isUtf8 } from 'node:buffer';
 import type { Dispatcher } from 'undici';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
+import type { Dropped } from '../domain/drops.ts';
 import { ERRORS, ProxyError, asProxyError } from '../domain/errors.ts';
 import type { CallId, LinkId } from '../domain/ids.ts';
-import type { Chunks, Clock, Dropped, Journal, Link, PostOutcome, Timer, Timers } from '../domain/ports.ts';
+import type { Chunks, Clock, Journal, Link, PostOutcome, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason, LinkState } from '../domain/states.ts';
 import { isBatch, readArray } from '../protocol/batch.ts';
 import { type UpstreamRevision, wantsVersionHeader } from '../protocol/eras.ts';

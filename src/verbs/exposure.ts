@@ -21,6 +21,11 @@ function holdsCredential({ username, password, searchParams }: URL): boolean {
   return username + password !== '' || [...searchParams.keys()].some(isCredential);
 }
 
+/** What it tells is no secret of the server's, but it is nobody's business. */
+export function isAdminOpenToAll({ admin, allowedHosts }: Config): boolean {
+  return admin !== undefined && !isLoopback(admin.host) && allowedHosts === undefined;
+}
+
 export function isOpenToAll({ listen, inbound, allowedHosts }: Config): boolean {
   return !isLoopback(listen.host) && inbound === 'none' && allowedHosts === undefined;
 }

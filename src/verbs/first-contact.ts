@@ -2,7 +2,8 @@
 // line about a failure says what is wrong with just this URL.
 
 import type { Config } from '../config/schema.ts';
-import type { Dropped, Fact, Journal } from '../domain/ports.ts';
+import type { Dropped } from '../domain/drops.ts';
+import type { Fact, Journal } from '../domain/ports.ts';
 import { diagnosis } from './diagnosis.ts';
 
 export type Contact =

@@ -7,7 +7,7 @@ import { nearest } from '../config/nearest.ts';
 import { redactedText } from '../config/redacted-url.ts';
 
 /** Shown by --help; the others are in docs/configuration.md. */
-const SHOWN = ['listen', 'header', 'mode', 'log-format', 'log-level'];
+const SHOWN = ['listen', 'admin', 'header', 'mode', 'log-format', 'log-level'];
 
 /** What stands for another flag. */
 const SHORT: Readonly<Record<string, { readonly flag: string; readonly value: string }>> = {
@@ -44,17 +44,19 @@ function optionOf(key: Key, flag: string): Option {
 
 function meaningOf({ flag, node }: Key): string {
   if (flag === 'listen') return 'where clients connect';
+  if (flag === 'admin') return 'where metrics and status are served; nowhere if not given';
   if (flag === 'header') return 'sent with every request to the server; may be repeated';
   return node.description ?? '';
 }
 
 function defaultOf({ flag, node }: Key): string {
   if (flag === 'listen') return ' (default 127.0.0.1:8080)';
+  if (flag === 'admin') return '';
   return typeof node.default === 'string' ? ` (default ${node.default})` : '';
 }
 
 export function placeholderOf({ flag, node }: Key): string {
-  if (flag === 'listen') return 'HOST:PORT';
+  if (flag === 'listen' || flag === 'admin') return 'HOST:PORT';
   if (flag === 'header') return 'NAME=${VAR}|NAME=@FILE';
   if (flag === 'upstream' || flag === 'message-url') return 'URL';
   if (node['x-unit'] !== undefined) return node['x-unit'].toUpperCase();

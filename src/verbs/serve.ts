@@ -1,6 +1,6 @@
 // `mcp-causeway URL` and `mcp-causeway serve -c FILE`: run the gateway until a signal ends it.
 
-import { type App, createApp } from '../app.ts';
+import { type App, createApp, metricsFor } from '../app.ts';
 import { ConfigError } from '../config/load.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
@@ -11,7 +11,7 @@ import { parsed } from '../protocol/json-rpc.ts';
 import { systemTimers } from '../real-time.ts';
 import { banner } from './banner.ts';
 import { descriptorShortage } from './descriptors.ts';
-import { isOpenToAll, refuseUnsafe } from './exposure.ts';
+import { isAdminOpenToAll, isOpenToAll, refuseUnsafe } from './exposure.ts';
 import { FirstContact } from './first-contact.ts';
 import type { Terminal } from './surroundings.ts';
 import { VERSION } from './version.ts';
@@ -31,23 +31,27 @@ export interface Running {
 /** A person waits this long for a server to answer before the banner says that it has not. */
 const FIRST_CONTACT_MS = 1500;
 
+/** What is wrong with an address, and whether another one helps. */
 const BIND_FAILURES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'is in use: choose another with --listen HOST:PORT',
-  EADDRNOTAVAIL: 'is not one of this machine’s: choose another with --listen HOST:PORT',
-  EACCES: 'needs a privilege that this process does not have: choose a port from 1024 on',
-  EAFNOSUPPORT: 'is of a kind that this machine does not have: choose another with --listen HOST:PORT',
-  EAI_AGAIN: 'has a host that does not resolve now: choose another with --listen HOST:PORT',
-  ENOTFOUND: 'has a host that does not resolve: choose another with --listen HOST:PORT',
+  EADDRINUSE: 'is in use',
+  EADDRNOTAVAIL: 'is not one of this machine’s',
+  EACCES: 'needs a privilege that this process does not have',
+  EAFNOSUPPORT: 'is of a kind that this machine does not have',
+  EAI_AGAIN: 'has a host that does not resolve now',
+  ENOTFOUND: 'has a host that does not resolve',
 };
 
-/** Starts the gateway. Rejects with a ConfigError when the address cannot be had. */
+/** Starts the gateway. Rejects with a ConfigError when an address cannot be had. */
 export async function start(config: Config): Promise<Running> {
   refuseUnsafe(config);
   const { lines: log, ...output } = await createLog(config.log);
   const journal = new LogJournal(log);
   const contact = new FirstContact(config.upstreams, journal);
-  const app = createApp({ config, journal: contact, version: VERSION });
-  const origin = await listen(app, config).catch(async (error: unknown) => {
+  const metrics = await metricsFor(config, VERSION);
+  const app = createApp({ config, journal: contact, version: VERSION, metrics });
+  const { origin, adminOrigin } = await listen(app, config).catch(async (error: unknown) => {
+    // What is bound already would keep the process from ending.
+    await app.close();
     await output.close();
     throw error;
   });
@@ -55,6 +59,7 @@ export async function start(config: Config): Promise<Running> {
   // Said at every level but silent: with port 0 nothing else tells where it listens.
   const always = log.child({}, { level: config.log.level === 'silent' ? 'silent' : 'info' });
   for (const mount of app.mounts) always.info({ upstream: mount.name, endpoint: origin + mount.path }, 'listening');
+  if (adminOrigin !== null) always.info({ admin: adminOrigin }, 'listening');
   const shortage = descriptorShortage(config);
   if (shortage !== null)
     log.warn(
@@ -65,6 +70,12 @@ export async function start(config: Config): Promise<Running> {
     log.warn(
       { host: config.listen.host },
       'bound to a public address without authentication (inbound.bearer) or allowedHosts: anybody who reaches it can use the server behind it',
+    );
+  }
+  if (isAdminOpenToAll(config)) {
+    log.warn(
+      { host: config.admin?.host },
+      'metrics and status are served on a public address without allowedHosts: anybody who reaches it can read them',
     );
   }
   return {
@@ -116,14 +127,29 @@ function offersTasks(mount: App['mounts'][number]): boolean {
   return offers;
 }
 
-/** The origin, as a client on this machine would dial it. */
-async function listen(app: App, { listen: { host, port } }: Config): Promise<string> {
-  const address = await app.listen().catch((cause: unknown) => {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-    const why = BIND_FAILURES[code] ?? `cannot be bound (${code})`;
-    throw new ConfigError(`the address ${host.includes(':') ? `[${host}]` : host}:${port} ${why}`, { cause });
-  });
-  return `http://${dialled(host)}:${address.port}`;
+interface Origins {
+  readonly origin: string;
+  /** Null: there is none. */
+  readonly adminOrigin: string | null;
+}
+
+/** The origins, as somebody on this machine would dial them. */
+async function listen(app: App, { listen, admin }: Config): Promise<Origins> {
+  // First: once clients can come, the warm links are being opened.
+  const ofAdmin = await app.listenAdmin().catch((cause: unknown) => cannotBind('admin', admin ?? listen, cause));
+  const ofClients = await app.listen().catch((cause: unknown) => cannotBind('listen', listen, cause));
+  return {
+    origin: `http://${dialled(listen.host)}:${ofClients.port}`,
+    adminOrigin: ofAdmin === null || admin === undefined ? null : `http://${dialled(admin.host)}:${ofAdmin.port}`,
+  };
+}
+
+function cannotBind(flag: 'listen' | 'admin', { host, port }: Config['listen'], cause: unknown): never {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+  const known = BIND_FAILURES[code];
+  const remedy = code === 'EACCES' ? 'choose a port from 1024 on' : `choose another with --${flag} HOST:PORT`;
+  const why = known === undefined ? `cannot be bound (${code})` : `${known}: ${remedy}`;
+  throw new ConfigError(`the address ${host.includes(':') ? `[${host}]` : host}:${port} ${why}`, { cause });
 }
 
 /** What to dial for an address that is listened on. */

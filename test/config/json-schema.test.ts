@@ -187,6 +187,7 @@ test('what it does not know is known to the page that says so', () => {
   const unknown = [
     { upstreams: [twice, twice] },
     { upstreams: [{ url: 'http://a:99999/sse' }] },
+    { upstreams: [twice], listen: { port: 1 }, admin: { port: 1 } },
     { upstreams: [{ url: 'http://u:%zz@a/sse' }] },
     { upstreams: [{ url: 'http://a/sse', headers: { 'X-A': '1', 'x-a': '1' } }] },
     ...[['0'.repeat(64), '0'.repeat(64)], [createHash('sha256').digest('hex')]].map((digests) => ({

@@ -17,6 +17,7 @@ test.each([
   ['upstreams[].headers', 'CAUSEWAY_HEADER', 'header'],
   ['upstreams[].mode', 'CAUSEWAY_MODE', 'mode'],
   ['listen.port', 'CAUSEWAY_LISTEN', 'listen'],
+  ['admin.port', 'CAUSEWAY_ADMIN', 'admin'],
   ['log.level', 'CAUSEWAY_LOG_LEVEL', 'log-level'],
   ['inbound.bearer.keys', 'CAUSEWAY_INBOUND_BEARER_KEYS', 'inbound-bearer-keys'],
   ['version', undefined, undefined],
@@ -24,8 +25,10 @@ test.each([
   expect(KEYS.find((key) => key.name === name)).toMatchObject({ name, ...(variable && { variable, flag }) });
 });
 
-test('no two keys are said in one way, but for the address', () => {
-  const flags = KEYS.flatMap(({ flag }) => (flag === undefined ? [] : [flag])).filter((flag) => flag !== 'listen');
+test('no two keys are said in one way, but for the addresses', () => {
+  const flags = KEYS.flatMap(({ flag }) => (flag === undefined ? [] : [flag])).filter(
+    (flag) => flag !== 'listen' && flag !== 'admin',
+  );
 
   expect(new Set(flags).size).toBe(flags.length);
 });

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { KEYS } from '../../src/config/keys.ts';
 import { readConfig } from '../../src/config/load.ts';
-import { URL_LINE, configOf, faultsOf } from './surroundings.ts';
+import { URL_LINE, type World, configOf, faultsOf } from './surroundings.ts';
 
 const UPSTREAM = { CAUSEWAY_UPSTREAM: 'http://old:9001/sse' };
 
@@ -29,7 +29,7 @@ function textFor({ name, node }: (typeof KEYS)[number]): string {
   if (name === 'inbound.bearer.keys') return `alice=${'a'.repeat(64)}`;
   if (name === 'upstreams[].headers') return 'x-plain=v';
   if (name === 'upstreams[].legacy') return 'false';
-  if (name.startsWith('listen.')) return 'localhost:9';
+  if (/^(?:listen|admin)\./.test(name)) return 'localhost:9';
   if (name === 'links.single') return 'true';
   if (node.enum !== undefined) return String(node.enum.at(-1));
   if (node['x-unit'] === 'duration') return '7s';
@@ -53,6 +53,26 @@ test.each(KEYS.filter(({ flag }) => flag !== undefined).map((key) => [key.name, 
     if (key.name !== 'inbound') expect(byFlag).not.toEqual(configOf({ env: UPSTREAM }));
   },
 );
+
+test.each<[what: string, world: World, admin: object | undefined]>([
+  ['nothing', {}, undefined],
+  ['a key alone', { yaml: 'admin: {}\n' }, { host: '127.0.0.1', port: 8081 }],
+  ['a file', { yaml: 'admin: { port: 1 }\n' }, { host: '127.0.0.1', port: 1 }],
+  ['a variable', { env: { CAUSEWAY_ADMIN: '[::1]:2' } }, { host: '::1', port: 2 }],
+  ['a flag over it', { env: { CAUSEWAY_ADMIN: '1' }, flags: { admin: '3' } }, { host: '127.0.0.1', port: 3 }],
+])('the admin listener is there only where somebody says so: %s', (_what, { yaml = '', ...said }, admin) => {
+  expect(configOf({ yaml: yaml + URL_LINE, ...said }).admin).toEqual(admin);
+});
+
+test.each([
+  ['the same address', 'listen: { port: 8081 }\nadmin: {}\n', false],
+  ['the same port on every address', 'listen: { host: 0.0.0.0, port: 8081 }\nadmin: {}\n', false],
+  ['another address', 'listen: { host: 127.0.0.2, port: 8081 }\nadmin: {}\n', true],
+  ['any free port', 'listen: { port: 0 }\nadmin: { port: 0 }\n', true],
+])('two listeners at one address are refused: %s', (_what, yaml, isGood) => {
+  if (isGood) expect(configOf({ yaml: yaml + URL_LINE }).admin).toBeDefined();
+  else expect(faultsOf({ yaml: yaml + URL_LINE }).message).toMatch(/8081 is the port for clients already/);
+});
 
 test('several URLs of one server, lists and keys of callers are written in one line', () => {
   const { upstreams, allowedHosts, inbound } = configOf({
@@ -129,6 +149,8 @@ test.each([
   ['a bad value', { CAUSEWAY_LINKS_MAX: 'many' }, /^CAUSEWAY_LINKS_MAX: must be a whole number, at least 1$/m],
   ['a bad duration', { CAUSEWAY_HEARTBEAT: '5' }, /^CAUSEWAY_HEARTBEAT: has no unit/m],
   ['a bad port', { CAUSEWAY_LISTEN: 'localhost:99999' }, /^CAUSEWAY_LISTEN: port 99999 is over 65535$/m],
+  ['a bad port of the admin listener', { CAUSEWAY_ADMIN: '99999' }, /^CAUSEWAY_ADMIN: port 99999 is over 65535$/m],
+  ['a bad address of it', { CAUSEWAY_ADMIN: 'x' }, /^CAUSEWAY_ADMIN: x is not HOST:PORT, such as 127\.0\.0\.1:8081$/m],
   ['a bad address', { CAUSEWAY_LISTEN: 'nowhere' }, /^CAUSEWAY_LISTEN: nowhere is not HOST:PORT/m],
   [
     'a bad key',

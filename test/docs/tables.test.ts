@@ -40,6 +40,10 @@ const HELD: readonly (readonly [page: string, head: string, by: string])[] = [
   ['docs/configuration.md', 'key, variable, flag', 'test/docs.test.ts'],
   ['docs/errors.md', 'reason, whose fault', 'test/docs.test.ts'],
   ['docs/fallback.md', 'client, 400, 404', 'test/peers/fallback.test.ts'],
+  ['docs/metrics.md', 'name, type, unit, labels, meaning', 'test/docs.test.ts'],
+  ['docs/metrics.md', 'label, values', 'test/docs.test.ts'],
+  ['docs/metrics.md', 'what, means', 'test/docs.test.ts'],
+  ['docs/metrics.md', 'reason, means', 'test/docs.test.ts'],
   ['docs/rewrites.md', 'direction, message, field', 'test/docs.test.ts'],
 ];
 

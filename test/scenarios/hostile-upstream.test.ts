@@ -115,7 +115,7 @@ test('answers nobody asked for are dropped and counted, and so is the second ans
   upstream.sendTo(stream, { jsonrpc: '2.0', id, error: { code: 1, message: 'three' } });
 
   expect((await answer).text).toBe('{"jsonrpc":"2.0","id":"mine","result":{"content":[{"type":"text","text":"1"}]}}');
-  await gateway.journal.until(() => gateway.journal.dropped('late_answer') === 2);
+  await gateway.journal.until(() => gateway.journal.dropped('duplicate_answer') === 2);
   expect(gateway.journal.dropped('unknown_answer')).toBe(9);
   expect(gateway.app.mounts[0]?.isSingle).toBe(false);
 });

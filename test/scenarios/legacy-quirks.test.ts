@@ -39,7 +39,7 @@ test('an answer that comes in the body and on the stream is given once, and the 
   await gateway.call('count');
 
   await gateway.journal.until(
-    (fact) => fact.fact === 'dropped' && (fact.what === 'post_body_ignored' || fact.what === 'late_answer'),
+    (fact) => fact.fact === 'dropped' && (fact.what === 'post_body_ignored' || fact.what === 'duplicate_answer'),
   );
   expect(gateway.journal.of('exchange')).toHaveLength(1);
 });

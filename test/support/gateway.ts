@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import type { Readable } from 'node:stream';
 import { type Dispatcher, Agent, request } from 'undici';
 import { onTestFinished } from 'vitest';
-import { type App, createApp } from '../../src/app.ts';
+import { type App, createApp, metricsFor } from '../../src/app.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import type { Clock, Fact, Journal, Timers } from '../../src/domain/ports.ts';
@@ -87,6 +87,8 @@ export interface Gateway {
   readonly journal: RecordingJournal;
   readonly origin: string;
   readonly endpoint: string;
+  /** Of the listener for metrics and status; empty where there is none. */
+  readonly adminOrigin: string;
   post(body: unknown, headers?: Record<string, string>): Promise<Answer>;
   send(
     method: Dispatcher.HttpMethod,
@@ -114,17 +116,20 @@ export async function startGateway(
 ): Promise<Gateway> {
   const { upstream: more, others = [], host = '127.0.0.1', ...rest } = config;
   const journal = new RecordingJournal();
+  const parsed = parseConfig({
+    ...rest,
+    listen: { host, port: 0 },
+    drain: { timeout: '100ms', ...rest.drain },
+    upstreams: [{ url: String(upstream), ...more }, ...others],
+  });
   const app = createApp({
-    config: parseConfig({
-      ...rest,
-      listen: { host, port: 0 },
-      drain: { timeout: '100ms', ...rest.drain },
-      upstreams: [{ url: String(upstream), ...more }, ...others],
-    }),
+    config: parsed,
     journal,
     version: '0.0.0-test',
+    metrics: await metricsFor(parsed, '0.0.0-test'),
     ...(time && { clock: time, timers: time }),
   });
+  const admin = await app.listenAdmin();
   const { port } = await app.listen();
   const origin = `http://127.0.0.1:${port}`;
   const dispatcher = new Agent({ connections: 600 });
@@ -144,6 +149,7 @@ export async function startGateway(
     journal,
     origin,
     endpoint: `${origin}/mcp`,
+    adminOrigin: admin === null ? '' : `http://127.0.0.1:${admin.port}`,
     send: (...given) => mayBeLeft(answerTo(...given)),
     post(body, headers = {}) {
       const bytes = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);

@@ -68,6 +68,9 @@ function upstreamLines(node: SchemaNode): string[] {
 
 function entry(name: string, node: SchemaNode, indent: string): string[] {
   const comment = `${indent}# ${node.description ?? ''}`;
+  // A section that is off unless it is there.
+  if (node.properties !== undefined && node['x-own'] !== true && node.default === undefined)
+    return [comment, `${indent}# ${name}: ${inline(node['x-example'])}`];
   if (node.properties !== undefined && node['x-own'] !== true) {
     const below = Object.entries(node.properties).flatMap(([key, child]) => entry(key, child, `${indent}  `));
     return [comment, `${indent}${name}:`, ...below];
@@ -147,7 +150,7 @@ function configurationPage(): string {
     '',
     '## What the JSON Schema does not know',
     '',
-    'Two upstreams with one name, two things at one path, a port over 65535 inside a URL, a URL whose credentials are not',
+    'Two upstreams with one name, two things at one path or address, a port over 65535 inside a URL, a URL whose credentials are not',
     'percent-encoded, one header in two spellings, one digest with two names or of an empty key, and what a `${…}` becomes:',
     '`check` does.',
     '',

@@ -1,12 +1,16 @@
 // The pages of docs/ that are printed from tables in the code. `npm run docs` writes them; docs.test.ts compares them.
 
+import { DROPS } from '../../src/domain/drops.ts';
 import { ERRORS, type ErrorRow } from '../../src/domain/errors.ts';
+import { CLOSE_REASONS } from '../../src/domain/states.ts';
+import { BUCKETS, LABELS, METRICS, type MetricRow } from '../../src/observe/metric-table.ts';
 import { REBUILT, REWRITES } from '../../src/protocol/rewrites.ts';
 import { CONFIG_FILES } from './generated-config.ts';
 import { table } from './markdown-table.ts';
 
 export const GENERATED: Readonly<Record<string, () => string>> = {
   'docs/errors.md': errorsPage,
+  'docs/metrics.md': metricsPage,
   'docs/rewrites.md': rewritesPage,
   ...CONFIG_FILES,
 };
@@ -36,6 +40,63 @@ function errorsPage(): string {
     'and remember it ([fallback.md](fallback.md)).',
     '',
     table(['reason', 'whose fault', 'before', 'after', 'JSON-RPC', 'what to do'], rows),
+    '',
+  ].join('\n');
+}
+
+function metricsPage(): string {
+  const code = (name: string): string => `\`${name}\``;
+  const rows = Object.entries<MetricRow>(METRICS).map(([name, { type, unit, labels, meaning }]) => [
+    code(name),
+    type,
+    unit,
+    labels.length === 0 ? '–' : labels.map(code).join(', '),
+    meaning,
+  ]);
+  const described = (of: Readonly<Record<string, string>>): string[][] =>
+    Object.entries(of).map(([name, meaning]) => [code(name), meaning]);
+  return [
+    '# Metrics',
+    '',
+    '<!-- Printed from src/observe/metric-table.ts by `npm run docs`. -->',
+    '',
+    '`GET /metrics` of the admin listener (`admin` in a file, `--admin HOST:PORT`), in the text format of Prometheus. Beside these',
+    'stand what a process of Node has anyway: `process_*` and `nodejs_*`.',
+    '',
+    table(['name', 'type', 'unit', 'labels', 'meaning'], rows),
+    '',
+    `Histograms have the buckets ${BUCKETS.map(String).join(', ')} s.`,
+    '',
+    '## The listener',
+    '',
+    '`GET /healthz` and `GET /readyz` are as on the listener for clients, and answer until the drain is over. `GET /status` is JSON:',
+    '`status`, `version`, `uptimeSeconds`, `replies`, `bufferedBytes`, and for each of `upstreams` its `name`, `state` (`unknown`,',
+    '`up`, `down`), whether it is `ready` and `single`, `lastError` (`reason`, `agoMs`) or null, `links` by use and state, `sessions`,',
+    '`streams`, `passthroughStreams`, `calls`, `heldCalls`, `listens` and `waitingCallers`, as in the gauges above.',
+    '',
+    '`Host` and `Origin` are checked by `allowedHosts` and `allowedOrigins`, but that loopback names always do on a loopback address.',
+    'On another one, where `allowedHosts` is given, it must hold the name or address that the scraper uses.',
+    '',
+    '## Labels',
+    '',
+    'No label holds an id, a URL, the name of a tool, or anything else that a client or a server could choose: however many',
+    'there are and whatever they send, the number of series is bounded. A label that would be empty is absent.',
+    '',
+    table(['label', 'values'], described(LABELS)),
+    '',
+    '## What is dropped',
+    '',
+    'The values of `what` in `causeway_drops_total`: messages that were received and not passed on. An orphan answer is an',
+    '`unknown_answer`. All of them are there from the start, with 0.',
+    '',
+    table(['what', 'means'], described(DROPS)),
+    '',
+    '## Why links are closed',
+    '',
+    'The values of `reason` in `causeway_links_closed_total`. A link that never opened is in `causeway_link_failures_total`, with the',
+    'reason of its failure.',
+    '',
+    table(['reason', 'means'], described(CLOSE_REASONS)),
     '',
   ].join('\n');
 }

@@ -131,7 +131,7 @@ describe('an idle conversation that is asked a question', () => {
   });
 });
 
-test('an answer reaches the call that asked; a late, a foreign and an unknown one are told apart', () => {
+test('an answer reaches the call that asked; a second, a late, a foreign and an unknown one are told apart', () => {
   const world = new ConversationWorld();
   const [here, there] = [world.conversation(new MemoryLink(1)), world.conversation(new MemoryLink(2))];
   const mine = world.begun(here);
@@ -142,10 +142,17 @@ test('an answer reaches the call that asked; a late, a foreign and an unknown on
   here.message(answerOf(2));
   here.message(answerOf(3));
   here.message(answerOf('1.0'));
+  theirs.call.failed(new ProxyError('slow_reader', 'x'));
+  there.message(answerOf(2));
 
   expect(mine.released).toEqual(['reuse']);
-  expect(theirs.released).toEqual([]);
-  expect(world.drops).toEqual(['late_answer', 'foreign_answer', 'unknown_answer', 'unknown_answer']);
+  expect(world.drops).toEqual([
+    'duplicate_answer',
+    'foreign_answer',
+    'unknown_answer',
+    'unknown_answer',
+    'late_answer',
+  ]);
   expect(world.foreign).toEqual([here]);
 });
 

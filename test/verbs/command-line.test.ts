@@ -93,6 +93,7 @@ test.each([
   ['something that is no URL', ['ht!tp'], 3, /http or https URL/],
   ['a port out of range', ['http://127.0.0.1:1/sse', '--listen', '127.0.0.1:99999'], 3, /port/],
   ['a listen address of the wrong form', ['http://127.0.0.1:1/sse', '--listen', 'nowhere'], 3, /HOST:PORT/],
+  ['an admin address of the wrong form', ['http://127.0.0.1:1/sse', '--admin', 'nowhere'], 3, /--admin: .*HOST:PORT/],
   ['a file that is not there', ['serve', '-c', 'missing.yaml'], 3, /cannot be read/],
   ['a demo on an address that is not ours', ['demo', '--listen', '192.0.2.1:80'], 3, /not one of this machine/],
   ['an unknown log level', ['http://127.0.0.1:1/sse', '--log-level', 'verbose'], 2, /--log-level/],
@@ -224,6 +225,72 @@ test('a port in use is said so, with the way out', async () => {
 
   expect(await program.ended).toBe(3);
   expect(program.stderr()).toMatch(/in use.*--listen/);
+});
+
+test('metrics are served where --admin says, from the first moment on, and nowhere without it', async () => {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--log-format', 'json');
+  const [, admin = ''] = await program.says(/"admin":"(http:\/\/127\.0\.0\.1:\d+)"/);
+  const [, endpoint = ''] = await program.says(/"endpoint":"([^"]+)"/);
+  await program.says(/upstream reached/);
+  await (await post(endpoint, CALL)).text();
+
+  const metrics = await (await fetch(`${admin}/metrics`)).text();
+
+  expect(metrics).toMatch(/^causeway_exchanges_total\{.*method="tools\/call".*outcome="result".*\} 1$/m);
+  expect(metrics).toMatch(/^causeway_upstream_up\{upstream="default"\} 1$/m);
+  expect(metrics).toMatch(/^process_cpu_seconds_total /m);
+  expect((await fetch(new URL('/metrics', endpoint))).status).toBe(404);
+  program.child.kill('SIGTERM');
+  expect(await program.ended).toBe(0);
+  expect(program.stdout()).toBe('');
+});
+
+test('a URL alone opens one port, and a file with the key opens two', async () => {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const alone = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');
+  const config = file(`admin: { port: 0 }\nlisten: { port: 0 }\nupstreams: [{ url: '${upstream.url.href}' }]\n`);
+  const both = run('serve', '-c', config, '--log-format', 'json');
+
+  await alone.says(/upstream reached/);
+  const [, admin = ''] = await both.says(/"admin":"([^"]+)"/);
+
+  expect(alone.stderr()).not.toContain('"admin"');
+  expect((await fetch(`${admin}/status`)).status).toBe(200);
+});
+
+test('a port in use for metrics is said so, with the way out, and nothing is left behind', async () => {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+
+  const { port } = upstream.url;
+  const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--admin', `127.0.0.1:${port}`);
+
+  expect(await program.ended).toBe(3);
+  expect(program.stderr()).toMatch(/in use.*--admin HOST:PORT/);
+});
+
+test('a port in use for clients ends it too where metrics are served already', async () => {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+
+  const program = run(upstream.url.href, '--listen', `127.0.0.1:${upstream.url.port}`, '--admin', '127.0.0.1:0');
+
+  expect(await program.ended).toBe(3);
+  expect(program.stderr()).toMatch(/in use.*--listen HOST:PORT/);
+});
+
+test.each([
+  ['is warned of', {}, true],
+  ['is not where names are', { CAUSEWAY_ALLOWED_HOSTS: 'a.example' }, false],
+])('a public address for metrics %s', async (_, env, isWarned) => {
+  const listen = ['--listen', '127.0.0.1:0', '--admin', '0.0.0.0:0'];
+  const program = runWith(env, 'http://127.0.0.1:1/sse', ...listen, '--log-format', 'json');
+  await program.says(/upstream cannot be used/);
+
+  expect(/metrics and status are served on a public address/.test(program.stderr())).toBe(isWarned);
 });
 
 test('with a JSON log everything on stderr is JSON', async () => {

@@ -1,0 +1,100 @@
+// The listener for whoever runs the gateway: metrics, health in detail. It carries no MCP, and nothing can be changed
+// by it. Its guards are those of the listener for clients.
+
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Config } from '../config/schema.ts';
+import { ProxyError } from '../domain/errors.ts';
+import { type Gauges, readiness } from '../domain/gauges.ts';
+import type { Journal } from '../domain/ports.ts';
+import { type HostRules, checkHost, hostRules, isLoopback } from '../edge/host-guard.ts';
+import { checkOrigin, originRules } from '../edge/origin-guard.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { statusOf } from './status.ts';
+
+export interface AdminDeps {
+  readonly journal: Journal;
+  readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
+  readonly gauges: () => Gauges;
+  /** Of the gateway. */
+  readonly version: string;
+}
+
+/** Answered without a Host check, as on the other listener: balancers probe by address. */
+const PROBES = ['/healthz', '/readyz'];
+const PATHS = [...PROBES, '/metrics', '/status'];
+
+export function createAdminServer(config: Config, host: string, deps: AdminDeps): FastifyInstance {
+  const { journal, metrics, gauges, version } = deps;
+  const hosts = adminHosts(host, config.allowedHosts);
+  const origins = originRules(host, config.allowedOrigins);
+  const guard = (request: FastifyRequest): ProxyError | null =>
+    (PROBES.includes(pathOf(request)) ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
+    checkOrigin(request.headers.origin, origins);
+  const refused = (reply: FastifyReply, error: ProxyError): FastifyReply => {
+    const { code: reason, status, message, cause } = error;
+    const why = cause === undefined ? {} : { cause };
+    journal.record({ fact: 'refused', listener: 'admin', reason, status, why: message, ...why });
+    return reply.code(status).send({ reason, message });
+  };
+  const app = Fastify({
+    logger: false,
+    // Nothing here takes a body.
+    bodyLimit: 1024,
+    requestTimeout: config.timeouts.clientBody,
+    keepAliveTimeout: config.timeouts.keepAlive,
+    http: { headersTimeout: config.timeouts.clientHeaders, connectionsCheckingInterval: 1000 },
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    routerOptions: { ignoreTrailingSlash: true },
+    // Before routing, so before the hooks: the guards stand here too.
+    frameworkErrors: (error, request, reply) => {
+      void refused(reply, guard(request) ?? notHttp(error));
+    },
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    const refusal = guard(request);
+    return refusal === null ? undefined : refused(reply, refusal);
+  });
+
+  app.get('/metrics', async (_request, reply) => {
+    const text = await metrics.text(gauges());
+    return reply.type(metrics.contentType).send(text);
+  });
+  app.get('/healthz', async () => ({ status: 'ok' }));
+  app.get('/readyz', async (_request, reply) => {
+    const { isDraining, upstreams } = gauges();
+    const status = readiness(isDraining, upstreams);
+    return reply.code(status === 'ok' ? 200 : 503).send({ status });
+  });
+  app.get('/status', async () => statusOf(gauges(), version, process.uptime()));
+
+  app.setNotFoundHandler((request, reply) => {
+    if (PATHS.includes(pathOf(request))) {
+      return refused(reply.header('allow', 'GET'), new ProxyError('method_not_allowed', 'this path takes only GET'));
+    }
+    return refused(reply, new ProxyError('path_unknown', `nothing is served at this path; ${PATHS.join(', ')} are`));
+  });
+  app.setErrorHandler((error, _request, reply) => refused(reply, notHttp(error)));
+  return app;
+}
+
+/** Who asks from this machine calls it by a loopback name, whatever names clients call the other listener by. */
+function adminHosts(host: string, allowedHosts: readonly string[] | undefined): HostRules {
+  const rules = hostRules(host, allowedHosts);
+  if (!isLoopback(host)) return rules;
+  return { allowed: new Set([...(rules.allowed ?? []), ...(hostRules(host, undefined).allowed ?? [])]) };
+}
+
+function notHttp(thrown: unknown): ProxyError {
+  if (thrown instanceof ProxyError) return thrown;
+  const { statusCode } = thrown as { statusCode?: unknown };
+  const isTheirs = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500;
+  return isTheirs
+    ? new ProxyError('invalid_request', 'the HTTP request is not well-formed', { cause: thrown })
+    : new ProxyError('internal_error', 'internal error', { cause: thrown });
+}
+
+function pathOf(request: FastifyRequest): string {
+  const [path = '/'] = request.url.split('?', 1);
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}

@@ -1,0 +1,51 @@
+// What a running gateway holds at this moment, as numbers: read when somebody asks, for metrics and for the status page.
+
+import type { ErrorCode } from './errors.ts';
+
+export const LINK_USES = ['pooled', 'dedicated'] as const;
+export const LINK_PHASES = ['opening', 'open', 'closing'] as const;
+export type LinkUse = (typeof LINK_USES)[number];
+export type LinkPhase = (typeof LINK_PHASES)[number];
+export type LinkCounts = Readonly<Record<LinkUse, Readonly<Record<LinkPhase, number>>>>;
+
+export interface UpstreamGauges {
+  readonly upstream: string;
+  /** As the last attempt to open a link has shown. */
+  readonly state: 'unknown' | 'up' | 'down';
+  readonly isReady: boolean;
+  /** Everything goes over one link. */
+  readonly isSingle: boolean;
+  /** Why a link could not be opened, or was lost, the last time; null: never yet. */
+  readonly lastError: { readonly reason: ErrorCode; readonly agoMs: number } | null;
+  readonly links: LinkCounts;
+  /** Those that are being opened included. */
+  readonly sessions: number;
+  /** Event streams of sessions that a client is connected to. */
+  readonly streams: number;
+  /** Of old clients. */
+  readonly passthroughStreams: number;
+  /** Calls that hold a place on a link, whether or not their client is still there. */
+  readonly calls: number;
+  /** Of those, and of those that are answered already: the ones that wait for their client to come back. */
+  readonly heldCalls: number;
+  readonly listens: number;
+  /** Who stands in line for a pooled link. */
+  readonly waitingCallers: number;
+}
+
+export interface Gauges {
+  readonly upstreams: readonly UpstreamGauges[];
+  /** Replies that have not been taken to their end. */
+  readonly replies: number;
+  /** Events kept for sessions. */
+  readonly bufferedBytes: number;
+  readonly isDraining: boolean;
+}
+
+export type Readiness = 'ok' | 'draining' | 'upstream unavailable';
+
+/** Whether a balancer should send requests here. */
+export function readiness(isDraining: boolean, upstreams: readonly { readonly isReady: boolean }[]): Readiness {
+  if (isDraining) return 'draining';
+  return upstreams.every(({ isReady }) => isReady) ? 'ok' : 'upstream unavailable';
+}

@@ -1,0 +1,230 @@
+// Every metric of the gateway: its name, type, unit, labels and meaning. metrics.ts makes them from this table, and
+// docs/metrics.md is printed from it. No label holds an id, a URL, or anything that a client or a server can choose.
+
+export interface MetricRow {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly unit: string;
+  readonly labels: readonly LabelName[];
+  readonly meaning: string;
+}
+
+/** What each label can be. */
+export const LABELS = {
+  upstream: 'its name in the configuration',
+  mode: '`session`, `sessionless`, `modern`: how the request was served',
+  revision: 'a revision that the gateway serves, else `other`',
+  method: 'a method of MCP, else `other`; of old clients `GET` and `POST`',
+  outcome:
+    '`result`, `error`: the server’s answer; `failed`: none of its; `cancelled` by the client; `client_gone`: it left before the end',
+  reason:
+    'a code of [errors.md](errors.md); of a link that was closed one of the list below; absent where nothing failed',
+  what: 'one of the list below',
+  why: '`deleted` by its client, `expired`, `failed` to open, `shutdown` of the gateway',
+  how: '`new`: for what no call has caused; `resumed` after a break',
+  use: '`pooled`, or `dedicated` to one session',
+  state: '`opening`, `open`, `closing`: the server is told first',
+  listener: '`main`, where clients connect, or `admin`',
+  version: 'of the gateway',
+  node: 'the version of Node',
+} as const;
+
+export type LabelName = keyof typeof LABELS;
+
+export const METRICS = {
+  causeway_exchanges_total: {
+    type: 'counter',
+    unit: 'requests',
+    labels: ['upstream', 'mode', 'revision', 'method', 'outcome', 'reason'],
+    meaning: 'requests of clients that came to their end',
+  },
+  causeway_exchange_duration_seconds: {
+    type: 'histogram',
+    unit: 'seconds',
+    labels: ['upstream', 'mode', 'method'],
+    meaning: 'from the coming of such a request to its end',
+  },
+  causeway_link_wait_seconds: {
+    type: 'histogram',
+    unit: 'seconds',
+    labels: ['upstream', 'mode'],
+    meaning: 'of that, the wait for a link: until it was sent to the server; those that never were are not in it',
+  },
+  causeway_refusals_total: {
+    type: 'counter',
+    unit: 'requests',
+    labels: ['listener', 'reason'],
+    meaning: 'HTTP requests that were refused before it was known what they ask for',
+  },
+  causeway_drops_total: {
+    type: 'counter',
+    unit: 'messages',
+    labels: ['upstream', 'what'],
+    meaning: 'what was received and not passed on',
+  },
+  causeway_passthrough_requests_total: {
+    type: 'counter',
+    unit: 'requests',
+    labels: ['upstream', 'method', 'reason'],
+    meaning: 'requests of old clients that came to their end; of a stream, the stream',
+  },
+  causeway_passthrough_streams_opened_total: {
+    type: 'counter',
+    unit: 'streams',
+    labels: ['upstream'],
+    meaning: 'event streams of old clients that began',
+  },
+  causeway_sessions_opened_total: {
+    type: 'counter',
+    unit: 'sessions',
+    labels: ['upstream', 'revision'],
+    meaning: 'sessions that were opened',
+  },
+  causeway_sessions_ended_total: {
+    type: 'counter',
+    unit: 'sessions',
+    labels: ['upstream', 'why'],
+    meaning: 'sessions that ended, of those that were opened',
+  },
+  causeway_session_reopens_total: {
+    type: 'counter',
+    unit: 'sessions',
+    labels: ['upstream'],
+    meaning: 'sessions that lost their link and go on with another',
+  },
+  causeway_streams_opened_total: {
+    type: 'counter',
+    unit: 'streams',
+    labels: ['upstream', 'how'],
+    meaning: 'GETs of sessions that became an event stream',
+  },
+  causeway_links_opened_total: {
+    type: 'counter',
+    unit: 'links',
+    labels: ['upstream'],
+    meaning: 'links to the server that were opened',
+  },
+  causeway_link_open_duration_seconds: {
+    type: 'histogram',
+    unit: 'seconds',
+    labels: ['upstream'],
+    meaning: 'how long that took, initialize included',
+  },
+  causeway_links_closed_total: {
+    type: 'counter',
+    unit: 'links',
+    labels: ['upstream', 'reason'],
+    meaning: 'links that were open and ended; `lost` is the only reason that is not the gateway’s',
+  },
+  causeway_link_failures_total: {
+    type: 'counter',
+    unit: 'links',
+    labels: ['upstream', 'reason'],
+    meaning: 'links that could not be opened',
+  },
+  causeway_upstream_outages_total: {
+    type: 'counter',
+    unit: 'outages',
+    labels: ['upstream', 'reason'],
+    meaning: 'how often the server became unreachable, or unreachable for another reason',
+  },
+  causeway_upstream_up: {
+    type: 'gauge',
+    unit: '0 or 1',
+    labels: ['upstream'],
+    meaning: 'whether the last attempt to open a link has reached the server',
+  },
+  causeway_upstream_single: {
+    type: 'gauge',
+    unit: '0 or 1',
+    labels: ['upstream'],
+    meaning: 'whether everything goes over one link (`links.single`)',
+  },
+  causeway_links: {
+    type: 'gauge',
+    unit: 'links',
+    labels: ['upstream', 'use', 'state'],
+    meaning: 'links to the server',
+  },
+  causeway_calls: {
+    type: 'gauge',
+    unit: 'calls',
+    labels: ['upstream'],
+    meaning: 'calls in flight to the server, whether or not their client is still there',
+  },
+  causeway_held_calls: {
+    type: 'gauge',
+    unit: 'calls',
+    labels: ['upstream'],
+    meaning: 'calls of 2026-07-28 that wait for their client to come back with answers',
+  },
+  causeway_waiting_callers: {
+    type: 'gauge',
+    unit: 'callers',
+    labels: ['upstream'],
+    meaning: 'who waits in line for a pooled link',
+  },
+  causeway_sessions: {
+    type: 'gauge',
+    unit: 'sessions',
+    labels: ['upstream'],
+    meaning: 'sessions, those that are being opened included',
+  },
+  causeway_streams: {
+    type: 'gauge',
+    unit: 'streams',
+    labels: ['upstream'],
+    meaning: 'event streams of sessions that a client is connected to',
+  },
+  causeway_listens: {
+    type: 'gauge',
+    unit: 'listens',
+    labels: ['upstream'],
+    meaning: 'open `subscriptions/listen` of 2026-07-28',
+  },
+  causeway_passthrough_streams: {
+    type: 'gauge',
+    unit: 'streams',
+    labels: ['upstream'],
+    meaning: 'event streams of old clients, those that are being opened included',
+  },
+  causeway_replies: {
+    type: 'gauge',
+    unit: 'replies',
+    labels: [],
+    meaning: 'replies in flight: not taken by their client to the end; what a drain waits for',
+  },
+  causeway_buffered_bytes: {
+    type: 'gauge',
+    unit: 'bytes',
+    labels: [],
+    meaning: 'events kept for sessions (`limits.bufferedBytes`)',
+  },
+  causeway_draining: {
+    type: 'gauge',
+    unit: '0 or 1',
+    labels: [],
+    meaning: 'whether the gateway is shutting down',
+  },
+  causeway_build_info: {
+    type: 'gauge',
+    unit: '1',
+    labels: ['version', 'node'],
+    meaning: 'what runs',
+  },
+} as const satisfies Readonly<Record<string, MetricRow>>;
+
+type Names<Type extends MetricRow['type']> = {
+  [Name in keyof typeof METRICS]: (typeof METRICS)[Name]['type'] extends Type ? Name : never;
+}[keyof typeof METRICS];
+
+export type MetricName = keyof typeof METRICS;
+export type CounterName = Names<'counter'>;
+export type GaugeName = Names<'gauge'>;
+export type HistogramName = Names<'histogram'>;
+/** Values for the labels of one metric; one that is left out is absent. */
+export type LabelsOf<Name extends MetricName> = {
+  readonly [Label in (typeof METRICS)[Name]['labels'][number]]?: string | number;
+};
+
+/** Upper bounds in seconds: of a list in a millisecond as well as of a tool that takes minutes. */
+export const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
