@@ -332,6 +332,14 @@ export const ERRORS = {
     remedy: 'the server cannot be reached at the moment; the gateway keeps trying',
   },
 
+  breaker_open: {
+    side: 'upstream',
+    before: 503,
+    rpc: INTERNAL,
+    remedy:
+      'the server has failed five times in a row, and is tried again after the time in Retry-After: see the log for why',
+  },
+
   // One call
   post_failed: {
     side: 'upstream',

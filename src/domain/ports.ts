@@ -205,6 +205,8 @@ export type Fact =
       readonly upstreamStatus?: number;
       readonly cause?: unknown;
     }
+  /** One of the upstream's URLs is not tried for a while, or is again; `url`: its place among them. */
+  | { readonly fact: 'breaker'; readonly upstream: string; readonly url: number; readonly isOpen: boolean }
   /** A link heard an answer that another of our links asked for: from now on there is one link. */
   | { readonly fact: 'single_by_proof'; readonly upstream: string }
   /** A link died right after another was opened, twice: the operator should try --single. */

@@ -49,6 +49,10 @@ function lineOf(fact: Fact): Line {
       return { level: 'info', message: 'upstream reached', count: 'upstream_up' };
     case 'upstream_down':
       return { level: 'warn', message: 'upstream cannot be used', count: 'upstream_down' };
+    case 'breaker':
+      return fact.isOpen
+        ? { level: 'warn', message: 'upstream is not tried for a while', count: 'breaker.open' }
+        : { level: 'info', message: 'upstream is tried again', count: 'breaker.closed' };
     case 'single_by_proof':
       return {
         level: 'warn',

@@ -121,6 +121,18 @@ export const METRICS = {
     labels: ['upstream', 'reason'],
     meaning: 'links that could not be opened',
   },
+  causeway_breaker_opens_total: {
+    type: 'counter',
+    unit: 'times',
+    labels: ['upstream'],
+    meaning: 'a URL of the server failed too often in a row, and was not tried for a while',
+  },
+  causeway_faults_total: {
+    type: 'counter',
+    unit: 'faults',
+    labels: ['upstream'],
+    meaning: 'bugs of the gateway, met where nobody waited for an answer: the log has the stack',
+  },
   causeway_upstream_outages_total: {
     type: 'counter',
     unit: 'outages',

@@ -118,6 +118,12 @@ export class Metrics implements Journal {
         this.#count('causeway_sessions_opened_total', { upstream, revision: this.#revision(revision) });
         return;
       }
+      case 'breaker':
+        if (fact.isOpen) this.#count('causeway_breaker_opens_total', { upstream: fact.upstream });
+        return;
+      case 'fault':
+        this.#count('causeway_faults_total', { upstream: fact.upstream });
+        return;
       case 'session_reopened':
         this.#count('causeway_session_reopens_total', { upstream: fact.upstream });
         return;

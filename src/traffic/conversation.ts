@@ -80,6 +80,7 @@ export class Conversation {
   readonly #owner: LinkListener | null;
   #link: Link | null = null;
   #handshake: Handshake | null = null;
+  readonly #onPosted: (isTaken: boolean) => void;
   readonly #own: OwnRequests;
   /** Those under way: some outlive their calls. */
   readonly #posts = new Set<CallPost>();
@@ -104,8 +105,14 @@ export class Conversation {
   #provenAt = Number.NEGATIVE_INFINITY;
   #closeWith: LinkCloseReason | null = null;
 
-  constructor(context: ConversationContext, owner: LinkListener | null) {
+  /** `onPosted`: told of every call whether the upstream took it, or failed as a whole. */
+  constructor(
+    context: ConversationContext,
+    owner: LinkListener | null,
+    onPosted: (isTaken: boolean) => void = () => {},
+  ) {
     this.#context = context;
+    this.#onPosted = onPosted;
     this.#owner = owner;
     const { ids, timers, timeouts, random } = context;
     this.marks = new RefusalMarks(random);
@@ -481,6 +488,8 @@ export class Conversation {
     const link = this.#openLink();
     this.#posts.add(post);
     post.send(message, (outcome) => {
+      if (outcome.kind === 'accepted') this.#onPosted(true);
+      else if (outcome.kind === 'session_gone' || outcome.kind === 'broken') this.#onPosted(false);
       if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') {
         this.#sessionGone(() => call.posted(outcome));
       } else if (outcome.kind !== 'accepted') {

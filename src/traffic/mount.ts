@@ -130,7 +130,9 @@ export class Mount {
     this.timers = timers;
     this.journal = journal;
     // By then what is tried again was tried again at its slowest.
-    this.#urls = new UpstreamUrls(upstream, clock, config.reconnect.max);
+    this.#urls = new UpstreamUrls(upstream, clock, config.reconnect.max, (url, isOpen) => {
+      journal.record({ fact: 'breaker', upstream: upstream.name, url, isOpen });
+    });
     this.#credential = NO_CREDENTIAL;
     this.#dispatcher = new Agent({
       // A server's own hint can be ten minutes, for sockets of a burst that is over.
@@ -432,16 +434,19 @@ export class Mount {
       }
     } while (--untried > 0 && !this.#closed);
     // A link more that cannot be had says nothing while others live.
-    if (!this.#closed && this.#pool.openCount + this.#dedicated.size === 0) this.#health.failed(error);
+    // And one that was not tried says nothing new.
+    const isNews = error.code !== 'breaker_open' && this.#pool.openCount + this.#dedicated.size === 0;
+    if (!this.#closed && isNews) this.#health.failed(error);
     throw error;
   }
 
   async #openOne(...[offer, owner, onClosed]: OpenParameters): Promise<OpenedConversation> {
     const { upstream, config, clock, timers, journal } = this.#options;
     const id = this.#options.nextLinkId();
-    const conversation = new Conversation(this.#context, owner);
     const openedAt = clock.now();
     const choice = this.#urls.choose();
+    const conversation = new Conversation(this.#context, owner, (isTaken) => choice.posted(isTaken));
+    let isOpened = false;
     let handshake: Handshake;
     try {
       const link = new SseLink({
@@ -464,6 +469,7 @@ export class Mount {
         link,
         (error) => {
           choice.over();
+          if (error !== null && isOpened) choice.cut(openedAt);
           if (error !== null) this.#health.noted(error);
           if (error !== null && !this.isSingle) this.#health.linkDied(openedAt);
           onClosed(conversation, error);
@@ -479,6 +485,7 @@ export class Mount {
       choice.failed();
       throw thrown;
     }
+    isOpened = true;
     choice.opened();
     conversation.opened(handshake);
     this.#health.opened(handshake);

@@ -2,7 +2,9 @@
 // equals; one that has just failed only where the others have failed too.
 
 import type { UpstreamConfig } from '../config/schema.ts';
+import { ProxyError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
+import { Breaker } from '../upstream/breaker.ts';
 import type { EndpointRules } from '../upstream/endpoint-url.ts';
 
 export interface UpstreamUrl {
@@ -19,12 +21,17 @@ export interface Choice {
   opened(): void;
   /** It could not be opened, and is over. */
   failed(): void;
+  /** A message on it was taken, or was answered by an error of the server as a whole. */
+  posted(isTaken: boolean): void;
+  /** The upstream has cut it; `openedAt`: when it began to open. */
+  cut(openedAt: number): void;
   /** Idempotent. */
   over(): void;
 }
 
 interface Entry {
   readonly url: UpstreamUrl;
+  readonly breaker: Breaker;
   connections: number;
   failedAt: number;
 }
@@ -36,10 +43,16 @@ export class UpstreamUrls {
   readonly #clock: Clock;
   readonly #avoidMs: number;
 
-  /** `avoidMs`: how long one that has failed comes after the others. */
-  constructor(upstream: UpstreamConfig, clock: Clock, avoidMs: number) {
+  /** `avoidMs`: how long one that has failed comes after the others. `onBreaker`: of which URL. */
+  constructor(
+    upstream: UpstreamConfig,
+    clock: Clock,
+    avoidMs: number,
+    onBreaker: (index: number, isOpen: boolean) => void = () => {},
+  ) {
     this.#entries = upstream.urls.map((url, index) => ({
       url: upstreamUrl(url, index, upstream),
+      breaker: new Breaker(clock, (isOpen) => onBreaker(index, isOpen)),
       connections: 0,
       failedAt: NEVER,
     }));
@@ -55,14 +68,24 @@ export class UpstreamUrls {
     return this.#entries[index]?.url ?? null;
   }
 
+  /** How many of them are not to be tried for now. */
+  get openBreakers(): number {
+    return this.#entries.filter(({ breaker }) => breaker.isOpen).length;
+  }
+
+  /** Throws a ProxyError where none of them may be tried for now. */
   choose(): Choice {
     const since = this.#clock.now() - this.#avoidMs;
     const failure = ({ failedAt }: Entry): number => (failedAt > since ? failedAt : NEVER);
-    const best = this.#entries.reduce((first, next) => {
+    const candidates = this.#entries.filter(({ breaker }) => breaker.retryAfterMs === 0);
+    if (candidates.length === 0) throw this.#refusal();
+    const best = candidates.reduce((first, next) => {
       const [before, after] = [failure(first), failure(next)];
       const isBetter = before === after ? next.connections < first.connections : after < before;
       return isBetter ? next : first;
     });
+    // One that is tried after its wait is not tried by anybody else meanwhile.
+    best.breaker.admit();
     best.connections++;
     let isOver = false;
     const over = (): void => {
@@ -73,13 +96,25 @@ export class UpstreamUrls {
       url: best.url,
       opened: () => {
         best.failedAt = NEVER;
+        best.breaker.opened();
       },
       failed: () => {
         best.failedAt = this.#clock.now();
+        best.breaker.failed();
         over();
       },
+      posted: (isTaken) => (isTaken ? best.breaker.succeeded() : best.breaker.failed()),
+      cut: (openedAt) => best.breaker.cut(openedAt),
       over,
     };
+  }
+
+  #refusal(): ProxyError {
+    const retryAfterMs = Math.min(...this.#entries.map(({ breaker }) => breaker.retryAfterMs));
+    return new ProxyError('breaker_open', 'the upstream has failed too often in a row; it is tried again in a while', {
+      outcome: 'not_executed',
+      retryAfterMs,
+    });
   }
 }
 

@@ -1,0 +1,127 @@
+// An upstream that fails again and again is not dialled by everybody who comes: they are told at once, and when to come
+// back. Links that live are not concerned.
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { type Gateway, startGateway } from '../support/gateway.ts';
+import { startLegacyServer } from '../support/legacy-server.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
+
+const LIST = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
+const NO_WARM_LINKS = { links: { min: 0 } };
+
+/** Cuts every connection, and counts them; later it may hand them to a server. */
+async function cutter() {
+  const world = { dials: 0, url: '', close: () => {} };
+  const server = createServer((socket) => {
+    world.dials++;
+    socket.destroy();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  world.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/sse`;
+  world.close = () => void server.close();
+  onTestFinished(world.close);
+  return world;
+}
+
+async function gatewayOn(url: string, config = {}, time = new VirtualTime()) {
+  const gateway = await startGateway(url, { ...NO_WARM_LINKS, ...config }, time);
+  onTestFinished(() => gateway.close());
+  return { gateway, time };
+}
+
+async function statuses(gateway: Gateway, times: number): Promise<number[]> {
+  const all: number[] = [];
+  for (let i = 0; i < times; i++) {
+    // oxlint-disable-next-line no-await-in-loop -- in a row is the point
+    all.push((await gateway.post(LIST)).status);
+  }
+  return all;
+}
+
+test('after five failures in a row callers are told at once, and nobody dials [A11]', async () => {
+  const upstream = await cutter();
+  const { gateway } = await gatewayOn(upstream.url);
+
+  expect(await statuses(gateway, 5)).toEqual([502, 502, 502, 502, 502]);
+  const dials = upstream.dials;
+  const refused = await gateway.post(LIST);
+  const others = await Promise.all(Array.from({ length: 50 }, () => gateway.post(LIST)));
+
+  expect([refused.status, refused.headers['retry-after']]).toEqual([503, '5']);
+  expect(refused.json.error.data).toMatchObject({
+    reason: 'breaker_open',
+    outcome: 'not_executed',
+    retryAfterMs: 5000,
+  });
+  expect(new Set(others.map(({ status }) => status))).toEqual(new Set([503]));
+  expect(upstream.dials).toBe(dials);
+  expect(gateway.journal.of('breaker')).toMatchObject([{ isOpen: true, url: 0 }]);
+});
+
+test('after the wait one caller tries for all; the wait doubles while that fails', async () => {
+  const upstream = await cutter();
+  const { gateway, time } = await gatewayOn(upstream.url);
+  await statuses(gateway, 5);
+  const { dials } = upstream;
+
+  time.advanceSync(5000);
+  const tried = await Promise.all(Array.from({ length: 20 }, () => gateway.post(LIST)));
+  const after = await gateway.post(LIST);
+
+  expect(upstream.dials).toBe(dials + 1);
+  expect(tried.every(({ status }) => status >= 502)).toBe(true);
+  expect(after.headers['retry-after']).toBe('10');
+});
+
+test('a server that is back is used again by the first who tries after the wait', async () => {
+  const first = await cutter();
+  const { gateway, time } = await gatewayOn(first.url);
+  await statuses(gateway, 5);
+  first.close();
+  const port = Number(new URL(first.url).port);
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const relay = createServer((socket) => {
+    const onward = connect(Number(upstream.url.port), '127.0.0.1');
+    socket.pipe(onward).pipe(socket);
+    for (const each of [socket, onward]) each.on('error', () => {});
+  });
+  relay.listen(port, '127.0.0.1');
+  await once(relay, 'listening');
+  onTestFinished(() => void relay.close());
+
+  time.advanceSync(5000);
+
+  expect(await statuses(gateway, 3)).toEqual([200, 200, 200]);
+  expect(gateway.journal.of('breaker').map(({ isOpen }) => isOpen)).toEqual([true, false]);
+});
+
+test('a session that lives is served while new ones are refused', async () => {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const { gateway } = await gatewayOn(upstream.url.href);
+  const id = await gateway.openSession();
+  upstream.behaviour.get = { status: 500 };
+
+  expect(await statuses(gateway, 6)).toEqual([502, 502, 502, 502, 502, 503]);
+  const own = await gateway.post(LIST, { 'mcp-session-id': id });
+
+  expect(own.status).toBe(200);
+});
+
+test('a URL that fails is left alone while another serves', async () => {
+  const bad = await cutter();
+  const good = await startLegacyServer();
+  onTestFinished(() => good.close());
+  const { gateway } = await gatewayOn(bad.url, {
+    upstream: { url: [bad.url, good.url.href] },
+    links: { min: 0, isolation: 'request' },
+    reconnect: { max: '10ms' },
+  });
+
+  expect(new Set(await statuses(gateway, 30))).toEqual(new Set([200]));
+
+  expect(bad.dials).toBeLessThanOrEqual(6);
+});
