@@ -97,6 +97,7 @@ const streamKeys = {
 const reconnectKeys = {
   min: duration('250ms', 'the first wait before a lost link is opened again, at most', { leastMs: 10 }),
   max: duration('30s', 'the longest wait', { leastMs: 10 }),
+  rate: count(50, 'links that were lost and are opened again, a second', { least: 1 }),
 };
 
 const heartbeat = duration('15s', 'silence after which a reply becomes a stream and shows life', { leastMs: 10 });

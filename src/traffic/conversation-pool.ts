@@ -25,8 +25,8 @@ import {
 import { Retry } from './retry.ts';
 
 export interface PoolOptions<C extends Poolable> {
-  /** Opens a conversation; `onClosed` is told once when it is over for a reason that is not the pool's. */
-  readonly open: (key: LinkKey, onClosed: () => void) => Promise<C>;
+  /** Opens a conversation, for which somebody waits or nobody yet; `onClosed` is told once when it is over for a reason that is not the pool's. */
+  readonly open: (key: LinkKey, isAwaited: boolean, onClosed: () => void) => Promise<C>;
   readonly config: LinkConfig;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -309,7 +309,7 @@ export class ConversationPool<C extends Poolable> {
       isOver = true;
       if (entry !== null) this.#gone(entry);
     };
-    this.#options.open(bucket.key, onClosed).then(
+    this.#options.open(bucket.key, bucket.waiters.length > 0, onClosed).then(
       (conversation) => {
         bucket.opening--;
         this.#total--;

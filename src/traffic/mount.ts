@@ -30,6 +30,7 @@ import type { Lease, Want } from './lease-rules.ts';
 import type { LinkListener } from '../bridge/link-listener.ts';
 import { ModernFace } from './modern-face.ts';
 import { OnlyLink } from './only-link.ts';
+import { OpeningGate, type Urgency } from './opening-gate.ts';
 import { Passage } from './passage.ts';
 import { Tally } from './tally.ts';
 import { UpstreamHealth } from './upstream-health.ts';
@@ -59,10 +60,17 @@ export interface OpenedConversation {
 }
 
 type OpenParameters = readonly [
+  how: Opening,
   offer: HandshakeOffer,
   owner: LinkListener | null,
   onClosed: (conversation: Conversation, error: ProxyError | null) => void,
 ];
+
+/** Of a link: who waits for it, and whether it takes the place of one that was lost. */
+export interface Opening {
+  readonly urgency: Urgency;
+  readonly isAgain: boolean;
+}
 
 const NOTHING_DECLARED = encode('{}');
 /** How long a caller waits until the upstream knows what others want to be told. */
@@ -103,6 +111,7 @@ export class Mount {
   readonly #dispatcher: Dispatcher;
   readonly #credential: UpstreamCredential;
   readonly #urls: UpstreamUrls;
+  readonly #gate: OpeningGate;
   /** Everything that has a link, opening ones included, until nothing of it is on its way any more. */
   readonly #live = new Set<Conversation>();
   readonly #underWay = new Tally();
@@ -133,6 +142,7 @@ export class Mount {
     this.#urls = new UpstreamUrls(upstream, clock, config.reconnect.max, (url, isOpen) => {
       journal.record({ fact: 'breaker', upstream: upstream.name, url, isOpen });
     });
+    this.#gate = new OpeningGate({ clock, timers, rate: config.reconnect.rate });
     this.#credential = NO_CREDENTIAL;
     this.#dispatcher = new Agent({
       // A server's own hint can be ten minutes, for sockets of a burst that is over.
@@ -182,7 +192,7 @@ export class Mount {
       wallSeconds: options.wallSeconds,
     });
     this.#pool = new ConversationPool({
-      open: (key, onClosed) => this.#openPooled(key, onClosed),
+      open: (key, isAwaited, onClosed) => this.#openPooled(key, isAwaited, onClosed),
       config: config.links,
       clock,
       timers,
@@ -358,13 +368,14 @@ export class Mount {
 
   /** A link of its own for one session. Rejects with a ProxyError. `onClosed` is told once when it ends. */
   async openDedicated(
+    how: Opening,
     offer: HandshakeOffer,
     owner: LinkListener,
     onClosed: (conversation: Conversation, error: ProxyError | null) => void,
   ): Promise<OpenedConversation> {
     this.#dedicatedOpening++;
     try {
-      const opened = await this.#open(offer, owner, (conversation, error) => {
+      const opened = await this.#open(how, offer, owner, (conversation, error) => {
         this.#dedicated.delete(conversation);
         onClosed(conversation, error);
       });
@@ -379,6 +390,7 @@ export class Mount {
   async close(): Promise<void> {
     this.#closed = true;
     this.onlyLink.stop();
+    this.#gate.close();
     this.#pool.close();
     this.modern.close();
     for (const conversation of this.#live) conversation.close('shutdown');
@@ -396,18 +408,23 @@ export class Mount {
     return linkKey(this.#credential, principal, profile, this.config.links.isolation);
   }
 
-  async #openPooled(key: LinkKey, onClosed: () => void): Promise<Conversation> {
+  async #openPooled(key: LinkKey, isAwaited: boolean, onClosed: () => void): Promise<Conversation> {
     const offer: HandshakeOffer = {
       revision: LATEST_REVISION,
       capabilities: encode(JSON.stringify(declaredCapabilities(key.profile))),
       clientInfo: encode(JSON.stringify(this.#options.clientInfo)),
     };
-    const { conversation, handshake } = await this.#open(offer, null, () => {
-      onClosed();
-      this.modern.linkClosed(key, this.#pool.openOf(key));
-      // After the pool has seen to it.
-      this.onlyLink.closed();
-    });
+    const { conversation, handshake } = await this.#open(
+      { urgency: isAwaited ? 'called' : 'kept', isAgain: !isAwaited },
+      offer,
+      null,
+      () => {
+        onClosed();
+        this.modern.linkClosed(key, this.#pool.openOf(key));
+        // After the pool has seen to it.
+        this.onlyLink.closed();
+      },
+    );
     this.#keys.set(conversation, key);
     this.#revision = handshake.revision;
     if (key.profile.members.size === 0 || this.isSingle) this.#lastHandshake = handshake;
@@ -421,13 +438,13 @@ export class Mount {
   }
 
   /** A link to one of the URLs; where the first that is tried cannot be had, to another. */
-  async #open(...how: OpenParameters): Promise<OpenedConversation> {
+  async #open(...what: OpenParameters): Promise<OpenedConversation> {
     let error: ProxyError;
     let untried = this.#urls.count;
     do {
       try {
         // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
-        return await this.#openOne(...how);
+        return await this.#openOne(...what);
       } catch (thrown) {
         error = asProxyError(thrown);
         this.#health.noted(error);
@@ -440,7 +457,20 @@ export class Mount {
     throw error;
   }
 
-  async #openOne(...[offer, owner, onClosed]: OpenParameters): Promise<OpenedConversation> {
+  async #openOne(...[how, offer, owner, onClosed]: OpenParameters): Promise<OpenedConversation> {
+    const leave = await this.#gate.enter(how.urgency, how.isAgain);
+    try {
+      return await this.#openLink(offer, owner, onClosed);
+    } finally {
+      leave();
+    }
+  }
+
+  async #openLink(
+    offer: HandshakeOffer,
+    owner: LinkListener | null,
+    onClosed: (conversation: Conversation, error: ProxyError | null) => void,
+  ): Promise<OpenedConversation> {
     const { upstream, config, clock, timers, journal } = this.#options;
     const id = this.#options.nextLinkId();
     const openedAt = clock.now();

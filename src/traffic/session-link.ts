@@ -13,7 +13,7 @@ import { atLatest } from './at-latest.ts';
 import type { Conversation } from './conversation.ts';
 import type { LinkListener } from '../bridge/link-listener.ts';
 import { needsToBeAlone } from './lease-rules.ts';
-import type { Mount } from './mount.ts';
+import type { Mount, Opening } from './mount.ts';
 import { Retry } from './retry.ts';
 import type { Wanted } from './wants.ts';
 
@@ -43,6 +43,8 @@ export class SessionLink {
   /** An attempt to have an open link, for which somebody waits. */
   #opening: Promise<Conversation> | null = null;
   readonly #retry: Retry;
+  /** Calls that wait for the link. */
+  #callers = 0;
   #isOver = false;
 
   constructor(options: SessionLinkOptions) {
@@ -57,7 +59,9 @@ export class SessionLink {
 
   /** The first time. Rejects with a ProxyError. */
   open(): Promise<Handshake> {
-    return this.#options.mount.isSingle ? this.#handshakeOfSingle() : this.#openOwn();
+    return this.#options.mount.isSingle
+      ? this.#handshakeOfSingle()
+      : this.#openOwn({ urgency: 'called', isAgain: false });
   }
 
   /**
@@ -77,10 +81,12 @@ export class SessionLink {
       return;
     }
     let over = false;
+    this.#callers++;
     /** True for the first who asks: the link is there, it failed, it took too long, or nobody waits any more. */
     const isFirst = (): boolean => {
       if (over) return false;
       over = true;
+      this.#callers--;
       timer.cancel();
       return true;
     };
@@ -217,7 +223,7 @@ export class SessionLink {
     }
     // With the session's own initialize: the upstream session behind the old link is gone, and with it all that it had
     // been told.
-    const handshake = await this.#openOwn();
+    const handshake = await this.#openOwn({ urgency: this.#callers > 0 ? 'called' : 'idle', isAgain: true });
     await this.#own?.bringUpToDate(wants);
     if (this.#own === null) throw new ProxyError('upstream_session_lost', 'the session’s link closed again');
     this.#retry.stop();
@@ -227,14 +233,14 @@ export class SessionLink {
   }
 
   /** Opens the session's own link; if the mount went over to one link meanwhile, it is closed again at once. */
-  async #openOwn(): Promise<Handshake> {
+  async #openOwn(how: Opening): Promise<Handshake> {
     const { mount, offer, listener } = this.#options;
     if (mount.dedicatedCount >= mount.config.links.maxDedicated) {
       throw new ProxyError('sessions_limit', 'too many sessions hold a link (links.maxDedicated)', {
         outcome: 'not_executed',
       });
     }
-    const { conversation, handshake } = await mount.openDedicated(offer, listener, (closed, error) => {
+    const { conversation, handshake } = await mount.openDedicated(how, offer, listener, (closed, error) => {
       if (this.#own !== closed) return;
       this.#own = null;
       if (error === null || this.#isOver) return;

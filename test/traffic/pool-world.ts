@@ -136,7 +136,7 @@ export class PoolWorld {
     this.#isolation = config.isolation;
     this.warm = config.min;
     this.pool = new ConversationPool({
-      open: (key, onClosed) => this.#open(key, onClosed),
+      open: (key, _, onClosed) => this.#open(key, onClosed),
       config,
       clock: this.time,
       timers: this.time,

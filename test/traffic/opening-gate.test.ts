@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { OpeningGate, type Urgency } from '../../src/traffic/opening-gate.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
+
+function world(rate = 50) {
+  const time = new VirtualTime();
+  const gate = new OpeningGate({ clock: time, timers: time, rate });
+  const inside: string[] = [];
+  const leaves = new Map<string, () => void>();
+  const enter = (name: string, urgency: Urgency = 'called', isAgain = false): Promise<void> =>
+    gate.enter(urgency, isAgain).then(
+      (leave) => {
+        inside.push(name);
+        leaves.set(name, leave);
+      },
+      () => void inside.push(`${name} refused`),
+    );
+  return { time, gate, inside, leaves, enter };
+}
+
+test('sixteen at once, the next as soon as one is through', async () => {
+  const { time, inside, leaves, enter } = world();
+  for (let i = 0; i < 20; i++) void enter(String(i));
+  await time.advance(0);
+  expect(inside).toHaveLength(16);
+
+  leaves.get('0')?.();
+  leaves.get('0')?.();
+  await time.advance(0);
+
+  expect(inside).toHaveLength(17);
+});
+
+test('what was lost is opened again so many times a second, and no faster', async () => {
+  const { time, inside, leaves, enter } = world(10);
+  for (let i = 0; i < 100; i++) void enter(String(i), 'idle', true).then(() => leaves.get(String(i))?.());
+
+  await time.advance(0);
+  expect(inside).toHaveLength(10);
+  await time.advance(1000);
+  expect(inside).toHaveLength(20);
+  await time.advance(8000);
+
+  expect(inside).toHaveLength(100);
+  expect(time.pendingCount).toBe(0);
+});
+
+test('who is waited for goes first, and what is new waits for nobody that is opened again', async () => {
+  const { time, inside, leaves, enter } = world(1);
+  const through = (name: string, ...how: [Urgency, boolean]): void => {
+    void enter(name, ...how).then(() => leaves.get(name)?.());
+  };
+  through('again', 'called', true);
+  through('idle', 'idle', true);
+  through('kept', 'kept', true);
+  through('called', 'called', true);
+  through('new', 'idle', false);
+  await time.advance(0);
+  expect(inside).toEqual(['again', 'new']);
+
+  await time.advance(3000);
+
+  expect(inside).toEqual(['again', 'new', 'called', 'kept', 'idle']);
+});
+
+test('those who wait when it closes are told', async () => {
+  const { time, gate, inside, enter } = world(1);
+  void enter('a', 'idle', true);
+  void enter('b', 'idle', true);
+  await time.advance(0);
+
+  gate.close();
+  await time.advance(0);
+
+  expect(inside).toEqual(['a', 'b refused']);
+  expect([gate.waiting, time.pendingCount]).toEqual([0, 0]);
+});
