@@ -39,6 +39,8 @@ export interface PoolOptions<C extends Poolable> {
 /** A link that ends sooner than this after it opened counts as one that failed to open. */
 const SHORT_LIFE_MS = 5000;
 const LONG_WAIT_MS = 1500;
+/** Which of them it was depends on what others hold: all are named. */
+const BOUND = 'links.max, links.maxTotal and links.maxInFlight bound what is free';
 
 export class ConversationPool<C extends Poolable> {
   readonly #options: PoolOptions<C>;
@@ -149,7 +151,7 @@ export class ConversationPool<C extends Poolable> {
     const { maxQueue, maxTotal, queueTimeout } = this.#options.config;
     if (this.#waiting - comingCapacity(bucket, request, this.#rules, maxTotal - this.#total) >= maxQueue) {
       this.#forgetIfEmpty(bucket);
-      take(refused('queue_full', 'too many callers wait for a link (links.maxQueue)'));
+      take(refused('queue_full', `too many callers wait for a link (links.maxQueue): ${BOUND}`));
       return () => {};
     }
     const { timers } = this.#options;
@@ -164,7 +166,7 @@ export class ConversationPool<C extends Poolable> {
       take(
         isOpening
           ? refused('upstream_unavailable', 'the upstream did not open a link in time (links.queueTimeout)')
-          : refused('queue_timeout', 'no link became free in time (links.queueTimeout)'),
+          : refused('queue_timeout', `no link became free in time (links.queueTimeout): ${BOUND}`),
       );
     });
     bucket.waiters.push(waiter);

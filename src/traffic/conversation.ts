@@ -250,7 +250,7 @@ export class Conversation {
 
   /** The upstream did not take something that nobody waits for. */
   #notTaken(outcome: PostOutcome, what: Dropped): void {
-    this.#drop(what);
+    this.#drop(what, 'error' in outcome ? outcome.error.message : undefined);
     if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') this.#sessionGone(() => {});
     else this.#isSuspect = true;
   }

@@ -129,7 +129,7 @@ export class Passage {
     const code = error.code === 'upstream_headers_timeout' ? 'post_timeout' : 'post_failed';
     const text =
       code === 'post_timeout'
-        ? 'the upstream did not answer the POST in time'
+        ? 'the upstream did not answer the POST in time (timeouts.headers)'
         : `the connection broke while the message was sent (${codeOf(cause)})`;
     return new ProxyError(code, text, { cause, outcome: 'unknown' });
   }

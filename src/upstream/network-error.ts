@@ -16,8 +16,8 @@ export function connectError(cause: unknown): ProxyError {
           ? 'upstream_tls'
           : 'upstream_unreachable';
   const text = {
-    upstream_connect_timeout: 'the upstream did not accept a connection in time',
-    upstream_headers_timeout: 'the upstream accepted the connection but sent no headers in time',
+    upstream_connect_timeout: 'the upstream did not accept a connection in time (timeouts.connect)',
+    upstream_headers_timeout: 'the upstream accepted the connection but sent no headers in time (timeouts.headers)',
     upstream_tls: `the upstream’s TLS certificate or handshake was not accepted (${code})`,
     upstream_unreachable: `the upstream cannot be reached (${code})`,
   }[row];

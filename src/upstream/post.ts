@@ -76,7 +76,7 @@ class PostHandler implements Dispatcher.DispatchHandler {
   }
 
   #late(): void {
-    const error = new ProxyError('post_timeout', 'the upstream did not answer the POST in time');
+    const error = new ProxyError('post_timeout', 'the upstream did not answer the POST in time (timeouts.post)');
     const isAccepted = this.#isAccepted() && !this.#looksLikeAnswer();
     this.#settle(isAccepted ? { kind: 'accepted', body: null } : { kind: 'broken', error });
     this.#controller?.abort(new Error('too late'));
