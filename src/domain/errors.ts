@@ -153,7 +153,12 @@ export const ERRORS = {
     rpc: INVALID,
     remedy: 'accept application/json or text/event-stream',
   },
-  body_timeout: { side: 'downstream', before: 408, rpc: INVALID, remedy: 'send the body within timeouts.clientBody' },
+  body_timeout: {
+    side: 'downstream',
+    before: 408,
+    rpc: INVALID,
+    remedy: 'send the headers within timeouts.clientHeaders, and the whole request within timeouts.clientBody',
+  },
   body_too_large: { side: 'downstream', before: 413, rpc: INVALID, remedy: 'send less, or raise limits.bodyBytes' },
   unsupported_media_type: {
     side: 'downstream',

@@ -30,16 +30,23 @@ export function refuse(
     .send(Buffer.from(joined(...body)));
 }
 
+/** How far the request on a socket has come. */
+export interface SocketState {
+  readonly hasHeaders: boolean;
+  /** What would be written now would be taken for a part of the response that is due, or that has begun. */
+  readonly isAnswering: boolean;
+}
+
 /** What Node could not read as a request, or not in time: there is a socket, and no more. */
 export function refuseRaw(
   socket: Duplex,
   journal: Journal,
   cause: Error & { code?: string },
-  isAnswering: boolean,
+  { hasHeaders, isAnswering }: SocketState,
 ): void {
   // Told twice of one socket, the second time while the first reply is still on its way.
   if (cause.code === 'ECONNRESET' || !socket.writable) return;
-  const error = rawError(cause);
+  const error = rawError(cause, hasHeaders);
   const { status, body } = errorReply(null, error);
   journal.record({ fact: 'refused', reason: error.code, status, why: error.message });
   if (isAnswering) {
@@ -55,15 +62,14 @@ export function refuseRaw(
   socket.end(text, () => socket.destroy());
 }
 
-function rawError(cause: Error & { code?: string }): ProxyError {
+function rawError(cause: Error & { code?: string }, hasHeaders: boolean): ProxyError {
   switch (cause.code) {
     case 'HPE_HEADER_OVERFLOW':
       return new ProxyError('headers_too_large', 'the request headers are larger than 16 KiB');
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new ProxyError(
-        'body_timeout',
-        'the request did not arrive in time (timeouts.clientHeaders, timeouts.clientBody)',
-      );
+    case 'ERR_HTTP_REQUEST_TIMEOUT': {
+      const limit = hasHeaders ? 'timeouts.clientBody' : 'timeouts.clientHeaders';
+      return new ProxyError('body_timeout', `the request did not arrive in time (${limit})`);
+    }
     case 'CONNECT':
       return new ProxyError('method_not_allowed', 'this is no tunnel: CONNECT is not served');
     default:

@@ -11,7 +11,7 @@ import { checkOrigin, originRules } from '../edge/origin-guard.ts';
 import { authenticator } from '../identity/authenticate.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { identifyCallers } from './caller.ts';
-import { fromFastify, refuse, refuseRaw } from './error-reply.ts';
+import { type SocketState, fromFastify, refuse, refuseRaw } from './error-reply.ts';
 import type { RouteDeps } from './open-exchange.ts';
 import { passthroughMethods, passthroughRoutes } from './passthrough.ts';
 import { ALLOWED_METHODS, mountRoutes } from './routes.ts';
@@ -34,10 +34,12 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
   };
   /** Of each socket the exchange of request and response that is under way on it. */
   const underWay = new WeakMap<Duplex, { readonly request: IncomingMessage; readonly response: ServerResponse }>();
-  /** What would be written now would be taken for a part of the response that is due, or that has begun. */
-  const isAnswering = (socket: Duplex): boolean => {
+  const stateOf = (socket: Duplex): SocketState => {
     const current = underWay.get(socket);
-    return current !== undefined && (current.request.complete || current.response.headersSent);
+    return {
+      hasHeaders: current !== undefined,
+      isAnswering: current !== undefined && (current.request.complete || current.response.headersSent),
+    };
   };
   const app = Fastify({
     logger: false,
@@ -53,7 +55,7 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
     frameworkErrors: (error, request, reply) => {
       void refuse(reply, journal, guard(request) ?? fromFastify(error));
     },
-    clientErrorHandler: (error, socket) => refuseRaw(socket, journal, error, isAnswering(socket)),
+    clientErrorHandler: (error, socket) => refuseRaw(socket, journal, error, stateOf(socket)),
   });
 
   // Bodies are bytes: any parser in between would lose what we promise to keep.
@@ -112,7 +114,10 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
   // Of a CONNECT the socket is handed over bare: without a listener of our own its errors would end the process.
   app.server.on('connect', (_request, socket) => {
     socket.on('error', () => {});
-    refuseRaw(socket, journal, Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), false);
+    refuseRaw(socket, journal, Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), {
+      hasHeaders: true,
+      isAnswering: false,
+    });
   });
   return app;
 }
