@@ -16,6 +16,9 @@ export const DROPS = {
   sessionless_notification: 'from a client without a session: there is nothing it could refer to',
   client_response: 'from a client: to a request it was never sent, or has answered already',
   unsent_event: 'kept for a client that did not come back for it in time',
+  unread_reply: 'to a client that took nothing of it for timeouts.clientWrite; its connection was cut',
+  abandoned_round:
+    'a call that was held for its client, which did not come back in time with answers; the detail says why',
   unheard_notification: 'from the upstream: for a session that had no stream to hear it on',
   unknown_cancel: 'of a request that is not open',
   undelivered_notification: 'from a client: the upstream did not take it',

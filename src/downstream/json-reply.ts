@@ -2,18 +2,18 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Reply, ReplySink } from '../domain/ports.ts';
-import { watchWrites, writeJson } from './raw-reply.ts';
+import { type WriteWatch, watchWrites, writeJson } from './raw-reply.ts';
 
 export class JsonReply implements ReplySink {
   readonly canStream = false;
   readonly isConnected = true;
   readonly backlogBytes = 0;
   readonly #response: ServerResponse;
-  readonly #writeIdleMs: number;
+  readonly #watch: WriteWatch;
 
-  constructor(response: ServerResponse, writeIdleMs: number) {
+  constructor(response: ServerResponse, watch: WriteWatch) {
     this.#response = response;
-    this.#writeIdleMs = writeIdleMs;
+    this.#watch = watch;
   }
 
   notify(): void {}
@@ -25,7 +25,7 @@ export class JsonReply implements ReplySink {
   }
 
   finish(reply: Reply): void {
-    watchWrites(this.#response, this.#writeIdleMs);
+    watchWrites(this.#response, this.#watch);
     writeJson(this.#response, reply);
   }
 

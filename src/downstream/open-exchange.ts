@@ -12,7 +12,7 @@ import type { SessionRegistry } from '../traffic/session-registry.ts';
 import type { Session } from '../traffic/session.ts';
 import type { Tally } from '../traffic/tally.ts';
 import { JsonReply } from './json-reply.ts';
-import { whenTaken } from './raw-reply.ts';
+import { whenTaken, writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export interface RouteDeps {
@@ -68,10 +68,10 @@ export function openReply({ request, reply, mount, deps }: Incoming, session: Se
   reply.hijack();
   const response = reply.raw;
   const { json, stream } = accepted(request.headers.accept);
-  const { clientWrite } = mount.config.timeouts;
-  const events = stream ? new SseReply(response, clientWrite, !json) : null;
+  const watch = writeWatch(mount);
+  const events = stream ? new SseReply(response, watch, !json) : null;
   const resumable = events === null ? null : (session?.reply(events) ?? null);
-  const open: OpenReply = { sink: resumable ?? events ?? new JsonReply(response, clientWrite), onGone: () => {} };
+  const open: OpenReply = { sink: resumable ?? events ?? new JsonReply(response, watch), onGone: () => {} };
   deps.inFlight.begin(requests);
   response.on('close', () => {
     if (resumable === null || resumable.connectionClosed()) open.onGone();

@@ -19,7 +19,7 @@ import type { Choice, UpstreamUrl } from '../traffic/upstream-urls.ts';
 import { principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import { type Incoming, type RouteDeps, inFlightLimit, isFull } from './open-exchange.ts';
-import { watchWrites } from './raw-reply.ts';
+import { watchWrites, writeWatch } from './raw-reply.ts';
 
 /** What of a client's headers goes on; its credentials are for us. Of its query nothing does. */
 const STREAM_HEADERS = ['mcp-protocol-version', 'user-agent'] as const;
@@ -262,7 +262,7 @@ function stream(
   // As long as a session at most: its token is good for no longer.
   const age = mount.timers.after(timeouts.sessionMax, () => end(null));
   reply.hijack();
-  watchWrites(raw, timeouts.clientWrite, () => end(slowReader()));
+  watchWrites(raw, writeWatch(mount), () => end(slowReader()));
   raw.writeHead(200, {
     'content-type': type,
     'cache-control': 'no-cache',
@@ -303,7 +303,7 @@ function passAnswer({ reply, mount }: Passing, headers: IncomingHttpHeaders, bod
     tell.cut(new ProxyError('request_timeout', text));
   });
   reply.raw.on('close', () => late.cancel());
-  watchWrites(reply.raw, timeouts.clientWrite, () => tell.cut(slowReader()));
+  watchWrites(reply.raw, writeWatch(mount), () => tell.cut(slowReader()));
   const type = headers['content-type'];
   void reply
     .headers(picked(headers, ANSWER_HEADERS))

@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Reply } from '../domain/ports.ts';
 import { joined } from '../protocol/json-rpc.ts';
+import type { Mount } from '../traffic/mount.ts';
 
 /** Below this one buffer and one write are cheaper than several writes; above it copying costs more. */
 const JOIN_BELOW_BYTES = 64 * 1024;
@@ -41,16 +42,33 @@ export function whenTaken(socket: Socket, tell: () => void): void {
   else socket.write('', tell);
 }
 
+export interface WriteWatch {
+  readonly idleMs: number;
+  /** Told when the connection was cut for it. */
+  readonly onCut: () => void;
+}
+
+/** What goes for the replies of one mount. */
+export function writeWatch({ config, journal, name: upstream }: Mount): WriteWatch {
+  const what = 'unread_reply';
+  return {
+    idleMs: config.timeouts.clientWrite,
+    onCut: () => journal.record({ fact: 'dropped', upstream, what, detail: 'timeouts.clientWrite' }),
+  };
+}
+
 /**
- * Ends a response whose client has taken nothing for `idleMs` (timeouts.clientWrite). The socket's own timer knows of
- * partial progress, so a slow reader that reads is left alone; a stream that is merely silent is, too.
+ * Ends a response whose client has taken nothing for `idleMs` (timeouts.clientWrite), and tells so. The socket's own timer knows
+ * of partial progress, so a slow reader that reads is left alone; a stream that is merely silent is, too.
  */
 export function watchWrites(
   response: ServerResponse,
-  idleMs: number,
+  { idleMs, onCut }: WriteWatch,
   end: () => void = () => void response.destroy(),
 ): void {
   response.setTimeout(idleMs, () => {
-    if ((response.socket?.writableLength ?? 0) > 0) end();
+    if ((response.socket?.writableLength ?? 0) === 0) return;
+    end();
+    onCut();
   });
 }

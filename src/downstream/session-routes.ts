@@ -11,6 +11,7 @@ import type { Session } from '../traffic/session.ts';
 import { principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import { type Incoming, type RouteDeps, draining, inFlightLimit, isFull } from './open-exchange.ts';
+import { writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export function sessionRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps): void {
@@ -83,7 +84,7 @@ function serveGet(incoming: Incoming): void {
   if (!accepted(request.headers.accept).stream) {
     throw new ProxyError('not_acceptable', 'Accept must name text/event-stream');
   }
-  const events = new SseReply(reply.raw, mount.config.timeouts.clientWrite, true);
+  const events = new SseReply(reply.raw, writeWatch(mount), true);
   const { isReply, closed } = session.listen(events, lastEventId);
   reply.hijack();
   // As the POST that it resumes: somebody waits for an answer on it, and it holds what is not taken.

@@ -4,19 +4,19 @@
 import type { ServerResponse } from 'node:http';
 import type { Chunks, EventReply, Reply } from '../domain/ports.ts';
 import { HEARTBEAT, eventFrame } from '../protocol/sse-frames.ts';
-import { watchWrites, writeChunks, writeJson } from './raw-reply.ts';
+import { type WriteWatch, watchWrites, writeChunks, writeJson } from './raw-reply.ts';
 
 export class SseReply implements EventReply {
   readonly canStream = true;
   readonly isConnected = true;
   readonly #response: ServerResponse;
-  readonly #writeIdleMs: number;
+  readonly #watch: WriteWatch;
   /** The client named nothing but the stream. */
   readonly #streamOnly: boolean;
 
-  constructor(response: ServerResponse, writeIdleMs: number, streamOnly: boolean) {
+  constructor(response: ServerResponse, watch: WriteWatch, streamOnly: boolean) {
     this.#response = response;
-    this.#writeIdleMs = writeIdleMs;
+    this.#watch = watch;
     this.#streamOnly = streamOnly;
   }
 
@@ -59,7 +59,7 @@ export class SseReply implements EventReply {
   finish(reply: Reply): void {
     // A refusal keeps its status: only an answer is worth a stream to a client that takes nothing else.
     if (!this.#response.headersSent && (!this.#streamOnly || reply.status !== 200)) {
-      watchWrites(this.#response, this.#writeIdleMs);
+      watchWrites(this.#response, this.#watch);
       writeJson(this.#response, reply);
       return;
     }
@@ -75,7 +75,7 @@ export class SseReply implements EventReply {
 
   #begin(status: number, headers?: Readonly<Record<string, string>>): void {
     if (this.#response.headersSent) return;
-    watchWrites(this.#response, this.#writeIdleMs);
+    watchWrites(this.#response, this.#watch);
     this.#response.writeHead(status, {
       ...headers,
       'content-type': 'text/event-stream',

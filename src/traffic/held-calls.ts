@@ -35,6 +35,8 @@ export interface HeldCallsOptions {
   readonly maxKeptBytes: number;
   /** Somebody has waited long for the place that a call of this key holds. */
   readonly isAwaited: (key: LinkKey) => boolean;
+  /** One has ended without its client. */
+  readonly onLetGo: (why: string) => void;
 }
 
 /**
@@ -64,7 +66,7 @@ export class HeldCalls {
     const { timers, ttlMs, maxOfKey, maxInAll, isAwaited } = this.#options;
     const entry: Entry = {
       held,
-      expires: timers.after(ttlMs, () => this.#letGo(held, 'nobody answered in time')),
+      expires: timers.after(ttlMs, () => this.#letGo(held, 'nobody answered in time (timeouts.round)')),
       patience: timers.after(PATIENCE_MS, () => {
         entry.isRipe = true;
         if (isAwaited(held.key)) this.#evict(entry);
@@ -143,5 +145,6 @@ export class HeldCalls {
   #letGo({ id, call }: Held, why: string): void {
     this.release(id);
     call.letGo(why);
+    this.#options.onLetGo(why);
   }
 }

@@ -106,7 +106,11 @@ function heldFor(claims: RoundClaims, { mount }: Ask): Held | null {
 }
 
 function refuseState(exchange: Exchange): void {
-  fail(exchange, 'request_state_invalid', 'the requestState is not valid for this request');
+  fail(
+    exchange,
+    'request_state_invalid',
+    'the requestState is not valid for this request: used, of another, or older than timeouts.round',
+  );
 }
 
 /** Takes the held call over. */

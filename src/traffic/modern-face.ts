@@ -67,6 +67,10 @@ export class ModernFace {
       maxInAll: Math.max(1, Math.floor(config.links.maxTotal / 2)),
       maxKeptBytes: 4 * config.limits.upstreamMessageBytes,
       isAwaited: (key) => options.mount.hasLongWaiter(key),
+      onLetGo: (detail) => {
+        const { journal, name: upstream } = options.mount;
+        journal.record({ fact: 'dropped', upstream, what: 'abandoned_round', detail });
+      },
     });
     this.listens = new Listens({
       timers,

@@ -24,6 +24,7 @@ function world({ max = 2, maxInAll = 100, maxKeptBytes = 1_000_000 } = {}) {
     maxInAll,
     maxKeptBytes,
     isAwaited: ({ text }) => awaited.has(text),
+    onLetGo: () => {},
   });
 
   /** A call that waits from now on. */
@@ -73,7 +74,11 @@ test('a client that does not come back in time loses its call, and the link is f
   time.advanceSync(1);
 
   expect(call.state.phase).toBe('done');
-  expect(lease).toMatchObject({ cancelled: ['nobody answered in time'], released: ['retire'], broken: [] });
+  expect(lease).toMatchObject({
+    cancelled: ['nobody answered in time (timeouts.round)'],
+    released: ['retire'],
+    broken: [],
+  });
   // It has its result: that it was asked something.
   expect(ends).toHaveLength(1);
   expect([calls.size, time.pendingCount]).toEqual([0, 0]);

@@ -55,6 +55,7 @@ class Story {
       maxInAll: 1,
       maxKeptBytes: 1000,
       isAwaited: () => false,
+      onLetGo: () => {},
     });
     this.#conversation = this.world.conversation(this.link);
     const first = this.#exchange();
