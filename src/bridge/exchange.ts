@@ -29,6 +29,8 @@ export interface ExchangeEnd {
   readonly streamed: boolean;
   readonly status?: number;
   readonly reason?: ErrorCode;
+  /** What the client is told of a failure: where it is a limit, its name. */
+  readonly why?: string;
   readonly upstreamStatus?: number;
   readonly cause?: unknown;
   /** From the request's coming to its outcome. */
@@ -139,6 +141,7 @@ export class Exchange {
       ...this.#times(),
       ...(outcome.kind === 'error' && {
         reason: outcome.error.code,
+        why: outcome.error.message,
         cause: outcome.error.cause,
         ...outcome.error.seen,
       }),

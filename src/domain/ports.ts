@@ -152,6 +152,7 @@ export type Fact =
       readonly outcome: 'result' | 'error' | 'cancelled' | 'client_gone' | 'failed';
       readonly status?: number;
       readonly reason?: ErrorCode;
+      readonly why?: string;
       readonly streamed: boolean;
       readonly durationMs: number;
       /** Of that, until it was sent upstream; absent where it never was. */
@@ -218,6 +219,8 @@ export type Fact =
       readonly fact: 'session_ended';
       readonly upstream: string;
       readonly why: 'deleted' | 'expired' | 'failed' | 'shutdown';
+      /** The key of the limit that ended it, where one did. */
+      readonly limit?: string;
     }
   /** A bug of ours, met where nobody waits for an answer. */
   | { readonly fact: 'fault'; readonly upstream: string; readonly cause: unknown }

@@ -10,6 +10,8 @@ export interface StoreOptions {
   readonly clock: Clock;
 }
 
+export type StoreLimit = `streams.${'maxEvents' | 'maxBytes' | 'maxAge'}` | 'limits.bufferedBytes';
+
 interface Kept {
   readonly stream: number;
   readonly event: StoredEvent;
@@ -37,8 +39,8 @@ export class MemoryEventStore {
     return this.#bytes + this.#held;
   }
 
-  /** A store for one more session, within its own bounds. `onUnsent` is told of each event that goes without ever having been sent. */
-  open(bounds: StreamConfig, onUnsent: () => void): EventStore {
+  /** A store for one more session, within its own bounds. `onUnsent` is told of each event that goes without ever having been sent, and for which limit. */
+  open(bounds: StreamConfig, onUnsent: (limit: StoreLimit) => void): EventStore {
     return new SessionEvents(bounds, this.#options.clock, onUnsent, {
       hold: (bytes) => {
         if (bytes > 0 && this.#held + bytes > this.#options.maxBytes) return false;
@@ -67,7 +69,7 @@ export class MemoryEventStore {
       if (longestUnused === undefined) return;
       // The last event of all stays: it alone may be larger than everything that is allowed.
       if (this.#sessions.size === 1 && longestUnused.size === 1) return;
-      longestUnused.evictOldest();
+      longestUnused.evictOldest('limits.bufferedBytes');
     }
   }
 }
@@ -82,7 +84,7 @@ interface Whole {
 class SessionEvents implements EventStore {
   readonly #bounds: StreamConfig;
   readonly #clock: Clock;
-  readonly #onUnsent: () => void;
+  readonly #onUnsent: (limit: StoreLimit) => void;
   readonly #whole: Whole;
   /** The oldest first; what stands before `#from` is gone already. */
   #kept: (Kept | null)[] = [];
@@ -91,7 +93,7 @@ class SessionEvents implements EventStore {
   readonly #perStream = new Map<number, number>();
   #isClosed = false;
 
-  constructor(bounds: StreamConfig, clock: Clock, onUnsent: () => void, whole: Whole) {
+  constructor(bounds: StreamConfig, clock: Clock, onUnsent: (limit: StoreLimit) => void, whole: Whole) {
     this.#bounds = bounds;
     this.#clock = clock;
     this.#onUnsent = onUnsent;
@@ -110,7 +112,8 @@ class SessionEvents implements EventStore {
     this.#perStream.set(stream, (this.#perStream.get(stream) ?? 0) + 1);
     this.#grow(costOf(kept));
     this.purge();
-    while (this.size > maxEvents || (this.#bytes > maxBytes && this.size > 1)) this.evictOldest();
+    while (this.size > maxEvents) this.evictOldest('streams.maxEvents');
+    while (this.#bytes > maxBytes && this.size > 1) this.evictOldest('streams.maxBytes');
   }
 
   after(stream: number, seq: number): readonly StoredEvent[] {
@@ -137,10 +140,10 @@ class SessionEvents implements EventStore {
 
   purge(): void {
     const oldest = this.#clock.now() - this.#bounds.maxAge;
-    while (this.size > 0 && (this.#kept[this.#from]?.at ?? 0) < oldest) this.evictOldest();
+    while (this.size > 0 && (this.#kept[this.#from]?.at ?? 0) < oldest) this.evictOldest('streams.maxAge');
   }
 
-  evictOldest(): void {
+  evictOldest(limit: StoreLimit): void {
     const kept = this.#kept[this.#from];
     if (kept === undefined || kept === null) return;
     this.#kept[this.#from++] = null;
@@ -152,7 +155,7 @@ class SessionEvents implements EventStore {
     const left = (this.#perStream.get(kept.stream) ?? 1) - 1;
     if (left > 0) this.#perStream.set(kept.stream, left);
     else this.#perStream.delete(kept.stream);
-    if (!kept.isSent) this.#onUnsent();
+    if (!kept.isSent) this.#onUnsent(limit);
     this.#grow(-costOf(kept));
   }
 

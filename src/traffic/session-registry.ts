@@ -13,7 +13,7 @@ import type { TokenSealer } from '../protocol/sealed-token.ts';
 import { MemoryEventStore } from './memory-event-store.ts';
 import type { Mount } from './mount.ts';
 import { SessionStreams } from './session-streams.ts';
-import { Session } from './session.ts';
+import { Session, type SessionLimit } from './session.ts';
 
 export interface RegistryOptions {
   readonly config: Config;
@@ -83,8 +83,8 @@ export class SessionRegistry {
         expiresAt: wallSeconds() + Math.ceil(own.timeouts.sessionMax / 1000),
       }),
     );
-    const store = this.#events.open(own.streams, () => {
-      journal.record({ fact: 'dropped', upstream, what: 'unsent_event' });
+    const store = this.#events.open(own.streams, (limit) => {
+      journal.record({ fact: 'dropped', upstream, what: 'unsent_event', detail: limit });
     });
     const session = new Session({
       id,
@@ -125,8 +125,8 @@ export class SessionRegistry {
     return session;
   }
 
-  end(session: Session, why: 'deleted' | 'expired' | 'failed' | 'shutdown'): void {
-    session.end(why);
+  end(session: Session, why: 'deleted' | 'expired' | 'failed' | 'shutdown', limit?: SessionLimit): void {
+    session.end(why, limit);
     this.#sessions.delete(session.id);
   }
 
@@ -142,8 +142,8 @@ export class SessionRegistry {
     for (const session of this.#sessions.values()) {
       session.purge();
       const { sessionMax, sessionIdle } = session.mount.config.timeouts;
-      const isOld = now - session.createdAt >= sessionMax;
-      if (isOld || now - session.usedAt >= sessionIdle) this.end(session, 'expired');
+      if (now - session.createdAt >= sessionMax) this.end(session, 'expired', 'timeouts.sessionMax');
+      else if (now - session.usedAt >= sessionIdle) this.end(session, 'expired', 'timeouts.sessionIdle');
     }
     this.#sweep = this.#sessions.size > 0 ? timers.after(SWEEP_MS, () => this.#expire()) : null;
   }

@@ -56,6 +56,9 @@ interface Attempt {
 }
 
 /** Where others on the same link have asked for more, and this session has not said what it wants. */
+/** What can end a session that its client has not ended. */
+export type SessionLimit = `timeouts.${'sessionIdle' | 'sessionMax'}`;
+
 const DEFAULT_LEVEL = 'info';
 const ENDED: Refusal = { code: -32603, message: 'the session has ended' };
 
@@ -151,7 +154,7 @@ export class Session implements MountSession {
   }
 
   /** Idempotent. What is open is answered, the streams end, the link is closed. */
-  end(why: (SessionState & { phase: 'ended' })['why']): void {
+  end(why: (SessionState & { phase: 'ended' })['why'], limit?: SessionLimit): void {
     if (this.#state.phase === 'ended') return;
     const wasLive = this.#state.phase === 'live';
     this.#state = { phase: 'ended', why };
@@ -159,13 +162,14 @@ export class Session implements MountSession {
     const isShutdown = why === 'shutdown';
     const error = isShutdown
       ? new ProxyError('draining', 'the gateway is shutting down')
-      : new ProxyError('session_ended', 'the session has ended');
+      : new ProxyError('session_ended', `the session has ended${limit === undefined ? '' : ` (${limit})`}`);
     for (const call of this.#allCalls()) call.stopped(error);
     this.#unheard.end();
     this.#questions.end(error.message);
     this.#link.end(isShutdown ? 'shutdown' : 'session_ended');
     this.#streams.end(isShutdown);
-    if (wasLive) this.mount.journal.record({ fact: 'session_ended', upstream: this.mount.name, why });
+    if (!wasLive) return;
+    this.mount.journal.record({ fact: 'session_ended', upstream: this.mount.name, why, ...(limit && { limit }) });
   }
 
   /** Gives up what was kept for too long. */

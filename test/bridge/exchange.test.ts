@@ -116,7 +116,7 @@ test('an error is told with the status of its row before a stream, and with 200 
 
   expect(before.sink.reply?.status).toBe(502);
   expect(before.ends).toEqual([
-    { outcome: 'failed', streamed: false, status: 502, reason: 'upstream_unreachable', cause: error.cause },
+    { outcome: 'failed', streamed: false, status: 502, reason: 'upstream_unreachable', why: 'x', cause: error.cause },
   ]);
   expect(within.ends).toMatchObject([{ outcome: 'failed', streamed: true, status: 200 }]);
   expect(within.sink.json.error.data).toEqual({ reason: 'upstream_unreachable', upstream: 'billing' });
