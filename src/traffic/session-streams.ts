@@ -18,6 +18,8 @@ export interface SessionStreamsOptions {
 }
 
 const FORGET_FROM = 64;
+/** What bounds the events that are kept: which of them it was stands in the log. */
+const KEPT = 'streams.maxAge, streams.maxEvents, streams.maxBytes, limits.bufferedBytes';
 
 export class SessionStreams {
   readonly #options: SessionStreamsOptions;
@@ -89,7 +91,13 @@ export class SessionStreams {
       // come back, or take this for the session's stream.
       throw new ProxyError('stream_ended', 'the stream has ended, and nothing follows this event');
     }
-    if (id === null || stream === undefined || this.#isForgotten(stream) || !stream.hasSent(id.seq)) {
+    if (stream !== undefined && this.#isForgotten(stream)) {
+      throw new ProxyError(
+        'event_unknown',
+        `nothing of the stream that Last-Event-ID names is kept any more (${KEPT})`,
+      );
+    }
+    if (id === null || stream === undefined || !stream.hasSent(id.seq)) {
       throw new ProxyError('event_unknown', 'Last-Event-ID names no stream of this session that could be resumed');
     }
     stream.resume(connection, id.seq);
