@@ -1,0 +1,76 @@
+// A hundred clients that stop reading while much is said to each of them: what it costs, and whom.
+
+import { once } from 'node:events';
+import { type IncomingMessage } from 'node:http';
+import { expect, onTestFinished } from 'vitest';
+import { MiB, inTurn, openUnread, send, startGatewayProcess } from '../support/gateway-process.ts';
+import { startLegacyServer } from '../support/legacy-server.ts';
+
+const READERS = 100;
+const BUFFERED = 64 * MiB;
+/** What one stream may hold: a message of the size that is sent, and what may wait beyond it, with what is on its way. */
+const PER_READER = 4 * MiB;
+const CALL = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'add', arguments: { a: 1, b: 2 } } };
+
+/** `offered`: MiB to each; `resumed`: how many of them read on in the end. */
+export async function stoppedReaders({ offered, resumed }: { offered: number; resumed: number }): Promise<void> {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const gateway = await startGatewayProcess(upstream.url, '--limits-buffered-bytes=64MiB', '--log-level=warn');
+  await upstream.nextStream();
+  const sessions = await inTurn(READERS, 10, () => gateway.openSession());
+  const links = upstream.streams.slice(1);
+  const readers = await inTurn(READERS, 10, (n) =>
+    openUnread(gateway.endpoint, { 'mcp-session-id': sessions[n] ?? '' }),
+  );
+  const [own] = [await gateway.openSession()];
+  const before = await gateway.rss();
+
+  // The same bytes for all: what is kept of them here costs nothing.
+  const frame = Buffer.from(
+    `event: message\ndata: {"jsonrpc":"2.0","method":"notifications/x","params":{"filler":"${'x'.repeat(MiB)}"}}\n\n`,
+  );
+  for (const link of links) for (let i = 0; i < offered; i++) upstream.push(link, frame);
+  const seen = { rss: 0, buffered: 0, slowestMs: 0 };
+  for (let i = 0; i < 400; i++) {
+    // oxlint-disable no-await-in-loop -- one after the other, while the readers stand still
+    const startedAt = performance.now();
+    const answer = await send(gateway.endpoint, CALL, i % 2 === 0 ? {} : { 'mcp-session-id': own });
+    seen.slowestMs = Math.max(seen.slowestMs, performance.now() - startedAt);
+    expect(JSON.parse(answer.text)).toMatchObject({ id: 1, result: { content: [{ text: '3' }] } });
+    if (i % 10 !== 0) continue;
+    const of = await gateway.scrape();
+    // oxlint-enable no-await-in-loop
+    seen.rss = Math.max(seen.rss, of.sum('process_resident_memory_bytes'));
+    seen.buffered = Math.max(seen.buffered, of.sum('causeway_buffered_bytes'));
+  }
+  const inMiB = (bytes: number): string => (bytes / MiB).toFixed(0);
+  console.log(
+    `${READERS} stopped readers, ${offered} MiB offered to each: ${inMiB(seen.buffered)} MiB buffered, ` +
+      `RSS ${inMiB(before)} → ${inMiB(seen.rss)} MiB; 400 calls beside them, the slowest ${seen.slowestMs.toFixed(0)} ms`,
+  );
+  const read = await Promise.all(readers.slice(0, resumed).map(bytesOf(offered * frame.length)));
+
+  expect(links).toHaveLength(READERS);
+  // The event that is kept last may be beyond the bound.
+  expect(seen.buffered).toBeLessThanOrEqual(BUFFERED + 2 * MiB);
+  expect(seen.buffered).toBeGreaterThan(0);
+  expect(seen.rss - before).toBeLessThan(BUFFERED + READERS * PER_READER);
+  expect(Math.min(...read)).toBeGreaterThanOrEqual(offered * MiB);
+}
+
+/** Reads until so many bytes have come, or the stream is over. */
+const bytesOf =
+  (wanted: number) =>
+  async (response: IncomingMessage): Promise<number> => {
+    let bytes = 0;
+    const all = Promise.withResolvers<void>();
+    response.on('data', (piece: Buffer) => {
+      bytes += piece.length;
+      if (bytes >= wanted) all.resolve();
+    });
+    const late = setTimeout(() => all.resolve(), 60_000);
+    await Promise.race([all.promise, once(response, 'close')]);
+    clearTimeout(late);
+    return bytes;
+  };
