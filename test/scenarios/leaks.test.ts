@@ -17,18 +17,29 @@ function counts(gateway: Gateway): Record<string, number> {
   const { upstreams, replies, bufferedBytes } = gateway.app.gauges();
   const [of] = upstreams;
   if (of === undefined) throw new Error('no upstream');
-  const { sessions, streams, passthroughStreams, calls, heldCalls, listens, waitingCallers } = of;
-  const { pooled, dedicated } = of.links;
+  const { state: _state, lastError: _last, links, isReady: _ready, isSingle: _single, upstream: _name, ...held } = of;
+  const { pooled, dedicated } = links;
   return {
-    ...{ sessions, streams, passthroughStreams, calls, heldCalls, listens, waitingCallers, replies, bufferedBytes },
+    ...held,
+    replies,
+    bufferedBytes,
     pooled: pooled.open + pooled.opening + pooled.closing,
     dedicated: dedicated.open + dedicated.opening + dedicated.closing,
   };
 }
 
 const NOTHING = {
-  ...{ sessions: 0, streams: 0, passthroughStreams: 0, calls: 0, heldCalls: 0, listens: 0, waitingCallers: 0 },
-  ...{ replies: 0, bufferedBytes: 0, pooled: 1, dedicated: 0 },
+  sessions: 0,
+  streams: 0,
+  passthroughStreams: 0,
+  calls: 0,
+  heldCalls: 0,
+  listens: 0,
+  waitingCallers: 0,
+  replies: 0,
+  bufferedBytes: 0,
+  pooled: 1,
+  dedicated: 0,
 };
 
 async function isNothingLeft(gateway: Gateway): Promise<void> {
