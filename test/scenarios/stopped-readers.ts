@@ -1,19 +1,29 @@
 // A hundred clients that stop reading while much is said to each of them: what it costs, and whom.
 
 import { once } from 'node:events';
-import { type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { expect, onTestFinished } from 'vitest';
 import { MiB, inTurn, openUnread, send, startGatewayProcess } from '../support/gateway-process.ts';
+import type { LegacyStream } from '../support/legacy-behaviour.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
 
 const READERS = 100;
+const CALLS = 200;
 const BUFFERED = 64 * MiB;
 /** What one stream may hold: a message of the size that is sent, and what may wait beyond it, with what is on its way. */
 const PER_READER = 4 * MiB;
 const CALL = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'add', arguments: { a: 1, b: 2 } } };
 
-/** `offered`: MiB to each; `resumed`: how many of them read on in the end. */
-export async function stoppedReaders({ offered, resumed }: { offered: number; resumed: number }): Promise<void> {
+export interface Offer {
+  /** MiB to each. */
+  readonly offered: number;
+  /** To all of them in one moment: the gateway has to take what it may before it can serve others. */
+  readonly atOnce: boolean;
+  /** How many of them read on in the end. */
+  readonly resumed: number;
+}
+
+export async function stoppedReaders({ offered, atOnce, resumed }: Offer): Promise<void> {
   const upstream = await startLegacyServer();
   onTestFinished(() => upstream.close());
   const gateway = await startGatewayProcess(upstream.url, '--limits-buffered-bytes=64MiB', '--log-level=warn');
@@ -30,10 +40,16 @@ export async function stoppedReaders({ offered, resumed }: { offered: number; re
   const frame = Buffer.from(
     `event: message\ndata: {"jsonrpc":"2.0","method":"notifications/x","params":{"filler":"${'x'.repeat(MiB)}"}}\n\n`,
   );
-  for (const link of links) for (let i = 0; i < offered; i++) upstream.push(link, frame);
-  const seen = { rss: 0, buffered: 0, slowestMs: 0 };
-  for (let i = 0; i < 400; i++) {
+  const offer = (link: LegacyStream): void => {
+    for (let i = 0; i < offered; i++) upstream.push(link, frame);
+  };
+  const waiting = atOnce ? [] : links.slice();
+  if (atOnce) links.forEach(offer);
+  const seen = { rss: 0, buffered: 0, slowestMs: 0, lagMs: 0 };
+  for (let i = 0; i < CALLS; i++) {
     // oxlint-disable no-await-in-loop -- one after the other, while the readers stand still
+    const next = i % (CALLS / READERS) === 0 ? waiting.shift() : undefined;
+    if (next !== undefined) offer(next);
     const startedAt = performance.now();
     const answer = await send(gateway.endpoint, CALL, i % 2 === 0 ? {} : { 'mcp-session-id': own });
     seen.slowestMs = Math.max(seen.slowestMs, performance.now() - startedAt);
@@ -42,12 +58,13 @@ export async function stoppedReaders({ offered, resumed }: { offered: number; re
     const of = await gateway.scrape();
     // oxlint-enable no-await-in-loop
     seen.rss = Math.max(seen.rss, of.sum('process_resident_memory_bytes'));
+    seen.lagMs = Math.max(seen.lagMs, of.sum('nodejs_eventloop_lag_max_seconds') * 1000);
     seen.buffered = Math.max(seen.buffered, of.sum('causeway_buffered_bytes'));
   }
   const inMiB = (bytes: number): string => (bytes / MiB).toFixed(0);
   console.log(
     `${READERS} stopped readers, ${offered} MiB offered to each: ${inMiB(seen.buffered)} MiB buffered, ` +
-      `RSS ${inMiB(before)} → ${inMiB(seen.rss)} MiB; 400 calls beside them, the slowest ${seen.slowestMs.toFixed(0)} ms`,
+      `RSS ${inMiB(before)} → ${inMiB(seen.rss)} MiB; ${CALLS} calls beside them, the slowest ${seen.slowestMs.toFixed(0)} ms; the gateway stood still for ${seen.lagMs.toFixed(0)} ms at most`,
   );
   const read = await Promise.all(readers.slice(0, resumed).map(bytesOf(offered * frame.length)));
 

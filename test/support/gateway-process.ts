@@ -9,7 +9,7 @@ import { JSON_HEADERS } from './gateway.ts';
 import { type Scrape, readScrape } from './prometheus.ts';
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
-const WAIT_MS = 20_000;
+const WAIT_MS = 30_000;
 export const MiB = 1024 * 1024;
 
 export interface GatewayProcess {
