@@ -246,8 +246,10 @@ export class LegacyServer {
       if (message.method !== undefined) this.#requests.put(message.method, received);
       else this.#replies.put(JSON.stringify(message.id ?? null), received);
     }
-    const isLost = [...this.#pastSessionIds].some((sessionId) => url.includes(sessionId));
-    const stream = this.#streams.find(({ sessionId }) => url.includes(sessionId)) ?? this.#streams.at(-1);
+    const own = this.#streams.find(({ sessionId }) => url.includes(sessionId));
+    // Looked through only where it can be one of them: there may have been thousands.
+    const isLost = own === undefined && [...this.#pastSessionIds].some((sessionId) => url.includes(sessionId));
+    const stream = own ?? this.#streams.at(-1);
     if (isLost || stream === undefined) return answerPlainly(response, this.behaviour.lostSession);
     const [first] = messages;
     if (first === undefined) return answerPlainly(response, { status: 400, body: 'Invalid message' });
