@@ -61,7 +61,7 @@ function expectRefused({ status, json }: Answer): void {
     id: expect.anything(),
     error: {
       code: -32602,
-      message: 'the requestState is not valid for this request',
+      message: 'the requestState is not valid for this request: used, of another, or older than timeouts.round',
       data: { reason: 'request_state_invalid', upstream: expect.any(String) },
     },
   });
