@@ -91,7 +91,7 @@ async function unread({ gateway }: World, name: string): Promise<RawClient> {
 }
 
 const LINKS_BOUND = ['links.max', 'links.maxTotal', 'links.maxInFlight'];
-const LATE_LINK = { queueTimeout: '50ms', min: 0 } as const;
+const LATE_LINK = { queueTimeout: '1s', min: 0 } as const;
 const failed = (reason: ErrorCode, kind = 'exchange'): Pick<Row, 'reason' | 'fact' | 'in' | 'sample'> => ({
   reason,
   fact: { fact: kind, reason },
