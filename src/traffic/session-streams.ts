@@ -118,8 +118,7 @@ export class SessionStreams {
     this.#heartbeat?.cancel();
     for (const stream of this.#begun.values()) {
       // Spread, so that not all of them come back at once.
-      if (isShutdown && primes) stream.sendAway(Math.round(config.retry * (1 + random.fraction())));
-      stream.finish();
+      stream.finish(isShutdown && primes ? Math.round(config.retry * (1 + random.fraction())) : null);
     }
     this.#begun.clear();
     this.#listening = null;

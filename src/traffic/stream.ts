@@ -114,10 +114,11 @@ export class Stream implements Reader {
     this.#connection?.heartbeat();
   }
 
-  /** Nothing follows. What was sent can still be asked for. */
-  finish(): void {
+  /** Nothing follows. What was sent can still be asked for. `retryMs`: the client comes back after so long. */
+  finish(retryMs: number | null = null): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    if (retryMs !== null) this.#connection?.write([retryFrame(retryMs)]);
     this.#disconnect(true);
   }
 
