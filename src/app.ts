@@ -44,8 +44,11 @@ export interface App {
   listenAdmin(): Promise<AddressInfo | null>;
   /** Binds the listener for clients and opens the warm links. Rejects when the address cannot be had. */
   listen(): Promise<AddressInfo>;
-  /** Finishes what runs, within drain.timeout, and closes everything. Idempotent. */
-  close(): Promise<void>;
+  /**
+   * Finishes what runs, within drain.timeout, and closes everything. Idempotent. `announced`: /readyz says so for
+   * drain.delay before anything is refused.
+   */
+  close(how?: 'announced' | 'now'): Promise<void>;
 }
 
 /** Null where nobody could ask for them. Loaded only then: it takes longer than all else that is loaded. */
@@ -97,6 +100,8 @@ export function createApp(options: AppOptions): App {
     owner,
   });
   const inFlight = new Tally();
+  const responses = new Tally();
+  let isRefusing = false;
   let closing: Promise<void> | null = null;
   const server = createServer(config, mounts, {
     registry,
@@ -105,7 +110,12 @@ export function createApp(options: AppOptions): App {
     inFlight,
     calls: () => mounts.reduce((total, mount) => total + mount.inFlight, 0),
     listens: new Tally(),
-    isDraining: () => closing !== null,
+    isLeaving: () => closing !== null,
+    isDraining: () => isRefusing,
+  });
+  server.server.on('request', (_request, response) => {
+    responses.begin();
+    response.on('close', () => responses.end());
   });
 
   const gauges = (): Gauges => ({
@@ -135,11 +145,22 @@ export function createApp(options: AppOptions): App {
       // A TCP listener's address is an object; only pipes have strings.
       return server.server.address() as AddressInfo;
     },
-    close() {
+    close(how = 'now') {
+      const { delay, timeout } = config.drain;
       // Up to the end it can be seen how the drain goes on.
-      closing ??= drain({ server, mounts, registry, inFlight, timers, timeoutMs: config.drain.timeout }).then(() =>
-        admin?.close(),
-      );
+      closing ??= drain({
+        server,
+        mounts,
+        registry,
+        inFlight,
+        responses,
+        timers,
+        delayMs: how === 'announced' ? delay : 0,
+        timeoutMs: timeout,
+        onRefusing: () => {
+          isRefusing = true;
+        },
+      }).then(() => admin?.close());
       return closing;
     },
   };

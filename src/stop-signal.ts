@@ -3,12 +3,14 @@
 
 const CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
+type Signal = keyof typeof CODES;
+
 export class StopSignal {
-  /** Resolves when a signal asks to stop. */
-  readonly asked: Promise<void>;
-  readonly #listeners: (readonly [signal: keyof typeof CODES, listener: () => void])[] = [];
-  #ask: () => void = () => {};
-  #first: keyof typeof CODES | null = null;
+  /** Resolves with the signal that asks to stop. */
+  readonly asked: Promise<Signal>;
+  readonly #listeners: (readonly [signal: Signal, listener: () => void])[] = [];
+  #ask: (signal: Signal) => void = () => {};
+  #first: Signal | null = null;
 
   constructor() {
     this.asked = new Promise((resolve) => (this.#ask = resolve));
@@ -24,7 +26,7 @@ export class StopSignal {
       const listener = (): void => {
         if (this.#first !== null) exit(CODES[signal]);
         this.#first ??= signal;
-        this.#ask();
+        this.#ask(signal);
       };
       process.on(signal, listener);
       this.#listeners.push([signal, listener]);

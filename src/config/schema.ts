@@ -315,7 +315,14 @@ export const configSchema = z
     streams: section(streamKeys, 'event streams of sessions'),
     reconnect: section(reconnectKeys, 'waits between attempts, doubling from min to max'),
     drain: section(
-      { timeout: duration('8s', 'how long requests in flight may take after SIGTERM', { leastMs: 0 }) },
+      {
+        delay: duration(
+          '0s',
+          'how long requests are still served after SIGTERM, with /readyz at 503, until balancers have noticed',
+          { leastMs: 0, example: '5s' },
+        ),
+        timeout: duration('8s', 'how long requests in flight may take after SIGTERM', { leastMs: 0 }),
+      },
       'how it stops',
     ),
     log: section(

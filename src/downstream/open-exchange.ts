@@ -25,6 +25,9 @@ export interface RouteDeps {
   readonly calls: () => number;
   /** `subscriptions/listen` that are open or wait for a link, over all mounts. */
   readonly listens: Tally;
+  /** No balancer should send anything here any more. */
+  readonly isLeaving: () => boolean;
+  /** New requests are refused. */
   readonly isDraining: () => boolean;
 }
 

@@ -76,7 +76,7 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
   });
   app.get(READY, async (_request, reply) => {
     if (deps.isDraining()) void reply.header('connection', 'close');
-    const status = readiness(deps.isDraining(), mounts);
+    const status = readiness(deps.isLeaving(), mounts);
     return reply.code(status === 'ok' ? 200 : 503).send({ status });
   });
 

@@ -9,6 +9,7 @@ import { LogJournal } from '../observe/journal.ts';
 import { createLog } from '../observe/log.ts';
 import { parsed } from '../protocol/json-rpc.ts';
 import { systemTimers } from '../real-time.ts';
+import type { StopSignal } from '../stop-signal.ts';
 import { banner } from './banner.ts';
 import { descriptorShortage } from './descriptors.ts';
 import { isAdminOpenToAll, isOpenToAll, refuseUnsafe } from './exposure.ts';
@@ -25,7 +26,8 @@ export interface Running {
   greet(stderr: Terminal): Promise<void>;
   /** To stderr, between the lines of the log. */
   readonly say: (text: string) => void;
-  close(): Promise<void>;
+  /** See App.close. */
+  close(how?: 'announced' | 'now'): Promise<void>;
 }
 
 /** A person waits this long for a server to answer before the banner says that it has not. */
@@ -102,9 +104,9 @@ export async function start(config: Config): Promise<Running> {
       stderr.write(banner(VERSION, served, config.inbound !== 'none'));
     },
     say: (text) => output.write(text),
-    async close() {
+    async close(how) {
       try {
-        await app.close();
+        await app.close(how);
       } finally {
         journal.summarize();
         await output.close();
@@ -174,11 +176,11 @@ function firstContact(contact: FirstContact): Promise<void> {
 export async function serve(
   config: Config,
   stderr: Terminal,
-  stop: { readonly isAsked: boolean; readonly asked: Promise<void> },
+  stop: Pick<StopSignal, 'isAsked' | 'asked'>,
 ): Promise<void> {
   if (stop.isAsked) return;
   const running = await start(config);
   await Promise.race([running.greet({ isTTY: stderr.isTTY, write: running.say }), stop.asked]);
-  await stop.asked;
-  await running.close();
+  // At a terminal nobody waits for a balancer.
+  await running.close((await stop.asked) === 'SIGTERM' ? 'announced' : 'now');
 }

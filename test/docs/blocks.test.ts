@@ -248,8 +248,9 @@ async function runsAs(container: Container): Promise<readonly string[]> {
     const health = started.also(...container.healthcheck.slice(IMAGE.entrypoint.length));
     expect([await health.ended, health.stderr()]).toEqual([0, '']);
   }
+  const delay = container.env['CAUSEWAY_DRAIN_DELAY'] ?? standard('drain.delay');
   const drain = container.env['CAUSEWAY_DRAIN_TIMEOUT'] ?? standard('drain.timeout');
-  expect(durations(0).parse(drain)).toBeLessThan(container.stopMs);
+  expect(durations(0).parse(delay) + durations(0).parse(drain)).toBeLessThan(container.stopMs);
   const { hosts } = standIns;
   await stops(started);
   return hosts;

@@ -164,9 +164,6 @@ const deployment = z.strictObject({
             ),
             livenessProbe: probe,
             readinessProbe: probe,
-            lifecycle: z.strictObject({
-              preStop: z.strictObject({ sleep: z.strictObject({ seconds: z.number() }) }),
-            }),
             securityContext: z.strictObject({
               runAsNonRoot: z.literal(true),
               runAsUser: z.number(),
@@ -260,7 +257,7 @@ export function deployed(
       hasNoCapability: true,
       probes: probes.map(({ httpGet }) => ({ path: httpGet.path, port: portOf(httpGet.port) })),
       // The wait before the signal counts.
-      stopMs: (template.spec.terminationGracePeriodSeconds - container.lifecycle.preStop.sleep.seconds) * 1000,
+      stopMs: template.spec.terminationGracePeriodSeconds * 1000,
     },
     user: `${runAsUser}:${runAsGroup}`,
   };

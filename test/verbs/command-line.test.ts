@@ -87,6 +87,31 @@ test('a second signal ends it at once, with 128 and the number of the signal', a
   expect(await program.ended).toBe(143);
 });
 
+test('SIGTERM is announced for drain.delay, SIGINT is not', async () => {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const flags = [upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json', '--drain-delay', '1h'];
+  const [terminated, interrupted] = [run(...flags), run(...flags)];
+  const [endpoint] = await terminated.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+  await terminated.says(/upstream reached/);
+  await interrupted.says(/upstream reached/);
+
+  terminated.child.kill('SIGTERM');
+  interrupted.child.kill('SIGINT');
+  const readyz = endpoint.replace('/mcp', '/readyz');
+  await expect.poll(async () => (await fetch(readyz)).status, { timeout: 5000 }).toBe(503);
+  const served = await fetch(endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'count', arguments: {} } }),
+  });
+  terminated.child.kill('SIGTERM');
+
+  expect(served.status).toBe(200);
+  expect(await interrupted.ended).toBe(0);
+  expect(await terminated.ended).toBe(143);
+});
+
 test.each([
   ['no URL and no verb', [], 2, /Usage/],
   ['an unknown flag', ['http://127.0.0.1:1/sse', '--lisen', '127.0.0.1:0'], 2, /--listen/],
