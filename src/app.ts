@@ -3,18 +3,25 @@
 import type { AddressInfo } from 'node:net';
 import { getHeapStatistics } from 'node:v8';
 import { createAdminServer } from './admin/server.ts';
-import type { Config } from './config/schema.ts';
+import type { Difference } from './config/diff.ts';
+import { ConfigError } from './config/load.ts';
+import type { Config, UpstreamConfig } from './config/schema.ts';
 import { settingsOf } from './config/settings.ts';
 import type { Gauges } from './domain/gauges.ts';
 import { linkId } from './domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
+import type { Principal } from './domain/principal.ts';
+import { Listener, setTimeouts } from './downstream/listener.ts';
+import type { RouteDeps } from './downstream/open-exchange.ts';
 import { createServer } from './downstream/server.ts';
-import { drain } from './drain.ts';
+import { drain, retire } from './drain.ts';
+import { callers } from './identity/authenticate.ts';
 import { BothJournals } from './observe/both-journals.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { ALL_REVISIONS, UPSTREAM_REVISIONS } from './protocol/eras.ts';
 import { METHODS } from './protocol/methods.ts';
 import { TokenSealer } from './protocol/sealed-token.ts';
+import { type ConfigSource, Reloader } from './reload.ts';
 import { systemClock, systemRandom, systemTimers } from './real-time.ts';
 import { mountGauges } from './traffic/mount-gauges.ts';
 import { Mount } from './traffic/mount.ts';
@@ -28,6 +35,8 @@ export interface AppOptions {
   readonly version: string;
   /** See metricsFor. Without them there is no admin listener. */
   readonly metrics?: Metrics | null;
+  /** Null: it is not to be had again. */
+  readonly source?: ConfigSource | null;
   readonly clock?: Clock;
   readonly timers?: Timers;
   readonly random?: Random;
@@ -40,6 +49,8 @@ export interface App {
   inFlight(): number;
   /** What is held at this moment. */
   gauges(): Gauges;
+  /** See Reloader. */
+  reload(): Promise<Difference>;
   /** Binds the listener for whoever runs the gateway; null: there is none. Rejects when the address cannot be had. */
   listenAdmin(): Promise<AddressInfo | null>;
   /** Binds the listener for clients and opens the warm links. Rejects when the address cannot be had. */
@@ -64,33 +75,37 @@ export async function metricsFor({ admin, upstreams }: Config, version: string):
 }
 
 export function createApp(options: AppOptions): App {
-  const { config, version, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
-  const { metrics = null } = options;
+  const { version, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
+  const { metrics = null, source = null } = options;
   const journal = metrics === null ? options.journal : new BothJournals(options.journal, metrics);
+  /** What goes now. */
+  let config = options.config;
 
   // Of this process alone: neither a session nor the stream of an old client outlives the process that holds it.
   const sealer = new TokenSealer(random.bytes(32), (length) => random.bytes(length));
   const owner = Buffer.from(random.bytes(8)).toString('base64url');
   const wallSeconds = (): number => Math.floor(Date.now() / 1000);
   let links = 0;
-  const mounts = config.upstreams.map(
-    (upstream) =>
-      new Mount({
-        upstream,
-        config: settingsOf(config, upstream),
-        clock,
-        timers,
-        random,
-        journal,
-        nextLinkId: () => linkId(++links),
-        clientInfo: { name: 'mcp-causeway', version },
-        sealer,
-        owner,
-        wallSeconds,
-      }),
-  );
+  const mountOf = (within: Config, upstream: UpstreamConfig): Mount =>
+    new Mount({
+      upstream,
+      config: settingsOf(within, upstream),
+      clock,
+      timers,
+      random,
+      journal,
+      nextLinkId: () => linkId(++links),
+      clientInfo: { name: 'mcp-causeway', version },
+      sealer,
+      owner,
+      wallSeconds,
+    });
+  let mounts = config.upstreams.map((upstream) => mountOf(config, upstream));
+  /** Served no more; what runs on them is finished. */
+  const leaving = new Set<Mount>();
+  const allMounts = (): readonly Mount[] => [...mounts, ...leaving];
   const registry = new SessionRegistry({
-    config,
+    limits: () => config.limits,
     clock,
     timers,
     random,
@@ -100,23 +115,21 @@ export function createApp(options: AppOptions): App {
     owner,
   });
   const inFlight = new Tally();
-  const responses = new Tally();
   let isRefusing = false;
   let closing: Promise<void> | null = null;
-  const server = createServer(config, mounts, {
+  const deps: RouteDeps = {
     registry,
     journal,
     random,
     inFlight,
-    calls: () => mounts.reduce((total, mount) => total + mount.inFlight, 0),
+    calls: () => allMounts().reduce((total, mount) => total + mount.inFlight, 0),
     listens: new Tally(),
     isLeaving: () => closing !== null,
     isDraining: () => isRefusing,
-  });
-  server.server.on('request', (_request, response) => {
-    responses.begin();
-    response.on('close', () => responses.end());
-  });
+    limits: () => config.limits,
+    current: (mount) => mounts.find(({ name, path }) => name === mount.name && path === mount.path) ?? mount,
+  };
+  const listener = new Listener(config.timeouts, journal);
 
   const gauges = (): Gauges => ({
     upstreams: mounts.map(mountGauges),
@@ -124,36 +137,78 @@ export function createApp(options: AppOptions): App {
     bufferedBytes: registry.bufferedBytes,
     isDraining: closing !== null,
   });
+  const reloader = new Reloader({ source, journal, current: () => config, isLeaving: deps.isLeaving, apply });
   const admin =
     config.admin === undefined || metrics === null
       ? null
-      : createAdminServer(config, config.admin.host, { journal, metrics, gauges, version });
+      : createAdminServer(config.admin.host, {
+          journal,
+          metrics,
+          gauges,
+          version,
+          config: () => config,
+          reload: () => reloader.reload(),
+        });
+
+  async function apply(what: Difference): Promise<void> {
+    const next = what.config.upstreams.map((upstream) => {
+      const earlier = what.kept.includes(upstream.name) ? mounts.find(({ name }) => name === upstream.name) : undefined;
+      return earlier ?? mountOf(what.config, upstream);
+    });
+    const fresh = next.filter((mount) => !mounts.includes(mount));
+    try {
+      const answer = await createServer(what.config, next, deps);
+      // What comes while it drains is for those that drain.
+      if (closing !== null) throw new ConfigError('the gateway is shutting down');
+      listener.answerWith(answer, what.config.timeouts);
+    } catch (thrown) {
+      await Promise.all(fresh.map((mount) => mount.close()));
+      throw thrown;
+    }
+    const gone = mounts.filter((mount) => !next.includes(mount));
+    mounts = next;
+    config = what.config;
+    if (admin !== null) setTimeouts(admin.server, config.timeouts);
+    for (const mount of fresh) mount.start();
+    for (const mount of gone) {
+      leaving.add(mount);
+      void retire(mount, { registry, timers, timeoutMs: config.drain.timeout })
+        .catch((cause: unknown) => journal.record({ fact: 'fault', upstream: mount.name, cause }))
+        .finally(() => leaving.delete(mount));
+    }
+    const known = callers(config.inbound);
+    const isUnknown = ({ principal }: { readonly principal: Principal }): boolean => !known.has(principal.key);
+    registry.endThose(isUnknown, 'reloaded');
+    for (const { modern } of mounts) modern.listens.endThose(({ catalog }) => isUnknown(catalog.of));
+  }
 
   return {
-    mounts,
+    get mounts() {
+      return mounts;
+    },
     registry,
     inFlight: () => inFlight.count,
     gauges,
+    reload: () => reloader.reload(),
     async listenAdmin() {
       if (admin === null || config.admin === undefined) return null;
       await admin.listen({ ...config.admin });
       return admin.server.address() as AddressInfo;
     },
     async listen() {
-      await server.listen({ host: config.listen.host, port: config.listen.port });
+      listener.answerWith(await createServer(config, mounts, deps), config.timeouts);
+      const address = await listener.listen(config.listen);
       for (const mount of mounts) mount.start();
-      // A TCP listener's address is an object; only pipes have strings.
-      return server.server.address() as AddressInfo;
+      return address;
     },
     close(how = 'now') {
       const { delay, timeout } = config.drain;
       // Up to the end it can be seen how the drain goes on.
       closing ??= drain({
-        server,
-        mounts,
+        listener,
+        mounts: allMounts,
         registry,
         inFlight,
-        responses,
         timers,
         delayMs: how === 'announced' ? delay : 0,
         timeoutMs: timeout,

@@ -149,9 +149,8 @@ function healthConfig(parsed: Parsed): Config {
 }
 
 async function serve(what: Given): Promise<void> {
-  const config = readConfig(what, THIS_MACHINE);
   const verb = await import('./verbs/serve.ts');
-  await verb.serve(config, stderr, stopSignal);
+  await verb.serve(what, THIS_MACHINE, stopSignal);
 }
 
 /** Whoever read it has left, which is no failure of ours; a result that cannot be written is one. */

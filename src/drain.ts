@@ -1,8 +1,7 @@
 // Say that it ends, stop accepting, wait for what runs, end the streams, close the rest.
 
-import { Server as NetServer } from 'node:net';
-import type { FastifyInstance } from 'fastify';
 import type { Timers } from './domain/ports.ts';
+import type { Listener } from './downstream/listener.ts';
 import type { Tally } from './traffic/tally.ts';
 import type { Mount } from './traffic/mount.ts';
 import type { SessionRegistry } from './traffic/session-registry.ts';
@@ -11,13 +10,12 @@ import type { SessionRegistry } from './traffic/session-registry.ts';
 const TAKEN_MS = 1000;
 
 export interface DrainOptions {
-  readonly server: FastifyInstance;
-  readonly mounts: readonly Mount[];
+  readonly listener: Listener;
+  /** Those too that are on their way out. */
+  readonly mounts: () => readonly Mount[];
   readonly registry: SessionRegistry;
   /** Replies that somebody waits for. */
   readonly inFlight: Tally;
-  /** Everything that is being written to a client, streams included. */
-  readonly responses: Tally;
   readonly timers: Timers;
   /** How long everything is served as before, for balancers to notice. */
   readonly delayMs: number;
@@ -28,20 +26,29 @@ export interface DrainOptions {
 }
 
 export async function drain(options: DrainOptions): Promise<void> {
-  const { server, mounts, registry, inFlight, responses, timers, delayMs, timeoutMs } = options;
+  const { listener, mounts, registry, inFlight, timers, delayMs, timeoutMs } = options;
   if (delayMs > 0) await passed(timers, delayMs);
   options.onRefusing();
-  // The listener alone. The close of http.Server would also end the connections that it takes for idle, and to it those
-  // are idle whose answer still waits in the socket to be taken.
-  NetServer.prototype.close.call(server.server);
+  listener.stopAccepting();
   await inFlight.whenNone(timers, timeoutMs);
-  for (const { modern } of mounts) modern.listens.endAll();
+  for (const { modern } of mounts()) modern.listens.endAll();
   // What still runs is answered by this, with an error.
   registry.endAll();
-  await Promise.all(mounts.map((mount) => mount.close()));
+  await Promise.all(mounts().map((mount) => mount.close()));
   // Cut here, a client that reads would see half an event.
-  await responses.whenNone(timers, TAKEN_MS);
-  await server.close();
+  await listener.responses.whenNone(timers, TAKEN_MS);
+  await listener.close();
+}
+
+/** A mount that is served no more: what runs on it is finished, the rest closed. */
+export async function retire(
+  mount: Mount,
+  { registry, timers, timeoutMs }: Pick<DrainOptions, 'registry' | 'timers' | 'timeoutMs'>,
+): Promise<void> {
+  await mount.replies.whenNone(timers, timeoutMs);
+  mount.modern.listens.endAll();
+  registry.endThose((session) => session.mount === mount, 'reloaded');
+  await mount.close();
 }
 
 function passed(timers: Timers, ms: number): Promise<void> {

@@ -1,7 +1,9 @@
-// The listener for whoever runs the gateway: metrics, health in detail. It carries no MCP, and nothing can be changed
-// by it. Its guards are those of the listener for clients.
+// The listener for whoever runs the gateway: metrics, health in detail, reload. It carries no MCP, and nothing can be
+// changed by it but what the configuration says by now. Its guards are those of the listener for clients.
 
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Difference } from '../config/diff.ts';
+import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { type Gauges, readiness } from '../domain/gauges.ts';
@@ -17,19 +19,29 @@ export interface AdminDeps {
   readonly gauges: () => Gauges;
   /** Of the gateway. */
   readonly version: string;
+  /** That goes now. */
+  readonly config: () => Config;
+  /** Rejects with a ConfigError, and everything is as it was. */
+  readonly reload: () => Promise<Difference>;
 }
 
 /** Answered without a Host check, as on the other listener: balancers probe by address. */
 const PROBES = ['/healthz', '/readyz'];
-const PATHS = [...PROBES, '/metrics', '/status'];
+const RELOAD = '/-/reload';
+const PATHS = [...PROBES, '/metrics', '/status', RELOAD];
 
-export function createAdminServer(config: Config, host: string, deps: AdminDeps): FastifyInstance {
+export function createAdminServer(host: string, deps: AdminDeps): FastifyInstance {
   const { journal, metrics, gauges, version } = deps;
-  const hosts = adminHosts(host, config.allowedHosts);
-  const origins = originRules(host, config.allowedOrigins);
-  const guard = (request: FastifyRequest): ProxyError | null =>
-    (PROBES.includes(pathOf(request)) ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
-    checkOrigin(request.headers.origin, origins);
+  const { timeouts } = deps.config();
+  const guard = (request: FastifyRequest): ProxyError | null => {
+    // Few ask here, so the rules are made when somebody does.
+    const { allowedHosts, allowedOrigins } = deps.config();
+    const hosts = adminHosts(host, allowedHosts);
+    return (
+      (PROBES.includes(pathOf(request)) ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
+      checkOrigin(request.headers.origin, originRules(host, allowedOrigins))
+    );
+  };
   const refused = (reply: FastifyReply, error: ProxyError): FastifyReply => {
     const { code: reason, status, message, cause } = error;
     const why = cause === undefined ? {} : { cause };
@@ -40,9 +52,9 @@ export function createAdminServer(config: Config, host: string, deps: AdminDeps)
     logger: false,
     // Nothing here takes a body.
     bodyLimit: 1024,
-    requestTimeout: config.timeouts.clientBody,
-    keepAliveTimeout: config.timeouts.keepAlive,
-    http: { headersTimeout: config.timeouts.clientHeaders, connectionsCheckingInterval: 1000 },
+    requestTimeout: timeouts.clientBody,
+    keepAliveTimeout: timeouts.keepAlive,
+    http: { headersTimeout: timeouts.clientHeaders, connectionsCheckingInterval: 1000 },
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
@@ -68,9 +80,23 @@ export function createAdminServer(config: Config, host: string, deps: AdminDeps)
   });
   app.get('/status', async () => statusOf(gauges(), version, process.uptime()));
 
+  app.post(RELOAD, async (_request, reply) => {
+    try {
+      const { config: _, ...told } = await deps.reload();
+      return told;
+    } catch (thrown) {
+      // The journal has it already, as what it is: no request was wrong.
+      if (!(thrown instanceof ConfigError)) throw thrown;
+      return reply.code(400).send({ reason: 'configuration', message: thrown.message });
+    }
+  });
+
   app.setNotFoundHandler((request, reply) => {
-    if (PATHS.includes(pathOf(request))) {
-      return refused(reply.header('allow', 'GET'), new ProxyError('method_not_allowed', 'this path takes only GET'));
+    const path = pathOf(request);
+    if (PATHS.includes(path)) {
+      const method = path === RELOAD ? 'POST' : 'GET';
+      const message = `this path takes only ${method}`;
+      return refused(reply.header('allow', method), new ProxyError('method_not_allowed', message));
     }
     return refused(reply, new ProxyError('path_unknown', `nothing is served at this path; ${PATHS.join(', ')} are`));
   });

@@ -53,14 +53,14 @@ const timeoutKeys = {
   round: duration('5m', 'what the server asked a 2026-07-28 client in mid-call to be answered'),
   sessionIdle: duration('30m', 'a session nobody uses'),
   sessionMax: duration('24h', 'a session in all'),
-  clientHeaders: duration('15s', 'a client’s request headers', { live: false, wide: true }),
-  clientBody: duration('30s', 'a client’s whole request', { live: false, wide: true }),
+  clientHeaders: duration('15s', 'a client’s request headers', { wide: true }),
+  clientBody: duration('30s', 'a client’s whole request', { wide: true }),
   clientWrite: duration('30s', 'a client that takes nothing of its answer'),
-  keepAlive: duration('75s', 'an idle client connection', { live: false, wide: true }),
+  keepAlive: duration('75s', 'an idle client connection', { wide: true }),
 };
 
 const limitKeys = {
-  bodyBytes: size('4MiB', 'a client’s request body', { live: false, wide: true }),
+  bodyBytes: size('4MiB', 'a client’s request body', { wide: true }),
   upstreamMessageBytes: size('16MiB', 'one message from the upstream'),
   jsonDepth: count(128, 'nesting of a message', { least: 8 }),
   sessions: count(10_000, 'sessions at once', { least: 1, wide: true }),
@@ -271,7 +271,7 @@ export const configSchema = z
         description:
           'names that a Host header may hold; not given: the loopback names on a loopback address, any on another',
         'x-example': ['mcp.example.com'],
-        'x-live': false,
+        'x-live': true,
       }),
     allowedOrigins: z
       .array(pageOrigin)
@@ -280,7 +280,7 @@ export const configSchema = z
         description:
           'origins of pages that may call; not given: pages of loopback names on a loopback address, none on another',
         'x-example': ['https://app.example.com'],
-        'x-live': false,
+        'x-live': true,
       }),
     inbound: setting(
       z.union([

@@ -218,10 +218,23 @@ export type Fact =
   | {
       readonly fact: 'session_ended';
       readonly upstream: string;
-      readonly why: 'deleted' | 'expired' | 'failed' | 'shutdown';
+      readonly why: 'deleted' | 'expired' | 'failed' | 'reloaded' | 'shutdown';
       /** The key of the limit that ended it, where one did. */
       readonly limit?: string;
     }
+  /** Another configuration goes now: what became of the upstreams, and which of the other keys have changed. */
+  | {
+      readonly fact: 'reloaded';
+      readonly kept: readonly string[];
+      readonly replaced: readonly string[];
+      readonly added: readonly string[];
+      readonly removed: readonly string[];
+      readonly changed: readonly string[];
+    }
+  /** What a reload could not change. */
+  | { readonly fact: 'needs_restart'; readonly keys: readonly string[] }
+  /** Everything is as it was. */
+  | { readonly fact: 'reload_failed'; readonly why: string; readonly cause?: unknown }
   /** A bug of ours, met where nobody waits for an answer. */
   | { readonly fact: 'fault'; readonly upstream: string; readonly cause: unknown }
   /** A GET: a new stream for what no call has caused, or the rest of a stream that broke. */

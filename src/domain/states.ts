@@ -53,4 +53,4 @@ export type CallState =
 export type SessionState =
   | { readonly phase: 'opening' }
   | { readonly phase: 'live' }
-  | { readonly phase: 'ended'; readonly why: 'deleted' | 'expired' | 'failed' | 'shutdown' };
+  | { readonly phase: 'ended'; readonly why: 'deleted' | 'expired' | 'failed' | 'reloaded' | 'shutdown' };

@@ -2,6 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Exchange, type ExchangeEnd } from '../bridge/exchange.ts';
+import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import type { Journal, Random, ReplySink } from '../domain/ports.ts';
 import { accepted } from '../protocol/headers.ts';
@@ -29,6 +30,10 @@ export interface RouteDeps {
   readonly isLeaving: () => boolean;
   /** New requests are refused. */
   readonly isDraining: () => boolean;
+  /** Of this moment, over all mounts. */
+  readonly limits: () => Pick<Config['limits'], 'inFlight' | 'listens'>;
+  /** The mount that has taken this one's place by now, or itself. */
+  readonly current: (mount: Mount) => Mount;
 }
 
 /** One HTTP request to one mount. */
@@ -40,8 +45,8 @@ export interface Incoming {
 }
 
 /** Replies that are not taken yet count, and so do calls whose client has left: both hold what they hold. */
-export function isFull(mount: Mount, deps: RouteDeps, more = 1): boolean {
-  return Math.max(deps.inFlight.count, deps.calls()) + more > mount.config.limits.inFlight;
+export function isFull(deps: RouteDeps, more = 1): boolean {
+  return Math.max(deps.inFlight.count, deps.calls()) + more > deps.limits().inFlight;
 }
 
 export function inFlightLimit(): ProxyError {
@@ -52,6 +57,16 @@ export function inFlightLimit(): ProxyError {
 
 export function draining(): ProxyError {
   return new ProxyError('draining', 'the gateway is shutting down', { outcome: 'not_executed' });
+}
+
+/** Somebody waits for so many replies of the mount, until what is returned is called. */
+export function waitedFor(mount: Mount, deps: RouteDeps, howMany = 1): () => void {
+  deps.inFlight.begin(howMany);
+  mount.replies.begin(howMany);
+  return () => {
+    deps.inFlight.end(howMany);
+    mount.replies.end(howMany);
+  };
 }
 
 export interface OpenReply {
@@ -66,7 +81,7 @@ export interface OpenReply {
  */
 export function openReply({ request, reply, mount, deps }: Incoming, session: Session | null, requests = 1): OpenReply {
   // Looked at again: many requests can have sent their headers before the first of them was counted.
-  if (isFull(mount, deps, requests)) throw inFlightLimit();
+  if (isFull(deps, requests)) throw inFlightLimit();
   if (deps.isDraining()) throw draining();
   reply.hijack();
   const response = reply.raw;
@@ -75,10 +90,10 @@ export function openReply({ request, reply, mount, deps }: Incoming, session: Se
   const events = stream ? new SseReply(response, watch, !json) : null;
   const resumable = events === null ? null : (session?.reply(events) ?? null);
   const open: OpenReply = { sink: resumable ?? events ?? new JsonReply(response, watch), onGone: () => {} };
-  deps.inFlight.begin(requests);
+  const taken = waitedFor(mount, deps, requests);
   response.on('close', () => {
     if (resumable === null || resumable.connectionClosed()) open.onGone();
-    whenTaken(request.raw.socket, () => deps.inFlight.end(requests));
+    whenTaken(request.raw.socket, taken);
   });
   // A socket that breaks while it is written to says so by `close`.
   response.on('error', () => {});

@@ -18,7 +18,7 @@ import type { Destination, Passage } from '../traffic/passage.ts';
 import type { Choice, UpstreamUrl } from '../traffic/upstream-urls.ts';
 import { principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
-import { type Incoming, type RouteDeps, inFlightLimit, isFull } from './open-exchange.ts';
+import { type Incoming, type RouteDeps, inFlightLimit, isFull, waitedFor } from './open-exchange.ts';
 import { watchWrites, writeWatch } from './raw-reply.ts';
 
 /** What of a client's headers goes on; its credentials are for us. Of its query nothing does. */
@@ -76,14 +76,14 @@ function checkOpen({ mount, deps }: Passing): void {
 }
 
 function messageRefusal(passing: Passing): ProxyError | null {
-  const { request, mount, deps } = passing;
+  const { request, deps } = passing;
   try {
     checkOpen(passing);
     if (!isJson(request.headers['content-type'])) {
       throw new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
     }
     destinationOf(passing);
-    return isFull(mount, deps) ? inFlightLimit() : null;
+    return isFull(deps) ? inFlightLimit() : null;
   } catch (thrown) {
     return asProxyError(thrown);
   }
@@ -148,8 +148,7 @@ function passStream(passing: Passing): void {
 function passMessage(passing: Passing): void {
   const { request, reply, mount, deps, passage } = passing;
   const { url, headers: own } = destinationOf(passing);
-  deps.inFlight.begin();
-  const tell = whenOver(passing, 'POST', () => deps.inFlight.end());
+  const tell = whenOver(passing, 'POST', waitedFor(mount, deps));
   reply.from(NOTHING_MORE, {
     getUpstream: () => url.href,
     queryString: () => url.search.slice(1),

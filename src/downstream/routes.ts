@@ -40,11 +40,12 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
   app.post(mount.path, {
     // Before the body is read: what could not be answered need not be received.
     onRequest: async (request, reply) => {
-      const refusal = refusalOf(request, mount, deps);
+      const refusal = refusalOf(request, deps);
       return refusal === null ? undefined : refuse(reply, deps.journal, refusal);
     },
     handler: (request, reply) => {
-      const incoming = { request, reply, mount, deps };
+      // Its body may have been long on its way.
+      const incoming = { request, reply, mount: deps.current(mount), deps };
       // The only content parser hands over the bytes; without a body there are none.
       const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
       if (body.length === 0) {
@@ -61,7 +62,7 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
   sessionRoutes(app, mount, deps);
 }
 
-function refusalOf(request: FastifyRequest, mount: Mount, deps: RouteDeps): ProxyError | null {
+function refusalOf(request: FastifyRequest, deps: RouteDeps): ProxyError | null {
   // What belongs to a session can be an answer or a cancel: to refuse those would keep what is in flight from ending.
   // A request is looked at again before it is begun.
   const sessionId = request.headers['mcp-session-id'];
@@ -74,7 +75,7 @@ function refusalOf(request: FastifyRequest, mount: Mount, deps: RouteDeps): Prox
   if (!json && !stream) {
     return new ProxyError('not_acceptable', 'Accept must allow application/json or text/event-stream');
   }
-  return !isOfSession && isFull(mount, deps) ? inFlightLimit() : null;
+  return !isOfSession && isFull(deps) ? inFlightLimit() : null;
 }
 
 function serveSingle(body: Buffer, incoming: Incoming): void {
@@ -86,7 +87,7 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
   }
   try {
     const classified = unlessRejected(classify(message, factsOf(incoming)));
-    const session = sessionOf(classified, incoming);
+    const session = sessionOf(classified, incoming, message.kind !== 'request');
     if (message.kind !== 'request') {
       take(message, session, incoming);
       void reply.code(202).send();
@@ -117,7 +118,7 @@ function serveAlone(message: Request, incoming: Incoming): void {
   if (isListen && !accepted(request.headers.accept).stream) {
     throw new ProxyError('not_acceptable', 'subscriptions/listen is answered by an event stream: Accept must name it');
   }
-  if (isListen && deps.listens.count >= mount.config.limits.listens) {
+  if (isListen && deps.listens.count >= deps.limits().listens) {
     throw new ProxyError('listens_limit', 'too many listens are open (limits.listens)');
   }
   // A listen waits for nothing that would come by itself, so nothing waits for it.
@@ -148,7 +149,8 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
     const fault = batchFault(batch.messages);
     if (fault !== null) throw new ProxyError('invalid_request', fault);
     const classified = unlessRejected(classifyBatch(batch.messages, factsOf(incoming)));
-    const session = sessionOf(classified, incoming);
+    const isOfWhatRuns = batch.messages.every(({ kind }) => kind !== 'request');
+    const session = sessionOf(classified, incoming, isOfWhatRuns);
     if (session !== null && session.revision !== BATCH_REVISION) throw new ProxyError('invalid_request', NO_BATCHES);
     const requests = batch.messages.filter((message) => message.kind === 'request');
     if (requests.length === 0) {
@@ -197,9 +199,9 @@ function unlessRejected(classified: Classified): Served {
 }
 
 /** Throws a ProxyError where the session does not exist. */
-function sessionOf(classified: Served, { request, mount, deps }: Incoming): Session | null {
-  const { registry } = deps;
-  return classified.mode === 'session' ? registry.find(classified.sessionId, mount, principalOf(request)) : null;
+function sessionOf(classified: Served, { request, mount, deps }: Incoming, isOfWhatRuns: boolean): Session | null {
+  if (classified.mode !== 'session') return null;
+  return deps.registry.find(classified.sessionId, mount, principalOf(request), isOfWhatRuns);
 }
 
 type LegacySpeaker = Speaker & { readonly revision: ServedRevision };
@@ -263,7 +265,7 @@ function openSession(message: Request, incoming: Incoming): void {
   const { mount, deps } = incoming;
   const { registry, journal } = deps;
   // Looked at before the session is made: one that is refused must leave none behind.
-  if (isFull(mount, deps)) throw inFlightLimit();
+  if (isFull(deps)) throw inFlightLimit();
   if (deps.isDraining()) throw draining();
   const session = registry.create(mount, principalOf(incoming.request), message);
   const open = openReply(incoming, null);

@@ -1,8 +1,8 @@
-// The Fastify instance toward MCP clients: limits, timeouts, the guards, the routes, and one error handler.
+// The Fastify instance toward MCP clients: limits, the guards, the routes, and one error handler. A reload makes another
+// one, for the requests that come from then on.
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import { type RequestListener, createServer as createHttpServer } from 'node:http';
+import Fastify, { type FastifyRequest } from 'fastify';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { readiness } from '../domain/gauges.ts';
@@ -11,7 +11,7 @@ import { checkOrigin, originRules } from '../edge/origin-guard.ts';
 import { authenticator } from '../identity/authenticate.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { identifyCallers } from './caller.ts';
-import { type SocketState, fromFastify, refuse, refuseRaw } from './error-reply.ts';
+import { fromFastify, refuse } from './error-reply.ts';
 import type { RouteDeps } from './open-exchange.ts';
 import { passthroughMethods, passthroughRoutes } from './passthrough.ts';
 import { ALLOWED_METHODS, mountRoutes } from './routes.ts';
@@ -20,8 +20,11 @@ import { ALLOWED_METHODS, mountRoutes } from './routes.ts';
 const HEALTH = '/healthz';
 const READY = '/readyz';
 
-export function createServer(config: Config, mounts: readonly Mount[], deps: RouteDeps): FastifyInstance {
-  const { timeouts, limits } = config;
+export async function createServer(
+  config: Config,
+  mounts: readonly Mount[],
+  deps: RouteDeps,
+): Promise<RequestListener> {
   const { journal } = deps;
   const hosts = hostRules(config.listen.host, config.allowedHosts);
   const origins = originRules(config.listen.host, config.allowedOrigins);
@@ -32,30 +35,17 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
       checkOrigin(request.headers.origin, origins)
     );
   };
-  /** Of each socket the exchange of request and response that is under way on it. */
-  const underWay = new WeakMap<Duplex, { readonly request: IncomingMessage; readonly response: ServerResponse }>();
-  const stateOf = (socket: Duplex): SocketState => {
-    const current = underWay.get(socket);
-    return {
-      hasHeaders: current !== undefined,
-      isAnswering: current !== undefined && (current.request.complete || current.response.headersSent),
-    };
-  };
   const app = Fastify({
     logger: false,
-    bodyLimit: limits.bodyBytes,
-    // Fastify sets Node's own guard against slow requests to 0.
-    requestTimeout: timeouts.clientBody,
-    keepAliveTimeout: timeouts.keepAlive,
-    http: { headersTimeout: timeouts.clientHeaders, connectionsCheckingInterval: 1000 },
-    forceCloseConnections: true,
+    bodyLimit: config.limits.bodyBytes,
+    // It has no listener of its own, and never listens: see Listener.
+    serverFactory: (handler) => createHttpServer(handler),
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
     // Before routing, so before the hooks: the guards stand here too.
     frameworkErrors: (error, request, reply) => {
       void refuse(reply, journal, guard(request) ?? fromFastify(error));
     },
-    clientErrorHandler: (error, socket) => refuseRaw(socket, journal, error, stateOf(socket)),
   });
 
   // Bodies are bytes: any parser in between would lose what we promise to keep.
@@ -104,22 +94,8 @@ export function createServer(config: Config, mounts: readonly Mount[], deps: Rou
     );
   });
   app.setErrorHandler((error, _request, reply) => refuse(reply, journal, fromFastify(error)));
-  app.server.on('request', (request, response) => {
-    const { socket } = request;
-    underWay.set(socket, { request, response });
-    response.on('close', () => {
-      if (underWay.get(socket)?.response === response) underWay.delete(socket);
-    });
-  });
-  // Of a CONNECT the socket is handed over bare: without a listener of our own its errors would end the process.
-  app.server.on('connect', (_request, socket) => {
-    socket.on('error', () => {});
-    refuseRaw(socket, journal, Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), {
-      hasHeaders: true,
-      isAnswering: false,
-    });
-  });
-  return app;
+  await app.ready();
+  return (request, response) => app.routing(request, response);
 }
 
 function pathOf(request: FastifyRequest): string {

@@ -10,7 +10,7 @@ import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
 import { principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
-import { type Incoming, type RouteDeps, draining, inFlightLimit, isFull } from './open-exchange.ts';
+import { type Incoming, type RouteDeps, draining, inFlightLimit, isFull, waitedFor } from './open-exchange.ts';
 import { writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
@@ -70,7 +70,8 @@ function sessionOf({ request, mount, deps }: Incoming): Session {
     throw new ProxyError(classified.code, classified.why, classified.data && { data: classified.data });
   }
   if (classified.mode !== 'session') throw new ProxyError('session_required', `${request.method} needs a session`);
-  return deps.registry.find(classified.sessionId, mount, principalOf(request));
+  const isOfWhatRuns = headers['last-event-id'] !== undefined;
+  return deps.registry.find(classified.sessionId, mount, principalOf(request), isOfWhatRuns);
 }
 
 function serveGet(incoming: Incoming): void {
@@ -80,7 +81,7 @@ function serveGet(incoming: Incoming): void {
   const lastEventId = request.headers['last-event-id']?.toString() || undefined;
   // The answer that is waited for may still come on a stream that is resumed.
   if (deps.isDraining() && lastEventId === undefined) throw draining();
-  if (lastEventId !== undefined && isFull(mount, deps)) throw inFlightLimit();
+  if (lastEventId !== undefined && isFull(deps)) throw inFlightLimit();
   if (!accepted(request.headers.accept).stream) {
     throw new ProxyError('not_acceptable', 'Accept must name text/event-stream');
   }
@@ -88,10 +89,10 @@ function serveGet(incoming: Incoming): void {
   const { isReply, closed } = session.listen(events, lastEventId);
   reply.hijack();
   // As the POST that it resumes: somebody waits for an answer on it, and it holds what is not taken.
-  if (isReply) deps.inFlight.begin();
+  const taken = isReply ? waitedFor(session.mount, deps) : null;
   reply.raw.on('close', () => {
     closed();
-    if (isReply) deps.inFlight.end();
+    taken?.();
   });
   reply.raw.on('error', () => {});
 }

@@ -3,7 +3,7 @@
 import type { InboundConfig } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { ANYONE, type Principal } from '../domain/principal.ts';
-import { bearerReader } from './bearer.ts';
+import { bearerReader, keyOf } from './bearer.ts';
 
 export type Authenticate = (authorization: string | undefined) => Principal | ProxyError;
 
@@ -14,6 +14,11 @@ export function authenticator(inbound: InboundConfig): Authenticate {
     if (authorization === undefined) return new ProxyError('unauthorized', 'an Authorization header is needed');
     return read(authorization) ?? new ProxyError('unauthorized', 'the key is not known');
   };
+}
+
+/** The keys of all principals that can be let in. */
+export function callers(inbound: InboundConfig): ReadonlySet<string> {
+  return new Set(inbound === 'none' ? [ANYONE.key] : inbound.bearer.keys.map(({ name }) => keyOf(name)));
 }
 
 /**

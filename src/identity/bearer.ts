@@ -12,10 +12,13 @@ export interface NamedDigest {
 /** [RFC 6750 2.1] `credentials = "Bearer" 1*SP b64token`; the scheme in any case. */
 const BEARER = /^bearer +([\w.~+/-]+=*)$/i;
 
+/** Of the principal. */
+export const keyOf = (name: string): string => `key:${name}`;
+
 /** Reads one Authorization header: a principal, or null where its key is not in the list. */
 export function bearerReader(keys: readonly NamedDigest[]): (authorization: string) => Principal | null {
   const known = keys.map(({ name, sha256 }) => ({
-    principal: { key: `key:${name}` },
+    principal: { key: keyOf(name) },
     digest: Buffer.from(sha256, 'hex'),
   }));
   return (authorization) => {

@@ -78,6 +78,16 @@ function lineOf(fact: Fact): Line {
       return { level: 'debug', message: 'passthrough opened', count: 'passthrough_opened' };
     case 'passthrough':
       return { level: 'info', message: 'passthrough', count: `passthrough.${fact.reason ?? 'passed'}` };
+    case 'reloaded':
+      return { level: 'info', message: 'configuration reloaded', count: 'reloaded' };
+    case 'needs_restart':
+      return { level: 'warn', message: 'needs a restart: kept as it was', count: 'needs_restart' };
+    case 'reload_failed':
+      return {
+        level: 'cause' in fact ? 'error' : 'warn',
+        message: 'configuration not reloaded: everything stays as it was',
+        count: 'reload_failed',
+      };
     case 'session_ended':
       return { level: 'info', message: 'session ended', count: `session_ended.${fact.why}` };
   }

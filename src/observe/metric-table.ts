@@ -211,6 +211,12 @@ export const METRICS = {
     labels: [],
     meaning: 'events kept for sessions (`limits.bufferedBytes`)',
   },
+  causeway_reloads_total: {
+    type: 'counter',
+    unit: 'reloads',
+    labels: ['outcome'],
+    meaning: 'reloads of the configuration: `reloaded`, or `failed` with everything as it was',
+  },
   causeway_draining: {
     type: 'gauge',
     unit: '0 or 1',

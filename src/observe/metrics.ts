@@ -58,6 +58,7 @@ export class Metrics implements Journal {
     this.#gauges.causeway_build_info.set({ version, node: process.versions.node }, 1);
     collectDefaultMetrics({ register: this.#registry });
     for (const upstream of upstreams) this.#beginAtZero(upstream);
+    for (const outcome of ['reloaded', 'failed']) this.#count('causeway_reloads_total', { outcome }, 0);
   }
 
   get contentType(): string {
@@ -146,7 +147,15 @@ export class Metrics implements Journal {
         this.#count('causeway_passthrough_requests_total', { upstream, method, ...failed });
         return;
       }
+      case 'reloaded':
+        for (const upstream of fact.added) this.#beginAtZero(upstream);
+        this.#count('causeway_reloads_total', { outcome: 'reloaded' });
+        return;
+      case 'reload_failed':
+        this.#count('causeway_reloads_total', { outcome: 'failed' });
+        return;
       // What they say is a gauge, or advice.
+      case 'needs_restart':
       case 'upstream_up':
       case 'single_by_proof':
       case 'single_hint':
@@ -186,6 +195,11 @@ export class Metrics implements Journal {
     this.#set('causeway_replies', {}, replies);
     this.#set('causeway_buffered_bytes', {}, bufferedBytes);
     this.#set('causeway_draining', {}, Number(isDraining));
+    // Of one that is there no more nothing is said.
+    for (const [name, row] of Object.entries<MetricRow>(METRICS)) {
+      // A gauge by its row.
+      if (row.type === 'gauge' && row.labels.includes('upstream')) this.#gauges[name as GaugeName].reset();
+    }
     for (const each of upstreams) this.#readUpstream(each);
   }
 

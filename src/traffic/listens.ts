@@ -163,6 +163,10 @@ export class Listens {
     for (const kind of kinds) this.#checkList(catalog, kind, true);
   }
 
+  endThose(areMeant: (listen: Listen) => boolean): void {
+    for (const listen of this.#open) if (areMeant(listen)) this.#finish(listen);
+  }
+
   /** Ends all of them, in a way that their clients take for a good end. */
   endAll(): void {
     this.#isOver = true;

@@ -105,6 +105,8 @@ export class Mount {
   /** See the configuration. */
   readonly paramHeaders: UpstreamConfig['paramHeaders'];
   readonly cache: UpstreamConfig['cache'];
+  /** Replies of this mount that somebody waits for. */
+  readonly replies = new Tally();
   readonly #options: MountOptions;
   readonly #context: ConversationContext;
   readonly #pool: ConversationPool<Conversation>;
@@ -125,6 +127,7 @@ export class Mount {
   #lastHandshake: Handshake | null = null;
   readonly #health: UpstreamHealth;
   #closed = false;
+  #closing: Promise<void> | null = null;
 
   constructor(options: MountOptions) {
     const { upstream, config, clock, timers, journal, random } = options;
@@ -386,8 +389,13 @@ export class Mount {
     }
   }
 
-  /** Ends every call and every link; the upstream hears of the calls first, if it takes that soon enough. */
-  async close(): Promise<void> {
+  /** Ends every call and every link; the upstream hears of the calls first, if it takes that soon enough. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true;
     this.onlyLink.stop();
     this.#gate.close();

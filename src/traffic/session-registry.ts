@@ -16,7 +16,8 @@ import { SessionStreams } from './session-streams.ts';
 import { Session, type SessionLimit } from './session.ts';
 
 export interface RegistryOptions {
-  readonly config: Config;
+  /** Of this moment, over all mounts. */
+  readonly limits: () => Pick<Config['limits'], 'sessions' | 'bufferedBytes'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -40,9 +41,9 @@ export class SessionRegistry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    const { limits } = options.config;
+    const { bufferedBytes } = options.limits();
     this.#events = new MemoryEventStore({
-      maxBytes: limits.bufferedBytes > 0 ? limits.bufferedBytes : options.heapBytes / 4,
+      maxBytes: bufferedBytes > 0 ? bufferedBytes : options.heapBytes / 4,
       clock: options.clock,
     });
   }
@@ -63,8 +64,8 @@ export class SessionRegistry {
 
   /** A session for this initialize, not yet open. Throws a ProxyError. */
   create(mount: Mount, principal: Principal, request: Request): Session {
-    const { config, random, wallSeconds, sealer, owner } = this.#options;
-    if (this.#sessions.size >= config.limits.sessions) {
+    const { limits, random, wallSeconds, sealer, owner } = this.#options;
+    if (this.#sessions.size >= limits().sessions) {
       throw new ProxyError('sessions_limit', 'too many sessions are open (limits.sessions)', {
         outcome: 'not_executed',
       });
@@ -111,13 +112,14 @@ export class SessionRegistry {
   /**
    * The live session behind a header. A forged, foreign, ended or expired id is an unknown one: the same answer by the
    * same path. The text itself is the secret, so finding it is enough; opening the seal would only tell us its owner.
+   * `isOfWhatRuns`: nothing new is asked, so a session whose mount is on its way out is known as well.
    */
-  find(id: string, mount: Mount, principal: Principal): Session {
+  find(id: string, mount: Mount, principal: Principal, isOfWhatRuns = false): Session {
     const session = this.#sessions.get(id);
     if (
       session === undefined ||
       session.state.phase !== 'live' ||
-      session.mount !== mount ||
+      (session.mount !== mount && !(isOfWhatRuns && session.mount.name === mount.name)) ||
       session.principal.key !== principal.key
     ) {
       throw new ProxyError('session_unknown', 'unknown or ended session: send initialize again');
@@ -125,14 +127,18 @@ export class SessionRegistry {
     return session;
   }
 
-  end(session: Session, why: 'deleted' | 'expired' | 'failed' | 'shutdown', limit?: SessionLimit): void {
+  end(session: Session, why: 'deleted' | 'expired' | 'failed' | 'reloaded' | 'shutdown', limit?: SessionLimit): void {
     session.end(why, limit);
     this.#sessions.delete(session.id);
   }
 
+  endThose(areMeant: (session: Session) => boolean, why: 'reloaded' | 'shutdown'): void {
+    for (const session of this.#sessions.values()) if (areMeant(session)) this.end(session, why);
+  }
+
   endAll(): void {
     this.#sweep?.cancel();
-    for (const session of this.#sessions.values()) this.end(session, 'shutdown');
+    this.endThose(() => true, 'shutdown');
   }
 
   #expire(): void {

@@ -112,13 +112,12 @@ export class SessionStreams {
     return this.#listening;
   }
 
-  /** The session is over. `isShutdown`: its clients are to come back, to another process. */
-  end(isShutdown: boolean): void {
+  /** The session is over. `isForAll`: others end with it, whose clients must not all come back at once. */
+  end(isForAll: boolean): void {
     const { config, random, primes, store } = this.#options;
     this.#heartbeat?.cancel();
     for (const stream of this.#begun.values()) {
-      // Spread, so that not all of them come back at once.
-      stream.finish(isShutdown && primes ? Math.round(config.retry * (1 + random.fraction())) : null);
+      stream.finish(isForAll && primes ? Math.round(config.retry * (1 + random.fraction())) : null);
     }
     this.#begun.clear();
     this.#listening = null;

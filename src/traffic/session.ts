@@ -167,7 +167,7 @@ export class Session implements MountSession {
     this.#unheard.end();
     this.#questions.end(error.message);
     this.#link.end(isShutdown ? 'shutdown' : 'session_ended');
-    this.#streams.end(isShutdown);
+    this.#streams.end(isShutdown || why === 'reloaded');
     if (!wasLive) return;
     this.mount.journal.record({ fact: 'session_ended', upstream: this.mount.name, why, ...(limit && { limit }) });
   }

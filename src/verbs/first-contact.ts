@@ -31,7 +31,7 @@ const SHOWN_BY: { readonly [what in Dropped]?: Quirk } = {
 export class FirstContact implements Journal {
   readonly #next: Journal;
   /** Of each that has one only: of several nobody knows which it was. */
-  readonly #urls: ReadonlyMap<string, URL>;
+  #urls: ReadonlyMap<string, URL>;
   readonly #contacts: Map<string, Contact>;
   readonly #quirks = new Map<string, Set<Quirk>>();
   readonly #settled: Promise<void>;
@@ -39,7 +39,7 @@ export class FirstContact implements Journal {
 
   constructor(upstreams: Config['upstreams'], next: Journal) {
     this.#next = next;
-    this.#urls = new Map(upstreams.filter(({ urls }) => urls.length === 1).map(({ name, url }) => [name, url]));
+    this.#urls = onlyUrls(upstreams);
     this.#contacts = new Map(upstreams.map(({ name }) => [name, { state: 'unknown' }]));
     this.#settled = new Promise((resolve) => {
       this.#settle = resolve;
@@ -49,6 +49,11 @@ export class FirstContact implements Journal {
   /** Resolves once every upstream has answered, or has failed to. */
   get settled(): Promise<void> {
     return this.#settled;
+  }
+
+  /** They may be others now, or elsewhere. */
+  moved(upstreams: Config['upstreams']): void {
+    this.#urls = onlyUrls(upstreams);
   }
 
   of(upstream: string): Contact {
@@ -84,4 +89,8 @@ export class FirstContact implements Journal {
     this.#contacts.set(upstream, contact);
     if ([...this.#contacts.values()].every(({ state }) => state !== 'unknown')) this.#settle();
   }
+}
+
+function onlyUrls(upstreams: Config['upstreams']): ReadonlyMap<string, URL> {
+  return new Map(upstreams.filter(({ urls }) => urls.length === 1).map(({ name, url }) => [name, url]));
 }

@@ -1,9 +1,10 @@
 // `mcp-causeway URL` and `mcp-causeway serve -c FILE`: run the gateway until a signal ends it.
 
 import { type App, createApp, metricsFor } from '../app.ts';
-import { ConfigError } from '../config/load.ts';
+import { ConfigError, type Given, readConfig } from '../config/load.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
+import type { Surroundings } from '../config/substitution.ts';
 import { ANYONE } from '../domain/principal.ts';
 import { LogJournal } from '../observe/journal.ts';
 import { createLog } from '../observe/log.ts';
@@ -26,6 +27,8 @@ export interface Running {
   greet(stderr: Terminal): Promise<void>;
   /** To stderr, between the lines of the log. */
   readonly say: (text: string) => void;
+  /** Looks at the configuration anew; what comes of it is in the log. */
+  reload(): Promise<void>;
   /** See App.close. */
   close(how?: 'announced' | 'now'): Promise<void>;
 }
@@ -43,14 +46,25 @@ const BIND_FAILURES: Readonly<Record<string, string>> = {
   ENOTFOUND: 'has a host that does not resolve',
 };
 
-/** Starts the gateway. Rejects with a ConfigError when an address cannot be had. */
-export async function start(config: Config): Promise<Running> {
+/**
+ * Starts the gateway. Rejects with a ConfigError when an address cannot be had. `readAgain`: the configuration as it is by
+ * then; null where there is nothing to read.
+ */
+export async function start(config: Config, readAgain: (() => Config) | null = null): Promise<Running> {
   refuseUnsafe(config);
   const { lines: log, ...output } = await createLog(config.log);
   const journal = new LogJournal(log);
   const contact = new FirstContact(config.upstreams, journal);
   const metrics = await metricsFor(config, VERSION);
-  const app = createApp({ config, journal: contact, version: VERSION, metrics });
+  const source = readAgain && {
+    read: readAgain,
+    check: refuseUnsafe,
+    applied({ log: { level }, upstreams }: Config) {
+      log.level = level;
+      contact.moved(upstreams);
+    },
+  };
+  const app = createApp({ config, journal: contact, version: VERSION, metrics, source });
   const { origin, adminOrigin } = await listen(app, config).catch(async (error: unknown) => {
     // What is bound already would keep the process from ending.
     await app.close();
@@ -104,6 +118,9 @@ export async function start(config: Config): Promise<Running> {
       stderr.write(banner(VERSION, served, config.inbound !== 'none'));
     },
     say: (text) => output.write(text),
+    async reload() {
+      await app.reload().catch(() => {});
+    },
     async close(how) {
       try {
         await app.close(how);
@@ -172,14 +189,20 @@ function firstContact(contact: FirstContact): Promise<void> {
   });
 }
 
-/** Runs until it is asked to stop. */
+/** Runs until it is asked to stop. Throws a ConfigError. */
 export async function serve(
-  config: Config,
-  stderr: Terminal,
+  given: Given,
+  machine: Surroundings & { readonly stderr: Terminal },
   stop: Pick<StopSignal, 'isAsked' | 'asked'>,
 ): Promise<void> {
+  const { stderr } = machine;
+  const read = (): Config => readConfig(given, machine);
+  const config = read();
   if (stop.isAsked) return;
-  const running = await start(config);
+  let running: Running | null = null;
+  // Without a listener it would end the process, as it does where a terminal is closed. What has just been read is new.
+  process.on('SIGHUP', () => void running?.reload());
+  running = await start(config, given.file === undefined ? null : read);
   await Promise.race([running.greet({ isTTY: stderr.isTTY, write: running.say }), stop.asked]);
   // At a terminal nobody waits for a balancer.
   await running.close((await stop.asked) === 'SIGTERM' ? 'announced' : 'now');

@@ -257,7 +257,7 @@ describe('the listener', () => {
     };
 
     expect(await refused('POST', '/mcp')).toEqual([404, 'path_unknown', null]);
-    expect(await refused('POST', '/-/reload')).toEqual([404, 'path_unknown', null]);
+    expect(await refused('GET', '/-/reload')).toEqual([405, 'method_not_allowed', 'POST']);
     expect(await refused('GET', '/sse')).toEqual([404, 'path_unknown', null]);
     expect(await refused('POST', '/metrics')).toEqual([405, 'method_not_allowed', 'GET']);
     expect(await refused('HEAD', '/status')).toEqual([405, null, 'GET']);
@@ -429,4 +429,68 @@ test('the status names every upstream, by its name and never its URL', async () 
   expect(page).not.toMatch(/hunter2|127\.0\.0\.1/);
   const of = readScrape(page);
   expect([of.sum('causeway_upstream_up', { upstream: 'billing' }), of.sum('causeway_upstream_up')]).toEqual([1, 1]);
+});
+
+describe('POST /-/reload', () => {
+  const reload = async (gateway: Gateway, headers: Record<string, string> = {}): Promise<readonly unknown[]> => {
+    const response = await fetch(`${gateway.adminOrigin}/-/reload`, { method: 'POST', headers });
+    return [response.status, await response.json()];
+  };
+
+  test('says what has changed, or why nothing has; both are counted', async () => {
+    const { gateway } = await gatewayBefore({}, ADMIN);
+    const other = { name: 'other', path: '/other', url: 'http://127.0.0.1:1/sse' };
+
+    gateway.rewrite({ ...ADMIN, heartbeat: '2s', others: [other], limits: { sessions: 3 }, log: { format: 'json' } });
+    const changed = await reload(gateway);
+    gateway.rewrite({ ...ADMIN, heartbeat: '2', others: [{ ...other, name: 'default' }] });
+    const bad = await reload(gateway);
+    const of = await scrape(gateway);
+
+    expect(changed).toEqual([
+      200,
+      {
+        kept: [],
+        replaced: ['default'],
+        added: ['other'],
+        removed: [],
+        changed: ['heartbeat', 'limits.sessions'],
+        needsRestart: ['log.format'],
+      },
+    ]);
+    expect(bad).toMatchObject([
+      400,
+      { reason: 'configuration', message: expect.stringMatching(/heartbeat.*\n.*name/) },
+    ]);
+    expect(of.sum('causeway_reloads_total', { outcome: 'reloaded' })).toBe(1);
+    expect(of.sum('causeway_reloads_total', { outcome: 'failed' })).toBe(1);
+    expect(of.sum('causeway_links_opened_total', { upstream: 'other' })).toBe(0);
+    expect((await status(gateway)).upstreams.map(({ name }: { name: string }) => name)).toEqual(['default', 'other']);
+  });
+
+  test('of an upstream that is gone no gauge is left', async () => {
+    const other = { name: 'other', path: '/other', url: 'http://127.0.0.1:1/sse' };
+    const { gateway } = await gatewayBefore({}, { ...ADMIN, others: [other] });
+    const gauges = async () => (await (await get(gateway, '/metrics')).text()).match(/^causeway_upstream_up.*$/gm);
+
+    const before = await gauges();
+    gateway.rewrite(ADMIN);
+    await reload(gateway);
+
+    expect(before?.length).toBe(2);
+    expect(await gauges()).toEqual([expect.stringContaining('upstream="default"')]);
+  });
+
+  test('is nothing that a page of elsewhere can ask for, and the names that may are those of the new configuration', async () => {
+    const { gateway } = await gatewayBefore({}, ADMIN);
+    gateway.rewrite({ ...ADMIN, allowedOrigins: ['http://ours.example'] });
+
+    const foreign = await reload(gateway, { origin: 'http://evil.example' });
+    const before = await reload(gateway, { origin: 'http://ours.example' });
+    const own = await reload(gateway);
+    const after = await reload(gateway, { origin: 'http://ours.example' });
+
+    expect([foreign, before, own, after].map(([code]) => code)).toEqual([403, 403, 200, 200]);
+    expect(gateway.journal.of('reloaded').length).toBe(2);
+  });
 });

@@ -7,7 +7,7 @@ import { type Dispatcher, Agent, request } from 'undici';
 import { onTestFinished } from 'vitest';
 import { type App, createApp, metricsFor } from '../../src/app.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import type { ConfigInput } from '../../src/config/schema.ts';
+import type { Config, ConfigInput } from '../../src/config/schema.ts';
 import type { Clock, Fact, Journal, Timers } from '../../src/domain/ports.ts';
 import type { Behaviour } from './legacy-behaviour.ts';
 import { type LegacyServer, startLegacyServer } from './legacy-server.ts';
@@ -103,6 +103,10 @@ export interface Gateway {
   call(name: string, args?: object, id?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** initialize and notifications/initialized; the id of the session. */
   openSession(params?: object): Promise<string>;
+  /** With this configuration in place of the one that it was started with, at the same address. */
+  reload(config: GatewayConfig, upstream?: URL | string): ReturnType<App['reload']>;
+  /** The same, but when somebody asks for it. */
+  rewrite(config: GatewayConfig): void;
   close(): Promise<void>;
 }
 
@@ -114,19 +118,15 @@ export async function startGateway(
   config: GatewayConfig = {},
   time?: Clock & Timers,
 ): Promise<Gateway> {
-  const { upstream: more, others = [], host = '127.0.0.1', ...rest } = config;
   const journal = new RecordingJournal();
-  const parsed = parseConfig({
-    ...rest,
-    listen: { host, port: 0 },
-    drain: { timeout: '100ms', ...rest.drain },
-    upstreams: [{ url: String(upstream), ...more }, ...others],
-  });
+  const parsed = parsedConfig(upstream, config);
+  let read = (): Config => parsed;
   const app = createApp({
     config: parsed,
     journal,
     version: '0.0.0-test',
     metrics: await metricsFor(parsed, '0.0.0-test'),
+    source: { read: () => read(), check: () => {}, applied: () => {} },
     ...(time && { clock: time, timers: time }),
   });
   const admin = await app.listenAdmin();
@@ -203,12 +203,29 @@ export async function startGateway(
       await gateway.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, { 'mcp-session-id': id });
       return id;
     },
+    rewrite(next) {
+      read = () => parsedConfig(upstream, next);
+    },
+    reload(next, to = upstream) {
+      read = () => parsedConfig(to, next);
+      return app.reload();
+    },
     async close() {
       await dispatcher.destroy();
       await app.close();
     },
   };
   return gateway;
+}
+
+function parsedConfig(url: URL | string, config: GatewayConfig): Config {
+  const { upstream, others = [], host = '127.0.0.1', ...rest } = config;
+  return parseConfig({
+    ...rest,
+    listen: { host, port: 0 },
+    drain: { timeout: '100ms', ...rest.drain },
+    upstreams: [{ url: String(url), ...upstream }, ...others],
+  });
 }
 
 /** A legacy server with the gateway in front of it, for the length of one test. */

@@ -1,0 +1,64 @@
+// A new configuration while the process runs: read and judged as a whole before anything changes, one after the other.
+
+import { type Difference, difference } from './config/diff.ts';
+import { ConfigError } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import type { Journal } from './domain/ports.ts';
+
+/** Where configurations come from, and what of them is not the app's. */
+export interface ConfigSource {
+  /** The same file, environment and flags as at the start. Throws a ConfigError. */
+  read(): Config;
+  /** Throws a ConfigError for what must not be served. */
+  check(config: Config): void;
+  /** Told when it goes. */
+  applied(config: Config): void;
+}
+
+export interface ReloaderOptions {
+  /** Null: there is no file. */
+  readonly source: ConfigSource | null;
+  readonly journal: Journal;
+  readonly current: () => Config;
+  readonly isLeaving: () => boolean;
+  /** Puts it into effect, or rejects with everything as it was. */
+  readonly apply: (what: Difference) => Promise<void>;
+}
+
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects, with a ConfigError where the configuration is to blame, and nothing has changed then. */
+  reload(): Promise<Difference> {
+    const next = this.#last.then(() => this.#reload());
+    this.#last = next.catch(() => {});
+    return next;
+  }
+
+  async #reload(): Promise<Difference> {
+    const { source, journal, current, isLeaving, apply } = this.#options;
+    try {
+      if (source === null)
+        throw new ConfigError('there is nothing to read anew: the gateway was started without a file');
+      if (isLeaving()) throw new ConfigError('the gateway is shutting down');
+      const what = difference(current(), source.read());
+      source.check(what.config);
+      await apply(what);
+      source.applied(what.config);
+      const { config: _, needsRestart, ...told } = what;
+      journal.record({ fact: 'reloaded', ...told });
+      if (needsRestart.length > 0) journal.record({ fact: 'needs_restart', keys: needsRestart });
+      return what;
+    } catch (thrown) {
+      const isTheirs = thrown instanceof ConfigError;
+      const why = isTheirs ? thrown.message : 'internal error';
+      journal.record({ fact: 'reload_failed', why, ...(!isTheirs && { cause: thrown }) });
+      throw thrown;
+    }
+  }
+}
