@@ -70,12 +70,14 @@ export class Passage {
       const text = 'too many event streams of old clients are open (limits.passthroughStreams)';
       throw new ProxyError('passthrough_limit', text, { outcome: 'not_executed' });
     }
-    this.#streams.add(end);
     const choice = this.#options.urls.choose();
+    this.#streams.add(end);
     return {
       ...choice,
       over: () => {
         this.#streams.delete(end);
+        // A client that leaves early has shown nothing.
+        choice.gaveUp();
         choice.over();
       },
     };

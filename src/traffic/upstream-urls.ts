@@ -21,6 +21,8 @@ export interface Choice {
   opened(): void;
   /** It could not be opened, and is over. */
   failed(): void;
+  /** It was left before it was known whether it could be opened; nothing once that is known. */
+  gaveUp(): void;
   /** A message on it was taken, or was answered by an error of the server as a whole. */
   posted(isTaken: boolean): void;
   /** The upstream has cut it; `openedAt`: when it began to open. */
@@ -85,6 +87,7 @@ export class UpstreamUrls {
       return isBetter ? next : first;
     });
     // One that is tried after its wait is not tried by anybody else meanwhile.
+    let decides = best.breaker.isOpen;
     best.breaker.admit();
     best.connections++;
     let isOver = false;
@@ -95,13 +98,19 @@ export class UpstreamUrls {
     return {
       url: best.url,
       opened: () => {
+        decides = false;
         best.failedAt = NEVER;
         best.breaker.opened();
       },
       failed: () => {
+        decides = false;
         best.failedAt = this.#clock.now();
         best.breaker.failed();
         over();
+      },
+      gaveUp: () => {
+        if (decides) best.breaker.gaveUp();
+        decides = false;
       },
       posted: (isTaken) => (isTaken ? best.breaker.succeeded() : best.breaker.failed()),
       cut: (openedAt) => best.breaker.cut(openedAt),

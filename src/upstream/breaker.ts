@@ -4,7 +4,7 @@
 
 import type { Clock } from '../domain/ports.ts';
 
-/** closed ─▶ open ─▶ trying ─▶ closed   (trying ─▶ open, for twice as long) */
+/** closed ─▶ open ─▶ trying ─▶ closed   (trying ─▶ open: for twice as long, or until the next who comes) */
 type BreakerState =
   | { readonly is: 'closed' }
   | { readonly is: 'open'; readonly until: number }
@@ -54,6 +54,11 @@ export class Breaker {
     if (this.#state.is === 'trying' || this.retryAfterMs > 0) return false;
     this.#state = { is: 'trying' };
     return true;
+  }
+
+  /** The attempt that was to decide has not: the next may. */
+  gaveUp(): void {
+    if (this.#state.is === 'trying') this.#state = { is: 'open', until: this.#clock.now() };
   }
 
   /** A connection was opened. What it is worth is seen when it lives, or when a message is taken. */

@@ -5,7 +5,7 @@ import { seedFrom, seeded } from '../support/seeded.ts';
 import { faultsIn, playCells } from './fault-bench.ts';
 import { CELLS } from './fault-cell.ts';
 
-const SAMPLE = 32;
+const SAMPLE = 20;
 
 test(`${SAMPLE} of all toxics, places and clients: one outcome each, nothing runs twice, and it all works again`, async () => {
   const seed = seedFrom(process.env['FAULT_SEED']);

@@ -125,3 +125,38 @@ test('a URL that fails is left alone while another serves', async () => {
 
   expect(bad.dials).toBeLessThanOrEqual(6);
 });
+
+test('old clients who are refused at once take no place among the streams', async () => {
+  const upstream = await cutter();
+  const { gateway } = await gatewayOn(upstream.url, { limits: { passthroughStreams: 2 } });
+  await statuses(gateway, 5);
+
+  const reasons: unknown[] = [];
+  for (let i = 0; i < 4; i++) {
+    // oxlint-disable-next-line no-await-in-loop -- in a row is the point
+    const { status, json } = await gateway.send('GET', '/sse', { accept: 'text/event-stream' });
+    reasons.push([status, json.error.data.reason]);
+  }
+
+  expect(reasons).toEqual(Array(4).fill([503, 'breaker_open']));
+  expect(gateway.app.gauges().upstreams[0]?.passthroughStreams).toBe(0);
+});
+
+test('an old client who tries for all and leaves before there is an answer leaves it to the next', async () => {
+  const upstream = await startLegacyServer({ get: { status: 500 } });
+  onTestFinished(() => upstream.close());
+  const { gateway, time } = await gatewayOn(upstream.url.href, { timeouts: { headers: '300ms' } });
+  await statuses(gateway, 5);
+  upstream.behaviour.get = { until: new Promise(() => {}) };
+  time.advanceSync(5000);
+  const gets = upstream.gets.length;
+
+  const client = await gateway.connect();
+  client.write('GET /sse HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n');
+  await expect.poll(() => upstream.gets.length).toBe(gets + 1);
+  client.leave();
+  await expect.poll(() => gateway.app.gauges().upstreams[0]?.passthroughStreams, { timeout: 5000 }).toBe(0);
+  upstream.behaviour.get = 'streams';
+
+  expect(await statuses(gateway, 2)).toEqual([200, 200]);
+});
