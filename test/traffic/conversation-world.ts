@@ -144,7 +144,11 @@ export class ConversationWorld {
   readonly #config = parseConfig({ upstreams: [{ url: 'http://up.example/sse' }] });
 
   /** `owner`: the session whose own it is. */
-  conversation(link: Link, owner: LinkListener | null = null): Conversation {
+  conversation(
+    link: Link,
+    owner: LinkListener | null = null,
+    onClosed: (conversation: Conversation) => void = () => {},
+  ): Conversation {
     const conversation = new Conversation(
       {
         upstream: 'up',
@@ -167,7 +171,7 @@ export class ConversationWorld {
       },
       owner,
     );
-    conversation.attach(link, () => {});
+    conversation.attach(link, () => onClosed(conversation));
     conversation.opened(readInitializeAnswer(answerOf(0, { result: HANDSHAKE })));
     return conversation;
   }
