@@ -1,5 +1,6 @@
 // What an upstream can say on a stream that is open: it costs that link at most, never the process, never another call.
 
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { eventsOf, gatewayBefore } from '../support/gateway.ts';
 
@@ -203,3 +204,96 @@ test.each(['\r', '\n', '\r\n', '\u2028', '\u0000', '\ud800', 'data: x\n\nevent: 
     expect(JSON.parse(eventsOf(other.text)[0] ?? '')).toEqual(JSON.parse(spread));
   },
 );
+
+test.each<readonly [what: string, piece: string, times: number]>([
+  ['a million tiny events', 'data:\n\n', 1_000_000],
+  ['100,000 messages that are none', 'data: x\n\n', 100_000],
+  ['a million comments', ':\n', 1_000_000],
+  ['a comment of 8 MiB in small lines', `:${'x'.repeat(62)}\n`, 131_072],
+  ['a million blank lines', '\n', 1_000_000],
+  ['a million carriage returns', '\r', 1_000_000],
+])('%s stop neither the gateway nor the link they come on', async (_, piece, times) => {
+  const { gateway, upstream } = await gatewayBefore({}, LIMITS);
+  const session = await gateway.openSession();
+  await gateway.call('count', {}, 1, IN(session));
+  await gateway.call('count');
+  const [stream] = upstream.streams;
+  if (stream === undefined) expect.fail('no stream is open');
+  const bytes = Buffer.from(piece.repeat(times));
+
+  const startedAt = performance.now();
+  upstream.push(stream, bytes);
+  const answers = await Promise.all([gateway.call('count', {}, 2, IN(session)), gateway.call('count', {}, 2)]);
+
+  // One after the other on one machine with their sender: seconds, not minutes.
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
+  expect(answers.map(({ json }) => json.result.content[0].text)).toEqual(['2', '2']);
+  expect(upstream.gets).toHaveLength(2);
+});
+
+test.each<readonly [what: string, bytes: string]>([
+  ['an `error` event', 'event: error\ndata: boo\n\n'],
+  ['an `open` event', 'event: open\ndata: boo\n\n'],
+  ['an `endpoint` event with the same URL', 'event: endpoint\ndata: /messages?again\n\n'],
+  ['a retry of 0', 'retry: 0\n\n'],
+  ['a retry of three thousand years', 'retry: 100000000000\n\n'],
+])('%s in mid-session leaves the call that runs and the session as they are', async (_, bytes) => {
+  const { gateway, upstream } = await gatewayBefore({}, { links: { min: 0 } });
+  const session = await gateway.openSession();
+  const answer = gateway.call('slow', {}, 1, IN(session));
+  const call = await upstream.nextCall('slow');
+
+  upstream.push(call.stream, bytes);
+  call.release();
+
+  expect((await answer).json.result.content[0].text).toBe('done');
+  expect((await gateway.call('count', {}, 2, IN(session))).json.result.content[0].text).toBe('1');
+  expect(upstream.gets).toHaveLength(1);
+});
+
+test.each(['0', '1', '100000000000', '-1', '1e9'])(
+  'with a retry of %s there are no more connects than by our own back-off, and no fewer',
+  async (retry) => {
+    const { gateway, upstream } = await gatewayBefore({}, { reconnect: { min: '10ms', max: '10ms' } });
+
+    for (let i = 1; i <= 4; i++) {
+      // oxlint-disable-next-line no-await-in-loop -- one loss after the other
+      const [stream] = await upstream.whenStreams(1);
+      if (stream === undefined) expect.fail('no stream is open');
+      // oxlint-disable-next-line no-await-in-loop -- the link is open once it has told of itself
+      await expect.poll(() => gateway.journal.of('link_open').length).toBe(i);
+      upstream.push(stream, `retry: ${retry}\n\n`);
+      upstream.cutStreams();
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await expect.poll(() => gateway.journal.of('link_open').length).toBe(i + 1);
+    }
+
+    expect(upstream.gets).toHaveLength(5);
+  },
+);
+
+test('a gzip bomb is no event stream, and costs nothing: it is not unpacked', async () => {
+  const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+  const headers = { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' };
+  const { gateway } = await gatewayBefore({ get: { status: 200, headers, body: bomb } }, { links: { min: 0 } });
+  const before = process.memoryUsage().arrayBuffers;
+
+  const { status, json } = await gateway.call('count');
+
+  expect([status, json.error.data.reason]).toEqual([502, 'upstream_not_event_stream']);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * 1024 * 1024);
+});
+
+test('an answer in the body of a POST that is packed is no answer: it is not unpacked', async () => {
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+  const body = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '));
+  const { gateway } = await gatewayBefore({
+    post: ({ method }) => (method === 'tools/call' ? { status: 202, headers, body, ran: true } : 'accepted'),
+  });
+  const before = process.memoryUsage().arrayBuffers;
+
+  const { json } = await gateway.call('count');
+
+  expect(json.result.content[0].text).toBe('1');
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * 1024 * 1024);
+});

@@ -68,7 +68,7 @@ export class RpcError extends Error {
 
 export interface PlainAnswer {
   readonly status: number;
-  readonly body?: string;
+  readonly body?: string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
