@@ -196,10 +196,13 @@ class Play {
   async #begin(): Promise<void> {
     const { gateway, random } = this.#world;
     if (this.#cell.kind === 'session') {
-      for (let i = 0; i < 2; i++) {
-        // oxlint-disable-next-line no-await-in-loop -- the order is part of what the seed decides
-        this.#sessions.push(await gateway.openSession({ protocolVersion: random.pick(REVISIONS) }));
-      }
+      // The timeouts are short, and the machine may be busy.
+      await eventually(RECOVERY_MS, async () => {
+        const protocolVersion = random.pick(REVISIONS);
+        const session = await gateway.openSession({ protocolVersion }).catch(() => null);
+        if (session !== null) this.#sessions.push(session);
+        return this.#sessions.length < 2 ? null : true;
+      });
     }
     if (this.#cell.kind === 'listen') {
       await eventually(RECOVERY_MS, async () => {
@@ -233,7 +236,13 @@ class Play {
   /** Every link is lost, and the gateway knows it. */
   async #cut(): Promise<void> {
     const { gateway, upstream } = this.#world;
-    const { links } = gateway.app.gauges().upstreams[0] ?? expectOne();
+    const linksNow = () => (gateway.app.gauges().upstreams[0] ?? expectOne()).links;
+    // One that is cut while it opens fails whoever waits for it by then.
+    await eventually(BOUND_MS, () => {
+      const { pooled, dedicated } = linksNow();
+      return pooled.opening + dedicated.opening === 0 ? true : null;
+    });
+    const links = linksNow();
     const closed = (): number => gateway.journal.of('link_closed').length;
     const due = closed() + links.pooled.open + links.dedicated.open;
     upstream.cutStreams();
