@@ -236,6 +236,7 @@ class Play {
   /** Every link is lost, and the gateway knows it. */
   async #cut(): Promise<void> {
     const { gateway, upstream } = this.#world;
+    await this.#accident;
     const linksNow = () => (gateway.app.gauges().upstreams[0] ?? expectOne()).links;
     // One that is cut while it opens fails whoever waits for it by then.
     await eventually(BOUND_MS, () => {

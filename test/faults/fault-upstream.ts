@@ -116,7 +116,10 @@ export async function startFaultUpstreamProcess(): Promise<FaultUpstream> {
     child.kill('SIGKILL');
     await gone;
   };
-  const tell = (message: ToChild): void => void child.send(message);
+  const tell = (message: ToChild): void => {
+    // One that is killed just now has no streams either.
+    if (child.connected) child.send(message, () => {});
+  };
   await start();
   return {
     get port() {
