@@ -520,7 +520,10 @@ export class Mount {
       handshake = await link.open();
     } catch (thrown) {
       this.#quiet(conversation);
-      choice.failed();
+      // Closed by us before it was known whether the upstream would have taken it: that is no failure of its.
+      if (conversation.phase === 'closing') choice.gaveUp();
+      else choice.failed();
+      choice.over();
       throw thrown;
     }
     isOpened = true;

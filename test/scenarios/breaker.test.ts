@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Gateway, startGateway } from '../support/gateway.ts';
+import { endpoints } from '../support/legacy-behaviour.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 
@@ -159,4 +160,19 @@ test('an old client who tries for all and leaves before there is an answer leave
   upstream.behaviour.get = 'streams';
 
   expect(await statuses(gateway, 2)).toEqual([200, 200]);
+});
+
+test('links that the gateway itself closes while they open are no failures of the server', async () => {
+  const upstream = await startLegacyServer({ endpoint: endpoints.missing });
+  onTestFinished(() => upstream.close());
+  const gateway = await startGateway(upstream.url.href, { ...NO_WARM_LINKS, drain: { timeout: '10ms' } });
+  onTestFinished(() => gateway.close());
+  const initialize = { jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-06-18' } };
+  const opened = Array.from({ length: 6 }, () => gateway.post(initialize));
+  await expect.poll(() => upstream.gets.length).toBe(6);
+
+  await gateway.app.close();
+
+  expect((await Promise.all(opened)).map(({ status }) => status)).toEqual(Array(6).fill(503));
+  expect(gateway.journal.of('breaker')).toEqual([]);
 });
