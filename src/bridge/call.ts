@@ -2,6 +2,7 @@
 // tool. Every way to the end runs through one function, which frees the lease once.
 
 import { ProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import type { CallId } from '../domain/ids.ts';
 import type { Chunks, Clock, PostOutcome, Reader, Timer, Timers } from '../domain/ports.ts';
 import type { CallState } from '../domain/states.ts';
@@ -135,7 +136,7 @@ export class Call implements Reader {
   readerTooSlow(): void {
     if (this.#state.phase !== 'run') return;
     this.#abandon('the client does not read its stream');
-    const error = new ProxyError('slow_reader', 'the stream was not read fast enough (limits.streamBacklogBytes)', {
+    const error = overLimit('slow_reader', 'limits.streamBacklogBytes', 'the stream was not read fast enough', {
       reached: true,
       outcome: 'unknown',
     });
@@ -357,7 +358,7 @@ export class Call implements Reader {
     }
     this.#finish({
       kind: 'error',
-      error: new ProxyError('request_timeout', `the upstream did not answer in time (${limit})`, {
+      error: overLimit('request_timeout', limit, 'the upstream did not answer in time', {
         reached: true,
         outcome: 'unknown',
       }),

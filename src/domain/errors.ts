@@ -5,6 +5,8 @@
 // and a tool must not run twice. The upstream's fault is never a 4xx: a 4xx on an opening request makes clients give
 // up on this transport for good.
 
+import type { Limit } from './limits.ts';
+
 export type Side = 'downstream' | 'gateway' | 'upstream';
 
 export interface ErrorRow {
@@ -404,6 +406,8 @@ export type CallOutcome = 'not_executed' | 'unknown';
 
 export interface ErrorDetails {
   readonly cause?: unknown;
+  /** The key that bounds what was asked for. */
+  readonly limit?: Limit;
   /** The request may have reached the upstream. */
   readonly reached?: boolean;
   readonly outcome?: CallOutcome;
@@ -429,10 +433,10 @@ export class ProxyError extends Error {
     this.details = details;
   }
 
-  /** For a log line: what the upstream answered, where it did. */
-  get seen(): { upstreamStatus?: number } {
-    const { upstreamStatus } = this.details;
-    return upstreamStatus === undefined ? {} : { upstreamStatus };
+  /** For a log line: the limit, where one was met, and what the upstream answered, where it did. */
+  get seen(): { limit?: Limit; upstreamStatus?: number } {
+    const { limit, upstreamStatus } = this.details;
+    return { ...(limit !== undefined && { limit }), ...(upstreamStatus !== undefined && { upstreamStatus }) };
   }
 
   get row(): ErrorRow {

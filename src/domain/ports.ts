@@ -3,6 +3,7 @@
 import type { Dropped } from './drops.ts';
 import type { ErrorCode, ProxyError } from './errors.ts';
 import type { LinkId } from './ids.ts';
+import type { Limit } from './limits.ts';
 import type { LinkCloseReason, LinkState } from './states.ts';
 
 /** A message or body as pieces to be written one after the other. */
@@ -136,7 +137,7 @@ export interface Link {
 }
 
 /**
- * Things that happened, as typed facts. observe turns each into a log line and a count; nothing else may be the only
+ * Things that happened, as typed facts; `limit`: the key that was met, where one was. observe turns each into a log line and a count; nothing else may be the only
  * trace of something that was dropped.
  */
 export type Fact =
@@ -153,6 +154,7 @@ export type Fact =
       readonly status?: number;
       readonly reason?: ErrorCode;
       readonly why?: string;
+      readonly limit?: Limit;
       readonly streamed: boolean;
       readonly durationMs: number;
       /** Of that, until it was sent upstream; absent where it never was. */
@@ -170,9 +172,16 @@ export type Fact =
       readonly reason: ErrorCode;
       readonly status: number;
       readonly why: string;
+      readonly limit?: Limit;
       readonly cause?: unknown;
     }
-  | { readonly fact: 'dropped'; readonly upstream: string; readonly what: Dropped; readonly detail?: string }
+  | {
+      readonly fact: 'dropped';
+      readonly upstream: string;
+      readonly what: Dropped;
+      readonly limit?: Limit;
+      readonly detail?: string;
+    }
   | {
       readonly fact: 'link_open';
       readonly upstream: string;
@@ -194,6 +203,7 @@ export type Fact =
       readonly reason: ErrorCode;
       readonly why: string;
       readonly remedy: string;
+      readonly limit?: Limit;
       readonly upstreamStatus?: number;
     }
   | { readonly fact: 'upstream_up'; readonly upstream: string; readonly server: string; readonly revision: string }
@@ -203,6 +213,7 @@ export type Fact =
       readonly reason: ErrorCode;
       readonly why: string;
       readonly remedy: string;
+      readonly limit?: Limit;
       readonly upstreamStatus?: number;
       readonly cause?: unknown;
     }
@@ -219,8 +230,7 @@ export type Fact =
       readonly fact: 'session_ended';
       readonly upstream: string;
       readonly why: 'deleted' | 'expired' | 'failed' | 'reloaded' | 'shutdown';
-      /** The key of the limit that ended it, where one did. */
-      readonly limit?: string;
+      readonly limit?: Limit;
     }
   /** Another configuration goes now: what became of the upstreams, and which of the other keys have changed. */
   | {
@@ -251,6 +261,7 @@ export type Fact =
       readonly durationMs: number;
       readonly reason?: ErrorCode;
       readonly why?: string;
+      readonly limit?: Limit;
       readonly upstreamStatus?: number;
       readonly cause?: unknown;
     };

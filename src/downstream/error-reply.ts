@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import type { Journal } from '../domain/ports.ts';
 import { joined } from '../protocol/json-rpc.ts';
 
@@ -21,6 +22,7 @@ export function refuse(
     reason: error.code,
     status,
     why: error.message,
+    ...error.seen,
     ...(error.cause !== undefined && { cause: error.cause }),
   });
   return reply
@@ -48,7 +50,7 @@ export function refuseRaw(
   if (cause.code === 'ECONNRESET' || !socket.writable) return;
   const error = rawError(cause, hasHeaders);
   const { status, body } = errorReply(null, error);
-  journal.record({ fact: 'refused', reason: error.code, status, why: error.message });
+  journal.record({ fact: 'refused', reason: error.code, status, why: error.message, ...error.seen });
   if (isAnswering) {
     // Behind a response that has begun, ours would be taken for a part of it.
     socket.destroy();
@@ -68,7 +70,7 @@ function rawError(cause: Error & { code?: string }, hasHeaders: boolean): ProxyE
       return new ProxyError('headers_too_large', 'the request headers are larger than 16 KiB');
     case 'ERR_HTTP_REQUEST_TIMEOUT': {
       const limit = hasHeaders ? 'timeouts.clientBody' : 'timeouts.clientHeaders';
-      return new ProxyError('body_timeout', `the request did not arrive in time (${limit})`);
+      return overLimit('body_timeout', limit, 'the request did not arrive in time');
     }
     case 'CONNECT':
       return new ProxyError('method_not_allowed', 'this is no tunnel: CONNECT is not served');
@@ -83,7 +85,7 @@ export function fromFastify(thrown: unknown): ProxyError {
   const { code, statusCode } = thrown as { code?: unknown; statusCode?: unknown };
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new ProxyError('body_too_large', 'the body is too large (limits.bodyBytes)');
+      return overLimit('body_too_large', 'limits.bodyBytes', 'the body is too large');
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_EMPTY_TYPE':
       return new ProxyError('unsupported_media_type', 'Content-Type must be application/json');

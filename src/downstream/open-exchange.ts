@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Exchange, type ExchangeEnd } from '../bridge/exchange.ts';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import type { Journal, Random, ReplySink } from '../domain/ports.ts';
 import { accepted } from '../protocol/headers.ts';
 import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
@@ -50,7 +51,7 @@ export function isFull(deps: RouteDeps, more = 1): boolean {
 }
 
 export function inFlightLimit(): ProxyError {
-  return new ProxyError('in_flight_limit', 'too many requests are in flight (limits.inFlight)', {
+  return overLimit('in_flight_limit', 'limits.inFlight', 'too many requests are in flight', {
     outcome: 'not_executed',
   });
 }

@@ -10,6 +10,7 @@ import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import { EndpointRewriter } from '../protocol/endpoint-rewriter.ts';
 import { isJson } from '../protocol/headers.ts';
 import { joined } from '../protocol/json-rpc.ts';
@@ -291,15 +292,15 @@ function stream(
 }
 
 function slowReader(): ProxyError {
-  return new ProxyError('slow_reader', 'the client took nothing of its answer for too long (timeouts.clientWrite)');
+  return overLimit('slow_reader', 'timeouts.clientWrite', 'the client took nothing of its answer for too long');
 }
 
 /** An answer with an end, under the status that reply-from has set; it must come to that end, and be taken. */
 function passAnswer({ reply, mount }: Passing, headers: IncomingHttpHeaders, body: Readable, tell: Teller): void {
   const { timeouts } = mount.config;
   const late = mount.timers.after(timeouts.request, () => {
-    const text = 'the upstream did not come to the end of its answer in time (timeouts.request)';
-    tell.cut(new ProxyError('request_timeout', text));
+    const text = 'the upstream did not come to the end of its answer in time';
+    tell.cut(overLimit('request_timeout', 'timeouts.request', text));
   });
   reply.raw.on('close', () => late.cancel());
   watchWrites(reply.raw, writeWatch(mount), () => tell.cut(slowReader()));

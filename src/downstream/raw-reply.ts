@@ -53,7 +53,7 @@ export function writeWatch({ config, journal, name: upstream }: Mount): WriteWat
   const what = 'unread_reply';
   return {
     idleMs: config.timeouts.clientWrite,
-    onCut: () => journal.record({ fact: 'dropped', upstream, what, detail: 'timeouts.clientWrite' }),
+    onCut: () => journal.record({ fact: 'dropped', upstream, what, limit: 'timeouts.clientWrite' }),
   };
 }
 

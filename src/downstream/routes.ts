@@ -5,12 +5,21 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Exchange } from '../bridge/exchange.ts';
 import { BatchReply } from '../bridge/batch-reply.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import { batchFault, isBatch, readBatch } from '../protocol/batch.ts';
 import { BATCH_REVISION, type Classified, NO_BATCHES, classify, classifyBatch } from '../protocol/classify.ts';
 import { MODERN_REVISION, type ServedRevision, isServed, negotiate } from '../protocol/eras.ts';
 import { accepted, isJson } from '../protocol/headers.ts';
 import { readInitialize } from '../protocol/initialize-request.ts';
-import { type Answer, type Notification, type Request, bytesOf, encode, readMessage } from '../protocol/json-rpc.ts';
+import {
+  type Answer,
+  type Notification,
+  type Request,
+  type Unreadable,
+  bytesOf,
+  encode,
+  readMessage,
+} from '../protocol/json-rpc.ts';
 import type { RequestFacts } from '../protocol/request-facts.ts';
 import { deliverableHandshake } from '../protocol/rewrites.ts';
 import { serveListen } from '../traffic/listen-request.ts';
@@ -82,7 +91,7 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
   const { reply, mount, deps } = incoming;
   const message = readMessage(body, { maxDepth: mount.config.limits.jsonDepth });
   if (message.kind === 'unreadable') {
-    void refuse(reply, deps.journal, new ProxyError(message.code, message.why), message.id);
+    void refuse(reply, deps.journal, unread(message), message.id);
     return;
   }
   try {
@@ -119,7 +128,7 @@ function serveAlone(message: Request, incoming: Incoming): void {
     throw new ProxyError('not_acceptable', 'subscriptions/listen is answered by an event stream: Accept must name it');
   }
   if (isListen && deps.listens.count >= deps.limits().listens) {
-    throw new ProxyError('listens_limit', 'too many listens are open (limits.listens)');
+    throw overLimit('listens_limit', 'limits.listens', 'too many listens are open');
   }
   // A listen waits for nothing that would come by itself, so nothing waits for it.
   const open = openReply(incoming, null, isListen ? 0 : 1);
@@ -145,7 +154,7 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
   try {
     const { jsonDepth, batch: maxMessages } = mount.config.limits;
     const batch = readBatch(body, { maxDepth: jsonDepth, maxMessages });
-    if (batch.kind === 'unreadable') throw new ProxyError(batch.code, batch.why);
+    if (batch.kind === 'unreadable') throw unread(batch);
     const fault = batchFault(batch.messages);
     if (fault !== null) throw new ProxyError('invalid_request', fault);
     const classified = unlessRejected(classifyBatch(batch.messages, factsOf(incoming)));
@@ -292,4 +301,8 @@ function openSession(message: Request, incoming: Incoming): void {
       exchange.finish({ kind: 'error', error: asProxyError(thrown) });
     },
   );
+}
+
+function unread({ code, why, limit }: Unreadable): ProxyError {
+  return new ProxyError(code, why, limit === undefined ? {} : { limit });
 }

@@ -18,6 +18,7 @@ export const LABELS = {
     '`result`, `error`: the server’s answer; `failed`: none of its; `cancelled` by the client; `client_gone`: it left before the end',
   reason:
     'a code of [errors.md](errors.md); of a link that was closed one of the list below; absent where nothing failed',
+  limit: 'a key of the configuration, such as `timeouts.request`; it is in the text of the error and in the log, too',
   what: 'one of the list below',
   why: '`deleted` by its client, `expired`, `failed` to open, `shutdown` of the gateway',
   how: '`new`: for what no call has caused; `resumed` after a break',
@@ -54,6 +55,12 @@ export const METRICS = {
     unit: 'requests',
     labels: ['listener', 'reason'],
     meaning: 'HTTP requests that were refused before it was known what they ask for',
+  },
+  causeway_limits_met_total: {
+    type: 'counter',
+    unit: 'times',
+    labels: ['limit'],
+    meaning: 'requests, links, sessions and messages that were refused or ended for a limit',
   },
   causeway_drops_total: {
     type: 'counter',

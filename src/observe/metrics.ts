@@ -4,6 +4,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { DROPS } from '../domain/drops.ts';
 import { type Gauges, LINK_PHASES, LINK_USES, type UpstreamGauges } from '../domain/gauges.ts';
+import { LIMITS } from '../domain/limits.ts';
 import type { Fact, Journal } from '../domain/ports.ts';
 import {
   BUCKETS,
@@ -58,6 +59,7 @@ export class Metrics implements Journal {
     this.#gauges.causeway_build_info.set({ version, node: process.versions.node }, 1);
     collectDefaultMetrics({ register: this.#registry });
     for (const upstream of upstreams) this.#beginAtZero(upstream);
+    for (const limit of LIMITS) this.#count('causeway_limits_met_total', { limit }, 0);
     for (const outcome of ['reloaded', 'failed']) this.#count('causeway_reloads_total', { outcome }, 0);
   }
 
@@ -72,6 +74,7 @@ export class Metrics implements Journal {
   }
 
   record(fact: Fact): void {
+    if ('limit' in fact && fact.limit !== undefined) this.#count('causeway_limits_met_total', { limit: fact.limit });
     switch (fact.fact) {
       case 'exchange': {
         const { upstream, mode, outcome, reason, durationMs, waitMs } = fact;

@@ -57,7 +57,8 @@ function elementsOf(bytes: Uint8Array, limits: BatchLimits): readonly Span[] | U
       for (;;) {
         // What is behind the last message that we may take is not even looked at.
         if (elements.length === limits.maxMessages) {
-          return invalid(`a batch holds at most ${limits.maxMessages} messages (limits.batch)`);
+          const why = `a batch holds at most ${limits.maxMessages} messages (limits.batch)`;
+          return { ...invalid(why), limit: 'limits.batch' };
         }
         elements.push(scanner.value(0));
         scanner.skipSpace();
@@ -71,7 +72,8 @@ function elementsOf(bytes: Uint8Array, limits: BatchLimits): readonly Span[] | U
     if (scanner.at !== bytes.length) throw new JsonFault();
   } catch (fault) {
     if (fault instanceof TooDeep) {
-      return invalid(inBatch(elements.length, `nested deeper than ${limits.maxDepth} levels (limits.jsonDepth)`));
+      const why = inBatch(elements.length, `nested deeper than ${limits.maxDepth} levels (limits.jsonDepth)`);
+      return { ...invalid(why), limit: 'limits.jsonDepth' };
     }
     if (fault instanceof JsonFault) {
       const why = `not JSON: unexpected input at byte ${Math.min(scanner.at, bytes.length)}`;

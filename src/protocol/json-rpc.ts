@@ -2,6 +2,7 @@
 // One strict pass checks the whole JSON grammar, so nothing we pass on can be read in two ways. Nothing is turned into
 // objects: what we do not have to change crosses byte for byte, so the spans are all that the rest of the house needs.
 
+import type { Limit } from '../domain/limits.ts';
 import { Duplicate, JsonFault, type Member, type ObjectView, Scanner, type Span, TooDeep } from './json-scanner.ts';
 
 interface Common {
@@ -39,6 +40,7 @@ export type Unreadable = {
   readonly code: 'parse_error' | 'invalid_request';
   /** Lowercase, for the peer that sent it. */
   readonly why: string;
+  readonly limit?: Limit;
   /** The bytes of a legal id, where one was found: the refusal can then name the request. */
   readonly id: Uint8Array | null;
 };
@@ -95,12 +97,8 @@ export function readMessage(bytes: Uint8Array, limits: ReadLimits): Message | Un
     if (scanner.at !== bytes.length) throw new JsonFault();
   } catch (fault) {
     if (fault instanceof TooDeep) {
-      return unreadable(
-        'invalid_request',
-        `nested deeper than ${limits.maxDepth} levels (limits.jsonDepth)`,
-        bytes,
-        id,
-      );
+      const why = `nested deeper than ${limits.maxDepth} levels (limits.jsonDepth)`;
+      return { ...unreadable('invalid_request', why, bytes, id), limit: 'limits.jsonDepth' };
     }
     if (fault instanceof Duplicate) {
       return unreadable(

@@ -6,6 +6,7 @@
 
 import type { LimitConfig, TimeoutConfig, UpstreamConfig } from '../config/schema.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { CapabilityProfile } from '../protocol/capability-profile.ts';
 import { type Answer, type Result, membersOf, readMessage, textOf } from '../protocol/json-rpc.ts';
@@ -206,8 +207,7 @@ export class Catalog {
       );
       if (answer === 'lost') return answer;
       if (answer === 'rejected') return new ProxyError('post_rejected', NO_LIST, { reached: true });
-      if (answer === 'silent')
-        return new ProxyError('request_timeout', `${NO_LIST} (timeouts.request)`, { reached: true });
+      if (answer === 'silent') return overLimit('request_timeout', 'timeouts.request', NO_LIST, { reached: true });
       if (answer.kind === 'error') return answer;
       pages.push(answer);
       bytes += answer.bytes.length;
@@ -223,7 +223,8 @@ export class Catalog {
     } while (cursor !== null && pages.length < MAX_PAGES && bytes <= limits.upstreamMessageBytes);
     if (cursor !== null) {
       const why = `the upstream’s list has more than ${MAX_PAGES} pages or limits.upstreamMessageBytes`;
-      return new ProxyError('upstream_message_too_large', why, { reached: true });
+      const limit = 'limits.upstreamMessageBytes';
+      return new ProxyError('upstream_message_too_large', why, { reached: true, limit });
     }
     const [first] = pages;
     if (first !== undefined && pages.length === 1 && !hasCursor) return first;

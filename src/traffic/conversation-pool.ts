@@ -3,6 +3,7 @@
 
 import type { LinkConfig } from '../config/schema.ts';
 import { type ErrorCode, ProxyError, asProxyError } from '../domain/errors.ts';
+import { type Limit, overLimit } from '../domain/limits.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
@@ -40,6 +41,7 @@ export interface PoolOptions<C extends Poolable> {
 const SHORT_LIFE_MS = 5000;
 const LONG_WAIT_MS = 1500;
 /** Which of them it was depends on what others hold: all are named. */
+const NOT_SENT = { outcome: 'not_executed' } as const;
 const BOUND = 'links.max, links.maxTotal and links.maxInFlight bound what is free';
 
 export class ConversationPool<C extends Poolable> {
@@ -151,7 +153,7 @@ export class ConversationPool<C extends Poolable> {
     const { maxQueue, maxTotal, queueTimeout } = this.#options.config;
     if (this.#waiting - comingCapacity(bucket, request, this.#rules, maxTotal - this.#total) >= maxQueue) {
       this.#forgetIfEmpty(bucket);
-      take(refused('queue_full', `too many callers wait for a link (links.maxQueue): ${BOUND}`));
+      take(outOfLinks('queue_full', 'links.maxQueue', 'too many callers wait for a link'));
       return () => {};
     }
     const { timers } = this.#options;
@@ -165,8 +167,13 @@ export class ConversationPool<C extends Poolable> {
       const isOpening = waiter.bucket.opening > 0 && !hasLinks(waiter.bucket);
       take(
         isOpening
-          ? refused('upstream_unavailable', 'the upstream did not open a link in time (links.queueTimeout)')
-          : refused('queue_timeout', `no link became free in time (links.queueTimeout): ${BOUND}`),
+          ? overLimit(
+              'upstream_unavailable',
+              'links.queueTimeout',
+              'the upstream did not open a link in time',
+              NOT_SENT,
+            )
+          : outOfLinks('queue_timeout', 'links.queueTimeout', 'no link became free in time'),
       );
     });
     bucket.waiters.push(waiter);
@@ -185,7 +192,7 @@ export class ConversationPool<C extends Poolable> {
     for (const bucket of this.#buckets.values()) {
       bucket.retry.stop();
       for (const waiter of bucket.waiters.slice()) {
-        if (this.#leave(waiter)) waiter.take(refused('draining', 'the gateway is shutting down'));
+        if (this.#leave(waiter)) waiter.take(new ProxyError('draining', 'the gateway is shutting down', NOT_SENT));
       }
       for (const entry of bucket.entries.slice()) this.#discard(entry, 'shutdown');
     }
@@ -505,8 +512,9 @@ function hasLinks<C extends Poolable>(bucket: Bucket<C>): boolean {
 }
 
 /** Nothing of the caller's request was sent. */
-function refused(code: ErrorCode, text: string): ProxyError {
-  return new ProxyError(code, text, { outcome: 'not_executed' });
+/** Behind the key that was met stand those that bound what is free. */
+function outOfLinks(code: ErrorCode, limit: Limit, text: string): ProxyError {
+  return new ProxyError(code, `${text} (${limit}): ${BOUND}`, { ...NOT_SENT, limit });
 }
 
 function toFront<T>(items: T[], item: T): void {

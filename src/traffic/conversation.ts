@@ -17,6 +17,7 @@ import type { Dropped } from '../domain/drops.ts';
 import { ProxyError } from '../domain/errors.ts';
 import type { LinkPhase, LinkUse } from '../domain/gauges.ts';
 import { type CallId, linkId } from '../domain/ids.ts';
+import type { Limit } from '../domain/limits.ts';
 import type { Chunks, Clock, Journal, Link, PostOutcome, Random, Reader, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import {
@@ -250,7 +251,8 @@ export class Conversation {
 
   /** The upstream did not take something that nobody waits for. */
   #notTaken(outcome: PostOutcome, what: Dropped): void {
-    this.#drop(what, 'error' in outcome ? outcome.error.message : undefined);
+    if (!('error' in outcome)) this.#drop(what);
+    else this.#drop(what, outcome.error.message, outcome.error.details.limit);
     if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') this.#sessionGone(() => {});
     else this.#isSuspect = true;
   }
@@ -568,9 +570,15 @@ export class Conversation {
     return this.#link;
   }
 
-  #drop(what: Dropped, detail?: string): void {
+  #drop(what: Dropped, detail?: string, limit?: Limit): void {
     const { journal, upstream } = this.#context;
-    journal.record({ fact: 'dropped', upstream, what, ...(detail !== undefined && { detail }) });
+    journal.record({
+      fact: 'dropped',
+      upstream,
+      what,
+      ...(detail !== undefined && { detail }),
+      ...(limit && { limit }),
+    });
   }
 }
 

@@ -3,6 +3,7 @@
 
 import type { Call } from '../bridge/call.ts';
 import type { Rounds } from '../bridge/rounds.ts';
+import type { Limit } from '../domain/limits.ts';
 import type { Timer, Timers } from '../domain/ports.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
 import type { CallLogLevel } from './call-log-level.ts';
@@ -36,7 +37,7 @@ export interface HeldCallsOptions {
   /** Somebody has waited long for the place that a call of this key holds. */
   readonly isAwaited: (key: LinkKey) => boolean;
   /** One has ended without its client. */
-  readonly onLetGo: (why: string) => void;
+  readonly onLetGo: (why: string, limit?: Limit) => void;
 }
 
 /**
@@ -66,7 +67,7 @@ export class HeldCalls {
     const { timers, ttlMs, maxOfKey, maxInAll, isAwaited } = this.#options;
     const entry: Entry = {
       held,
-      expires: timers.after(ttlMs, () => this.#letGo(held, 'nobody answered in time (timeouts.round)')),
+      expires: timers.after(ttlMs, () => this.#letGo(held, 'nobody answered in time', 'timeouts.round')),
       patience: timers.after(PATIENCE_MS, () => {
         entry.isRipe = true;
         if (isAwaited(held.key)) this.#evict(entry);
@@ -142,9 +143,9 @@ export class HeldCalls {
       });
   }
 
-  #letGo({ id, call }: Held, why: string): void {
+  #letGo({ id, call }: Held, why: string, limit?: Limit): void {
     this.release(id);
     call.letGo(why);
-    this.#options.onLetGo(why);
+    this.#options.onLetGo(why, limit);
   }
 }

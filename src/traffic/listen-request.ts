@@ -3,6 +3,7 @@
 
 import type { Exchange } from '../bridge/exchange.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type Request, bytesOf } from '../protocol/json-rpc.ts';
 import { readEnvelope } from '../protocol/modern-envelope.ts';
@@ -30,8 +31,11 @@ export function serveListen({ mount, principal, request, exchange }: ListenReque
   const { listenUris } = mount.config.limits;
   const isTooMany = !('fault' in wish) && wish.uris.length > listenUris;
   if ('fault' in wish || isTooMany) {
-    const why = 'fault' in wish ? wish.fault : `more than ${listenUris} resources (limits.listenUris)`;
-    exchange.finish({ kind: 'error', error: new ProxyError('invalid_params', why) });
+    const error =
+      'fault' in wish
+        ? new ProxyError('invalid_params', wish.fault)
+        : overLimit('invalid_params', 'limits.listenUris', `more than ${listenUris} resources`);
+    exchange.finish({ kind: 'error', error });
     return;
   }
   const profile = mount.askable(readEnvelope(request).profile);

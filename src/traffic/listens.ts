@@ -4,6 +4,7 @@
 
 import type { Exchange } from '../bridge/exchange.ts';
 import { ProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import type { Timer, Timers } from '../domain/ports.ts';
 import type { Notification } from '../protocol/json-rpc.ts';
 import { textOf } from '../protocol/json-rpc.ts';
@@ -258,7 +259,7 @@ export class Listens {
       const { exchange } = listen;
       exchange.notify(message(listen.id));
       if (exchange.backlogBytes <= this.#options.maxBacklog) continue;
-      const error = new ProxyError('slow_reader', 'the listen was not read fast enough (limits.streamBacklogBytes)');
+      const error = overLimit('slow_reader', 'limits.streamBacklogBytes', 'the listen was not read fast enough');
       this.failed(listen, error);
     }
   }

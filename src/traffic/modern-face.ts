@@ -67,9 +67,9 @@ export class ModernFace {
       maxInAll: Math.max(1, Math.floor(config.links.maxTotal / 2)),
       maxKeptBytes: 4 * config.limits.upstreamMessageBytes,
       isAwaited: (key) => options.mount.hasLongWaiter(key),
-      onLetGo: (detail) => {
+      onLetGo: (detail, limit) => {
         const { journal, name: upstream } = options.mount;
-        journal.record({ fact: 'dropped', upstream, what: 'abandoned_round', detail });
+        journal.record({ fact: 'dropped', upstream, what: 'abandoned_round', detail, ...(limit && { limit }) });
       },
     });
     this.listens = new Listens({

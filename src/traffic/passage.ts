@@ -7,7 +7,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { Agent, type Dispatcher } from 'undici';
 import type { LegacyPaths, LimitConfig, TimeoutConfig } from '../config/schema.ts';
-import { ProxyError } from '../domain/errors.ts';
+import { type ErrorDetails, ProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
 import { type EndpointRules, endpointUrl } from '../upstream/endpoint-url.ts';
@@ -67,8 +68,8 @@ export class Passage {
   /** A place for one more stream, and where to; throws a ProxyError where there is none. */
   enter(end: () => void): Choice {
     if (this.#streams.size >= this.#options.limits.passthroughStreams) {
-      const text = 'too many event streams of old clients are open (limits.passthroughStreams)';
-      throw new ProxyError('passthrough_limit', text, { outcome: 'not_executed' });
+      const text = 'too many event streams of old clients are open';
+      throw overLimit('passthrough_limit', 'limits.passthroughStreams', text, { outcome: 'not_executed' });
     }
     const choice = this.#options.urls.choose();
     this.#streams.add(end);
@@ -128,12 +129,10 @@ export class Passage {
   failureOf(method: 'GET' | 'POST', cause: unknown): ProxyError {
     const error = connectError(cause);
     if (method === 'GET' || isUnsent(error, cause)) return error;
-    const code = error.code === 'upstream_headers_timeout' ? 'post_timeout' : 'post_failed';
-    const text =
-      code === 'post_timeout'
-        ? 'the upstream did not answer the POST in time (timeouts.headers)'
-        : `the connection broke while the message was sent (${codeOf(cause)})`;
-    return new ProxyError(code, text, { cause, outcome: 'unknown' });
+    const details: ErrorDetails = { cause, outcome: 'unknown' };
+    return error.code === 'upstream_headers_timeout'
+      ? overLimit('post_timeout', 'timeouts.headers', 'the upstream did not answer the POST in time', details)
+      : new ProxyError('post_failed', `the connection broke while the message was sent (${codeOf(cause)})`, details);
   }
 
   /** Ends every stream. */

@@ -3,6 +3,7 @@
 
 import type { Call } from '../bridge/call.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import type { Chunks } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
@@ -97,7 +98,7 @@ export class SessionLink {
     };
     const timer = this.#options.mount.timers.after(queueTimeout, () =>
       giveUp(
-        new ProxyError('upstream_unavailable', 'the session’s link did not open in time (links.queueTimeout)', {
+        overLimit('upstream_unavailable', 'links.queueTimeout', 'the session’s link did not open in time', {
           outcome: 'not_executed',
         }),
       ),
@@ -236,7 +237,7 @@ export class SessionLink {
   async #openOwn(how: Opening): Promise<Handshake> {
     const { mount, offer, listener } = this.#options;
     if (mount.dedicatedCount >= mount.config.links.maxDedicated) {
-      throw new ProxyError('sessions_limit', 'too many sessions hold a link (links.maxDedicated)', {
+      throw overLimit('sessions_limit', 'links.maxDedicated', 'too many sessions hold a link', {
         outcome: 'not_executed',
       });
     }

@@ -2,6 +2,7 @@
 
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import { sessionId } from '../domain/ids.ts';
 import type { Clock, Random, Timer, Timers } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -66,7 +67,7 @@ export class SessionRegistry {
   create(mount: Mount, principal: Principal, request: Request): Session {
     const { limits, random, wallSeconds, sealer, owner } = this.#options;
     if (this.#sessions.size >= limits().sessions) {
-      throw new ProxyError('sessions_limit', 'too many sessions are open (limits.sessions)', {
+      throw overLimit('sessions_limit', 'limits.sessions', 'too many sessions are open', {
         outcome: 'not_executed',
       });
     }
@@ -85,7 +86,7 @@ export class SessionRegistry {
       }),
     );
     const store = this.#events.open(own.streams, (limit) => {
-      journal.record({ fact: 'dropped', upstream, what: 'unsent_event', detail: limit });
+      journal.record({ fact: 'dropped', upstream, what: 'unsent_event', limit });
     });
     const session = new Session({
       id,

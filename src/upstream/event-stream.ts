@@ -8,6 +8,7 @@
 import { EventSource, type FetchLike } from 'eventsource';
 import { Client, type Dispatcher } from 'undici';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import { SseFrameCutter } from '../protocol/sse-frame-cutter.ts';
 import { connectError } from './network-error.ts';
 
@@ -165,9 +166,10 @@ export class EventStream {
     if (!this.#cutter.push(chunk)) {
       const limit = this.#options.maxMessageBytes;
       this.#end(
-        new ProxyError(
+        overLimit(
           'upstream_message_too_large',
-          `the upstream sent a message over ${limit} bytes (limits.upstreamMessageBytes)`,
+          'limits.upstreamMessageBytes',
+          `the upstream sent a message over ${limit} bytes`,
         ),
       );
     }

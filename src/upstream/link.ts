@@ -6,6 +6,7 @@ import type { Dispatcher } from 'undici';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import type { Dropped } from '../domain/drops.ts';
 import { ERRORS, ProxyError, asProxyError } from '../domain/errors.ts';
+import { type Limit, overLimit } from '../domain/limits.ts';
 import type { CallId, LinkId } from '../domain/ids.ts';
 import type { Chunks, Clock, Journal, Link, PostOutcome, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason, LinkState } from '../domain/states.ts';
@@ -220,7 +221,7 @@ export class SseLink implements Link {
     this.#state = { phase: 'awaiting-endpoint' };
     this.#within(
       this.#options.timeouts.endpoint,
-      new ProxyError('endpoint_missing', 'the upstream’s event stream has no endpoint event (timeouts.endpoint)'),
+      overLimit('endpoint_missing', 'timeouts.endpoint', 'the upstream’s event stream has no endpoint event'),
     );
   }
 
@@ -236,7 +237,7 @@ export class SseLink implements Link {
     this.#state = { phase: 'initializing', postUrl };
     this.#within(
       timeouts.initialize,
-      new ProxyError('initialize_timeout', 'the upstream did not answer initialize in time (timeouts.initialize)'),
+      overLimit('initialize_timeout', 'timeouts.initialize', 'the upstream did not answer initialize in time'),
     );
     this.send([initializeRequest(initializeId, offer)], timeouts.initialize, (outcome) =>
       this.#initializePosted(outcome),
@@ -263,7 +264,7 @@ export class SseLink implements Link {
   #heard(message: Message | Unreadable): void {
     if (this.#state.phase === 'closed') return;
     if (message.kind === 'unreadable') {
-      this.#drop('unreadable_message', message.why);
+      this.#drop('unreadable_message', message.why, message.limit);
       return;
     }
     if (message.kind === 'request' && message.method === 'ping') this.#onPing(message);
@@ -394,12 +395,13 @@ export class SseLink implements Link {
     this.#phaseTimer = this.#options.timers.after(ms, () => this.#lost(late));
   }
 
-  #drop(what: Dropped, detail?: string): void {
+  #drop(what: Dropped, detail?: string, limit?: Limit): void {
     this.#options.journal.record({
       fact: 'dropped',
       upstream: this.#options.upstream,
       what,
       ...(detail !== undefined && { detail }),
+      ...(limit !== undefined && { limit }),
     });
   }
 }

@@ -3,6 +3,7 @@
 
 import type { Dispatcher } from 'undici';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/limits.ts';
 import type { Chunks, PostOutcome, Timer, Timers } from '../domain/ports.ts';
 import { joined } from '../protocol/json-rpc.ts';
 import { codeOf, connectError } from './network-error.ts';
@@ -76,7 +77,7 @@ class PostHandler implements Dispatcher.DispatchHandler {
   }
 
   #late(): void {
-    const error = new ProxyError('post_timeout', 'the upstream did not answer the POST in time (timeouts.post)');
+    const error = overLimit('post_timeout', 'timeouts.post', 'the upstream did not answer the POST in time');
     const isAccepted = this.#isAccepted() && !this.#looksLikeAnswer();
     this.#settle(isAccepted ? { kind: 'accepted', body: null } : { kind: 'broken', error });
     this.#controller?.abort(new Error('too late'));
@@ -178,8 +179,8 @@ class PostHandler implements Dispatcher.DispatchHandler {
     if (!this.#looksLikeAnswer()) return { kind: 'accepted', body: null };
     const { maxBodyBytes } = this.#request;
     if (this.#bodyBytes <= maxBodyBytes) return { kind: 'accepted', body: Buffer.concat(this.#body) };
-    const text = `the upstream sent a message over ${maxBodyBytes} bytes (limits.upstreamMessageBytes)`;
-    return { kind: 'broken', error: new ProxyError('upstream_message_too_large', text) };
+    const text = `the upstream sent a message over ${maxBodyBytes} bytes`;
+    return { kind: 'broken', error: overLimit('upstream_message_too_large', 'limits.upstreamMessageBytes', text) };
   }
 
   #isAnswer(chunk: Buffer): boolean {

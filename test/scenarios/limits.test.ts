@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { KEYS } from '../../src/config/keys.ts';
 import type { ErrorCode } from '../../src/domain/errors.ts';
+import { LIMITS, type Limit } from '../../src/domain/limits.ts';
 import { openCall } from '../support/event-client.ts';
 import {
   type Answer,
@@ -41,6 +42,8 @@ interface Row {
   readonly config: GatewayConfig;
   readonly behaviour?: Partial<Behaviour>;
   readonly isVirtual?: true;
+  /** Of something else than the scripted server. */
+  readonly url?: () => Promise<string>;
   readonly trip: (world: World) => Promise<Seen>;
   readonly status: number | null;
   readonly reason?: ErrorCode;
@@ -48,7 +51,9 @@ interface Row {
   readonly names?: readonly string[];
   /** Of the fact in the journal: its members, and the one that names the key. None where nothing is lost. */
   readonly fact?: Readonly<Record<string, unknown>>;
-  readonly in?: 'why' | 'detail' | 'limit';
+  readonly in?: 'why' | 'limit';
+  /** What is counted, where that is not the key. */
+  readonly counted?: Limit | null;
   readonly sample?: readonly [name: string, labels: Readonly<Record<string, string>>];
 }
 
@@ -90,6 +95,16 @@ async function unread({ gateway }: World, name: string): Promise<RawClient> {
   return client;
 }
 
+/** Takes the connection, and says nothing of TLS. */
+async function muteTls(): Promise<string> {
+  const mute = createServer((socket) => void socket.on('error', () => {}));
+  mute.listen(0, '127.0.0.1');
+  await once(mute, 'listening');
+  onTestFinished(() => void mute.close());
+  const address = mute.address();
+  return `https://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/sse`;
+}
+
 const LINKS_BOUND = ['links.max', 'links.maxTotal', 'links.maxInFlight'];
 const LATE_LINK = { queueTimeout: '1s', min: 0 } as const;
 const failed = (reason: ErrorCode, kind = 'exchange'): Pick<Row, 'reason' | 'fact' | 'in' | 'sample'> => ({
@@ -100,11 +115,12 @@ const failed = (reason: ErrorCode, kind = 'exchange'): Pick<Row, 'reason' | 'fac
 });
 const dropped = (what: string): Pick<Row, 'fact' | 'in' | 'sample'> => ({
   fact: { fact: 'dropped', what },
-  in: 'detail',
+  in: 'limit',
   sample: ['causeway_drops_total', { what }],
 });
-const noLink = (names: string): Pick<Row, 'status' | 'names' | 'trip'> => ({
+const noLink = (names: Limit): Pick<Row, 'status' | 'names' | 'counted' | 'trip'> => ({
   status: 503,
+  counted: names,
   names: [names, ...LINKS_BOUND],
   trip: behindACall,
 });
@@ -112,23 +128,11 @@ const noLink = (names: string): Pick<Row, 'status' | 'names' | 'trip'> => ({
 const ROWS: Readonly<Record<string, Row>> = {
   'timeouts.connect': {
     config: { timeouts: { connect: '200ms' } },
-    // Takes the connection, and says nothing of TLS.
-    trip: async () => {
-      const mute = createServer((socket) => void socket.on('error', () => {}));
-      mute.listen(0, '127.0.0.1');
-      await once(mute, 'listening');
-      onTestFinished(() => void mute.close());
-      const address = mute.address();
-      const port = typeof address === 'object' ? address?.port : 0;
-      const gateway = await started(`https://127.0.0.1:${port}/sse`, ROWS['timeouts.connect']?.config ?? {});
-      const answer = seen(await gateway.post(LIST));
-      const known = { fact: 'exchange', reason: 'upstream_connect_timeout', why: answer.text };
-      expect(gateway.journal.of('exchange')).toMatchObject([known]);
-      expect((await scrape(gateway)).sum('causeway_link_failures_total', { reason: known.reason })).toBeGreaterThan(0);
-      return answer;
-    },
+    url: muteTls,
+    trip: list,
     status: 504,
-    reason: 'upstream_connect_timeout',
+    ...failed('upstream_connect_timeout'),
+    sample: ['causeway_link_failures_total', { reason: 'upstream_connect_timeout' }],
   },
   'timeouts.headers': {
     config: { timeouts: { headers: '200ms' } },
@@ -269,6 +273,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     },
     // Nothing is lost: nobody waits for anything on it.
     status: null,
+    counted: null,
   },
   'limits.bodyBytes': {
     config: { limits: { bodyBytes: '1KiB' } },
@@ -448,17 +453,21 @@ async function scrape({ adminOrigin }: Gateway): Promise<Scrape> {
 const IS_LIMIT = /^(?:timeouts\.|limits\.|links\.(?:max|queueTimeout))/;
 const NAMED = /\b(?:timeouts|limits|links|streams)\.[a-zA-Z]+/g;
 
-test('every timeout and limit of the schema has a row, and no other', () => {
-  const keys = KEYS.map(({ path }) => path.join('.')).filter((key) => IS_LIMIT.test(key));
+const keys = KEYS.map(({ path }) => path.join('.'));
 
-  expect(Object.keys(ROWS).toSorted()).toEqual(keys.toSorted());
+test('every timeout and limit of the schema has a row, and no other', () => {
+  expect(Object.keys(ROWS).toSorted()).toEqual(keys.filter((key) => IS_LIMIT.test(key)).toSorted());
+});
+
+test('what is counted as a limit is a key of the schema', () => {
+  expect(LIMITS.filter((limit) => !keys.includes(limit))).toEqual([]);
 });
 
 test.each(Object.entries(ROWS))('%s is told by its name', async (key, row) => {
   const upstream = await startLegacyServer(row.behaviour);
   onTestFinished(() => upstream.close());
   const time = new VirtualTime();
-  const gateway = await started(upstream.url.href, row.config, row.isVirtual && time);
+  const gateway = await started((await row.url?.()) ?? upstream.url.href, row.config, row.isVirtual && time);
 
   const { status, reason, text: words = '' } = await row.trip({ gateway, upstream, time });
 
@@ -475,8 +484,8 @@ test.each(Object.entries(ROWS))('%s is told by its name', async (key, row) => {
     for (const fact of facts)
       expect(String((fact as Readonly<Record<string, unknown>>)[row.in ?? 'why'])).toContain(named);
   }
-  if (row.sample !== undefined) {
-    const [name, labels] = row.sample;
-    expect((await scrape(gateway)).sum(name, labels)).toBeGreaterThan(0);
-  }
+  const metrics = await scrape(gateway);
+  if (row.sample !== undefined) expect(metrics.sum(...row.sample)).toBeGreaterThan(0);
+  const met = LIMITS.filter((limit) => metrics.sum('causeway_limits_met_total', { limit }) > 0);
+  expect(met).toEqual(row.counted === null ? [] : [row.counted ?? key]);
 });
