@@ -131,7 +131,7 @@ export class Passage {
     if (method === 'GET' || isUnsent(error, cause)) return error;
     const details: ErrorDetails = { cause, outcome: 'unknown' };
     return error.code === 'upstream_headers_timeout'
-      ? overLimit('post_timeout', 'timeouts.headers', 'the upstream did not answer the POST in time', details)
+      ? overLimit('post_timeout', 'timeouts.requestMax', 'the upstream did not answer the POST in time', details)
       : new ProxyError('post_failed', `the connection broke while the message was sent (${codeOf(cause)})`, details);
   }
 

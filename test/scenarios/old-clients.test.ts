@@ -519,7 +519,9 @@ describe('when the upstream fails', () => {
     const answer = await client.post(CALL);
 
     expect(answer.status).toBe(504);
-    expect(JSON.parse(answer.body.toString()).error.data).toMatchObject({ reason: 'post_timeout', outcome: 'unknown' });
+    const { error } = JSON.parse(answer.body.toString());
+    expect(error.data).toMatchObject({ reason: 'post_timeout', outcome: 'unknown' });
+    expect(error.message).toContain('timeouts.requestMax');
   });
 
   test('a message whose connection breaks: 502, the outcome unknown, and it was sent once', async () => {
