@@ -2,7 +2,7 @@
 // tool. Every way to the end runs through one function, which frees the lease once.
 
 import { ProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { CallId } from '../domain/ids.ts';
 import type { Chunks, Clock, PostOutcome, Reader, Timer, Timers } from '../domain/ports.ts';
 import type { CallState } from '../domain/states.ts';

@@ -198,7 +198,7 @@ export const ERRORS = {
     before: 503,
     after: 200,
     rpc: INTERNAL,
-    remedy: 'the gateway is shutting down; ask another replica',
+    remedy: 'the gateway is shutting down, or was reloaded: try again, or ask another replica',
   },
   in_flight_limit: { side: 'gateway', before: 503, rpc: INTERNAL, remedy: 'try again later, or raise limits.inFlight' },
   sessions_limit: {
@@ -452,6 +452,12 @@ export class ProxyError extends Error {
   afterSending(outcome: CallOutcome): ProxyError {
     return new ProxyError(this.code, this.message, { ...this.details, cause: this.cause, reached: true, outcome });
   }
+}
+
+/** Of what goes on with an upstream whose configuration goes no more: the gateway stops, or a reload has replaced it. */
+export function noLongerServed(): ProxyError {
+  const text = 'the gateway is shutting down, or serves this upstream anew after a reload';
+  return new ProxyError('draining', text, { outcome: 'not_executed' });
 }
 
 /** Anything thrown becomes a ProxyError; what is not one already is a bug of ours. */

@@ -1,8 +1,6 @@
 // The keys of the configuration that can end or refuse something. Who meets one is told its key: in the text of the
 // error, in the log, and in a count.
 
-import { type ErrorCode, type ErrorDetails, ProxyError } from './errors.ts';
-
 /** links.max, links.maxTotal and links.maxInFlight are met as a wait: they are told of as links.queueTimeout. */
 export const LIMITS = [
   'timeouts.connect',
@@ -38,8 +36,3 @@ export const LIMITS = [
 ] as const;
 
 export type Limit = (typeof LIMITS)[number];
-
-/** What was ended or refused for a limit; the text gets its key at the end. */
-export function overLimit(code: ErrorCode, limit: Limit, text: string, details: ErrorDetails = {}): ProxyError {
-  return new ProxyError(code, `${text} (${limit})`, { ...details, limit });
-}

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Journal } from '../domain/ports.ts';
 import { joined } from '../protocol/json-rpc.ts';
 

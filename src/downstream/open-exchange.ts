@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Exchange, type ExchangeEnd } from '../bridge/exchange.ts';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Journal, Random, ReplySink } from '../domain/ports.ts';
 import { accepted } from '../protocol/headers.ts';
 import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';

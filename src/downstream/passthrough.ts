@@ -10,7 +10,7 @@ import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import { EndpointRewriter } from '../protocol/endpoint-rewriter.ts';
 import { isJson } from '../protocol/headers.ts';
 import { joined } from '../protocol/json-rpc.ts';

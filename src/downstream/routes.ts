@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Exchange } from '../bridge/exchange.ts';
 import { BatchReply } from '../bridge/batch-reply.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import { batchFault, isBatch, readBatch } from '../protocol/batch.ts';
 import { BATCH_REVISION, type Classified, NO_BATCHES, classify, classifyBatch } from '../protocol/classify.ts';
 import { MODERN_REVISION, type ServedRevision, isServed, negotiate } from '../protocol/eras.ts';

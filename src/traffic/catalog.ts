@@ -6,7 +6,7 @@
 
 import type { LimitConfig, TimeoutConfig, UpstreamConfig } from '../config/schema.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { CapabilityProfile } from '../protocol/capability-profile.ts';
 import { type Answer, type Result, membersOf, readMessage, textOf } from '../protocol/json-rpc.ts';

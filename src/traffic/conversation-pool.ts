@@ -2,8 +2,9 @@
 // first, with a waiting line. A lease is the only way to a pooled conversation.
 
 import type { LinkConfig } from '../config/schema.ts';
-import { type ErrorCode, ProxyError, asProxyError } from '../domain/errors.ts';
-import { type Limit, overLimit } from '../domain/limits.ts';
+import { type ErrorCode, ProxyError, asProxyError, noLongerServed } from '../domain/errors.ts';
+import type { Limit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
@@ -141,7 +142,7 @@ export class ConversationPool<C extends Poolable> {
    */
   lease(request: LeaseRequest, take: Taker<C>): () => void {
     if (this.#closed) {
-      take(new ProxyError('draining', 'the gateway is shutting down', { outcome: 'not_executed' }));
+      take(noLongerServed());
       return () => {};
     }
     const bucket = this.#bucket(this.#singleKey ?? request.key);
@@ -192,7 +193,7 @@ export class ConversationPool<C extends Poolable> {
     for (const bucket of this.#buckets.values()) {
       bucket.retry.stop();
       for (const waiter of bucket.waiters.slice()) {
-        if (this.#leave(waiter)) waiter.take(new ProxyError('draining', 'the gateway is shutting down', NOT_SENT));
+        if (this.#leave(waiter)) waiter.take(noLongerServed());
       }
       for (const entry of bucket.entries.slice()) this.#discard(entry, 'shutdown');
     }

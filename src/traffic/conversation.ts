@@ -14,7 +14,7 @@ import {
 } from '../bridge/reply-router.ts';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import type { Dropped } from '../domain/drops.ts';
-import { ProxyError } from '../domain/errors.ts';
+import { ProxyError, noLongerServed } from '../domain/errors.ts';
 import type { LinkPhase, LinkUse } from '../domain/gauges.ts';
 import { type CallId, linkId } from '../domain/ids.ts';
 import type { Limit } from '../domain/limits.ts';
@@ -592,7 +592,7 @@ const PROGRESS = new Set(['progress']);
 
 /** What a call hears that is still open when we close its link. */
 function closingError(reason: LinkCloseReason): ProxyError {
-  if (reason === 'shutdown') return new ProxyError('draining', 'the gateway is shutting down');
+  if (reason === 'shutdown') return noLongerServed();
   if (reason === 'session_ended') return new ProxyError('session_ended', 'the session has ended');
   return new ProxyError('upstream_session_lost', 'the link was closed');
 }

@@ -3,7 +3,7 @@
 
 import type { Exchange } from '../bridge/exchange.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Principal } from '../domain/principal.ts';
 import { type Request, bytesOf } from '../protocol/json-rpc.ts';
 import { readEnvelope } from '../protocol/modern-envelope.ts';

@@ -3,8 +3,8 @@
 // anybody is told that it has changed.
 
 import type { Exchange } from '../bridge/exchange.ts';
-import { ProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { ProxyError, noLongerServed } from '../domain/errors.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Timer, Timers } from '../domain/ports.ts';
 import type { Notification } from '../protocol/json-rpc.ts';
 import { textOf } from '../protocol/json-rpc.ts';
@@ -277,8 +277,7 @@ export class Listens {
     // Nothing comes before the acknowledgement. [spec 2026-07-28 subscriptions] a server that ends a listen "SHOULD" send
     // its result first.
     const isNew = this.#waiting.has(listen);
-    const stops = new ProxyError('draining', 'the gateway is shutting down', { outcome: 'not_executed' });
-    exchange.finish(isNew ? { kind: 'error', error: stops } : { kind: 'own', result: listenResult(id) });
+    exchange.finish(isNew ? { kind: 'error', error: noLongerServed() } : { kind: 'own', result: listenResult(id) });
     this.#end(listen);
   }
 

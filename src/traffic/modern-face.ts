@@ -2,6 +2,7 @@
 // answers, listens, and what the upstream has, as the callers of each link key see it.
 
 import type { Config } from '../config/schema.ts';
+import { noLongerServed } from '../domain/errors.ts';
 import type { Journal, Random, Timers } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { CapabilityProfile } from '../protocol/capability-profile.ts';
@@ -178,7 +179,7 @@ export class ModernFace {
 
   close(): void {
     this.listens.endAll();
-    this.held.end('the gateway is shutting down');
+    this.held.end(noLongerServed().message);
   }
 
   #sealed(principal: Principal) {

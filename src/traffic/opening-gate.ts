@@ -1,7 +1,7 @@
 // How many links of one upstream are opened at once, and how fast lost ones are opened again: a server that comes back
 // must not be run over by everybody who has lost it. Who has a caller waiting goes first.
 
-import { ProxyError } from '../domain/errors.ts';
+import { type ProxyError, noLongerServed } from '../domain/errors.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
 
 /** A caller waits for the link; it is kept open for whoever comes; nobody needs it yet. */
@@ -62,9 +62,7 @@ export class OpeningGate {
     this.#timer?.cancel();
     this.#timer = null;
     for (const urgency of IN_ORDER) {
-      for (const { refuse } of this.#lines[urgency].splice(0)) {
-        refuse(new ProxyError('draining', 'the gateway is shutting down', { outcome: 'not_executed' }));
-      }
+      for (const { refuse } of this.#lines[urgency].splice(0)) refuse(noLongerServed());
     }
   }
 

@@ -8,7 +8,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Agent, type Dispatcher } from 'undici';
 import type { LegacyPaths, LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import { type ErrorDetails, ProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
 import { type EndpointRules, endpointUrl } from '../upstream/endpoint-url.ts';

@@ -3,7 +3,7 @@
 
 import type { Call } from '../bridge/call.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Chunks } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { LinkCloseReason } from '../domain/states.ts';

@@ -2,7 +2,7 @@
 
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import { sessionId } from '../domain/ids.ts';
 import type { Clock, Random, Timer, Timers } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';

@@ -8,7 +8,7 @@
 import { EventSource, type FetchLike } from 'eventsource';
 import { Client, type Dispatcher } from 'undici';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import { SseFrameCutter } from '../protocol/sse-frame-cutter.ts';
 import { connectError } from './network-error.ts';
 

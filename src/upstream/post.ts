@@ -3,7 +3,7 @@
 
 import type { Dispatcher } from 'undici';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
-import { overLimit } from '../domain/limits.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Chunks, PostOutcome, Timer, Timers } from '../domain/ports.ts';
 import { joined } from '../protocol/json-rpc.ts';
 import { codeOf, connectError } from './network-error.ts';

@@ -75,7 +75,7 @@ test('a client that does not come back in time loses its call, and the link is f
 
   expect(call.state.phase).toBe('done');
   expect(lease).toMatchObject({
-    cancelled: ['nobody answered in time (timeouts.round)'],
+    cancelled: ['nobody answered in time'],
     released: ['retire'],
     broken: [],
   });
