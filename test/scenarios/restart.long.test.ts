@@ -1,0 +1,74 @@
+// A server that is started again while a thousand sessions are open: none of their clients is lost, and the server is not
+// run over by all of them.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { inTurn, send, startGatewayProcess } from '../support/gateway-process.ts';
+import { endpoints } from '../support/legacy-behaviour.ts';
+import { startLegacyServer } from '../support/legacy-server.ts';
+
+const SESSIONS = 1000;
+/** The defaults of the gateway: links that are opened again a second, and at once. */
+const RATE = 50;
+const AT_ONCE = 16;
+const CALL = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'add', arguments: { a: 1, b: 2 } } };
+
+test('1,000 sessions are served again within their number by reconnect.rate and 5 s, and nobody is lost', async () => {
+  const handshakes = { opened: 0, done: 0, mostAtOnce: 0, at: [] as number[] };
+  const upstream = await startLegacyServer({
+    endpoint: (id) => {
+      handshakes.opened++;
+      handshakes.at.push(performance.now());
+      handshakes.mostAtOnce = Math.max(handshakes.mostAtOnce, handshakes.opened - handshakes.done);
+      return endpoints.path(id);
+    },
+    post: ({ method }) => {
+      if (method === 'notifications/initialized') handshakes.done++;
+      return 'accepted';
+    },
+  });
+  onTestFinished(() => upstream.close());
+  const gateway = await startGatewayProcess(upstream.url, '--links-max-dedicated=2000', '--log-level=warn');
+  const sessions = await inTurn(SESSIONS, 8, () => gateway.openSession());
+  await upstream.stop();
+  Object.assign(handshakes, { opened: 0, done: 0, mostAtOnce: 0, at: [] });
+  await upstream.start();
+  const startedAt = performance.now();
+
+  const told = { served: 0, refused: 0, others: [] as unknown[] };
+  const lastServedAt = await inTurn(SESSIONS, SESSIONS, async (number) => {
+    const headers = { 'mcp-session-id': sessions[number] ?? '' };
+    for (;;) {
+      // oxlint-disable no-await-in-loop -- as a client does that is told when to come back
+      const answer = await send(gateway.endpoint, CALL, headers);
+      const retryAfter = Number(answer.headers['retry-after']);
+      if (answer.status === 200 && answer.text.includes('"3"')) {
+        told.served++;
+        return performance.now();
+      }
+      if (answer.status !== 503 || !(retryAfter >= 1)) {
+        told.others.push([answer.status, answer.text]);
+        return performance.now();
+      }
+      told.refused++;
+      await delay(retryAfter * 1000);
+      // oxlint-enable no-await-in-loop
+    }
+  });
+
+  const seconds = (Math.max(...lastServedAt) - startedAt) / 1000;
+  // In any second as many as the rate allows, and what it had saved up.
+  const inASecond = handshakes.at.map(
+    (at, i) => handshakes.at.filter((other, j) => j <= i && at - other < 1000).length,
+  );
+  const mostInASecond = Math.max(...inASecond);
+  console.log(
+    `${SESSIONS} sessions over a restart: all served after ${seconds.toFixed(1)} s, ${told.refused} times 503; ` +
+      `${handshakes.opened} handshakes, at most ${handshakes.mostAtOnce} at once and ${mostInASecond} in a second`,
+  );
+  expect(told.others).toEqual([]);
+  expect(told.served).toBe(SESSIONS);
+  expect(seconds).toBeLessThanOrEqual(SESSIONS / RATE + 5);
+  expect(handshakes.mostAtOnce).toBeLessThanOrEqual(AT_ONCE);
+  expect(mostInASecond).toBeLessThanOrEqual(2 * RATE);
+});
