@@ -24,11 +24,13 @@ export interface GatewayProcess {
   openSession(): Promise<string>;
 }
 
-/** `flags`: as on the command line. */
+/** `flags`: as on the command line; `--max-old-space-size` is Node's. */
 export async function startGatewayProcess(upstream: URL, ...flags: readonly string[]): Promise<GatewayProcess> {
+  const ofNode = flags.filter((flag) => flag.startsWith('--max-old-space-size'));
+  const own = flags.filter((flag) => !ofNode.includes(flag));
   const child = spawn(
     process.execPath,
-    ['--inspect=127.0.0.1:0', MAIN, upstream.href, '--listen=127.0.0.1:0', '--admin=127.0.0.1:0', ...flags],
+    ['--inspect=127.0.0.1:0', ...ofNode, MAIN, upstream.href, '--listen=127.0.0.1:0', '--admin=127.0.0.1:0', ...own],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const ended = once(child, 'close');
