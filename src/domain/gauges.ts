@@ -13,6 +13,8 @@ export interface UpstreamGauges {
   /** As the last attempt to open a link has shown. */
   readonly state: 'unknown' | 'up' | 'down';
   readonly isReady: boolean;
+  /** URLs of it that have failed too often in a row, and are not tried for now. */
+  readonly openBreakers: number;
   /** Everything goes over one link. */
   readonly isSingle: boolean;
   /** Why a link could not be opened, or was lost, the last time; null: never yet. */

@@ -16,7 +16,7 @@ import { isJson } from '../protocol/headers.ts';
 import { joined } from '../protocol/json-rpc.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Destination, Passage } from '../traffic/passage.ts';
-import type { Choice, UpstreamUrl } from '../traffic/upstream-urls.ts';
+import type { Choice } from '../traffic/upstream-urls.ts';
 import { principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import { type Incoming, type RouteDeps, inFlightLimit, isFull, waitedFor } from './open-exchange.ts';
@@ -124,18 +124,19 @@ function passStream(passing: Passing): void {
       return {};
     },
     onError: (_, { error }) => {
-      if (!reply.raw.destroyed) choice.failed();
-      tell.failed(passage.failureOf('GET', error.cause ?? error));
+      const failure = passage.failureOf('GET', error.cause ?? error);
+      if (!reply.raw.destroyed) choice.failed(failure.code);
+      tell.failed(failure);
     },
     onResponse: (_request, _reply, response) => {
       const { status, headers, body } = read(response);
       const refusal = passage.refusalOf(status, headers['content-type'] ?? '', headers['content-encoding']);
       if (refusal === null) {
         choice.opened();
-        end = stream(passing, url, { type: headers['content-type'] ?? '', body }, tell);
+        end = stream(passing, choice, { type: headers['content-type'] ?? '', body }, tell);
         return;
       }
-      choice.failed();
+      choice.failed(refusal.code);
       if (status >= 400) {
         passAnswer(passing, headers, body, tell);
       } else {
@@ -148,7 +149,7 @@ function passStream(passing: Passing): void {
 
 function passMessage(passing: Passing): void {
   const { request, reply, mount, deps, passage } = passing;
-  const { url, headers: own } = destinationOf(passing);
+  const { url, headers: own, posted } = destinationOf(passing);
   const tell = whenOver(passing, 'POST', waitedFor(mount, deps));
   reply.from(NOTHING_MORE, {
     getUpstream: () => url.href,
@@ -170,6 +171,7 @@ function passMessage(passing: Passing): void {
     onError: (_, { error }) => tell.failed(passage.failureOf('POST', error.cause ?? error)),
     onResponse: (_request, _reply, response) => {
       const { status, headers, body } = read(response);
+      if (status < 300 || status >= 500) posted(status < 300);
       if (reply.raw.destroyed) {
         discard(body);
       } else if (status >= 300 && status < 400) {
@@ -243,13 +245,13 @@ function whenOver({ reply, mount, deps }: Passing, method: 'GET' | 'POST', over:
 /** The upstream's stream, as it comes and no faster than it is taken. What is returned ends it. */
 function stream(
   { request, reply, mount, deps, passage }: Passing,
-  from: UpstreamUrl,
+  choice: Choice,
   { type, body }: { readonly type: string; readonly body: Readable },
   tell: Teller,
 ): () => void {
   const { raw } = reply;
   const { timeouts } = mount.config;
-  const rewriter = new EndpointRewriter((announced) => passage.announce(announced, from, principalOf(request)));
+  const rewriter = new EndpointRewriter((announced) => passage.announce(announced, choice.url, principalOf(request)));
   let isOver = false;
   const end = (error: ProxyError | null): void => {
     if (isOver) return;
@@ -282,8 +284,12 @@ function stream(
     }
     if (raw.writableNeedDrain) body.pause();
   });
-  body.on('end', () => end(null));
+  body.on('end', () => {
+    if (!isOver) choice.cut();
+    end(null);
+  });
   body.on('error', (cause) => {
+    if (!isOver) choice.cut();
     const text = 'the connection of the upstream’s event stream broke';
     end(new ProxyError('upstream_session_lost', text, { cause }));
   });

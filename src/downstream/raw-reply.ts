@@ -58,17 +58,20 @@ export function writeWatch({ config, journal, name: upstream }: Mount): WriteWat
 }
 
 /**
- * Ends a response whose client has taken nothing for `idleMs` (timeouts.clientWrite), and tells so. The socket's own timer knows
- * of partial progress, so a slow reader that reads is left alone; a stream that is merely silent is, too.
+ * Ends a response whose client has taken nothing for `idleMs` (timeouts.clientWrite), and tells so; `end` does both where
+ * it is given. The socket's own timer knows of partial progress, so a slow reader that reads is left alone; a stream that is
+ * merely silent is, too.
  */
 export function watchWrites(
   response: ServerResponse,
   { idleMs, onCut }: WriteWatch,
-  end: () => void = () => void response.destroy(),
+  end = (): void => {
+    response.destroy();
+    onCut();
+  },
 ): void {
   response.setTimeout(idleMs, () => {
     if ((response.socket?.writableLength ?? 0) === 0) return;
     end();
-    onCut();
   });
 }

@@ -20,7 +20,7 @@ export const LABELS = {
     'a code of [errors.md](errors.md); of a link that was closed one of the list below; absent where nothing failed',
   limit: 'a key of the configuration, such as `timeouts.request`; it is in the text of the error and in the log, too',
   what: 'one of the list below',
-  why: '`deleted` by its client, `expired`, `failed` to open, `shutdown` of the gateway',
+  why: '`deleted` by its client, `expired`, `failed` to open, `reloaded`: its upstream or its caller went with a reload, `shutdown` of the gateway',
   how: '`new`: for what no call has caused; `resumed` after a break',
   use: '`pooled`, or `dedicated` to one session',
   state: '`opening`, `open`, `closing`: the server is told first',
@@ -150,7 +150,14 @@ export const METRICS = {
     type: 'gauge',
     unit: '0 or 1',
     labels: ['upstream'],
-    meaning: 'whether the last attempt to open a link has reached the server',
+    meaning:
+      'whether the server can be reached: 0 from a link that failed to open while there was no other, until one opens',
+  },
+  causeway_breakers_open: {
+    type: 'gauge',
+    unit: 'URLs',
+    labels: ['upstream'],
+    meaning: 'URLs of the server that are not tried for now',
   },
   causeway_upstream_single: {
     type: 'gauge',

@@ -74,7 +74,9 @@ export class Metrics implements Journal {
   }
 
   record(fact: Fact): void {
-    if ('limit' in fact && fact.limit !== undefined) this.#count('causeway_limits_met_total', { limit: fact.limit });
+    // Of an outage the links that could not be opened tell.
+    if ('limit' in fact && fact.limit !== undefined && fact.fact !== 'upstream_down')
+      this.#count('causeway_limits_met_total', { limit: fact.limit });
     switch (fact.fact) {
       case 'exchange': {
         const { upstream, mode, outcome, reason, durationMs, waitMs } = fact;
@@ -209,6 +211,7 @@ export class Metrics implements Journal {
   #readUpstream(of: UpstreamGauges): void {
     const { upstream } = of;
     this.#set('causeway_upstream_up', { upstream }, Number(of.state === 'up'));
+    this.#set('causeway_breakers_open', { upstream }, of.openBreakers);
     this.#set('causeway_upstream_single', { upstream }, Number(of.isSingle));
     for (const use of LINK_USES) {
       for (const state of LINK_PHASES) this.#set('causeway_links', { upstream, use, state }, of.links[use][state]);

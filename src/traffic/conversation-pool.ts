@@ -29,6 +29,8 @@ import { Retry } from './retry.ts';
 export interface PoolOptions<C extends Poolable> {
   /** Opens a conversation, for which somebody waits or nobody yet; `onClosed` is told once when it is over for a reason that is not the pool's. */
   readonly open: (key: LinkKey, isAwaited: boolean, onClosed: () => void) => Promise<C>;
+  /** Why none can be opened for now; null: one can be tried. */
+  readonly refusal: () => ProxyError | null;
   readonly config: LinkConfig;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -149,6 +151,12 @@ export class ConversationPool<C extends Poolable> {
     const entry = bucket.waiters.length === 0 ? choose(bucket, request, this.#rules).entry : null;
     if (entry !== null) {
       take(this.#grant(entry, request));
+      return () => {};
+    }
+    const refusal = hasLinks(bucket) ? null : this.#options.refusal();
+    if (refusal !== null) {
+      this.#forgetIfEmpty(bucket);
+      take(refusal);
       return () => {};
     }
     const { maxQueue, maxTotal, queueTimeout } = this.#options.config;

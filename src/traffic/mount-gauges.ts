@@ -9,6 +9,7 @@ export function mountGauges(mount: Mount): UpstreamGauges {
     upstream: mount.name,
     state: health.is,
     isReady: mount.isReady,
+    openBreakers: mount.openBreakers,
     isSingle: mount.isSingle,
     lastError: health.lastError,
     links: linksOf(mount),

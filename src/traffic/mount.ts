@@ -196,6 +196,7 @@ export class Mount {
     });
     this.#pool = new ConversationPool({
       open: (key, isAwaited, onClosed) => this.#openPooled(key, isAwaited, onClosed),
+      refusal: () => this.#urls.refusal,
       config: config.links,
       clock,
       timers,
@@ -232,6 +233,11 @@ export class Mount {
   /** What is known of the upstream. */
   get health(): Pick<UpstreamHealth, 'is' | 'lastError'> {
     return this.#health;
+  }
+
+  /** How many of its URLs are not tried for now. */
+  get openBreakers(): number {
+    return this.#urls.openBreakers;
   }
 
   /** Everything that has a link, or is getting one. */
@@ -445,36 +451,53 @@ export class Mount {
     return conversation;
   }
 
-  /** A link to one of the URLs; where the first that is tried cannot be had, to another. */
   async #open(...what: OpenParameters): Promise<OpenedConversation> {
-    let error: ProxyError;
-    let untried = this.#urls.count;
-    do {
-      try {
-        // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
-        return await this.#openOne(...what);
-      } catch (thrown) {
-        error = asProxyError(thrown);
-        this.#health.noted(error);
-      }
-    } while (--untried > 0 && !this.#closed);
-    // A link more that cannot be had says nothing while others live.
-    // And one that was not tried says nothing new.
-    const isNews = error.code !== 'breaker_open' && this.#pool.openCount + this.#dedicated.size === 0;
-    if (!this.#closed && isNews) this.#health.failed(error);
-    throw error;
+    try {
+      return await this.#openAny(...what);
+    } catch (thrown) {
+      const error = asProxyError(thrown);
+      // A link more that cannot be had says nothing while others live.
+      // And one that was not tried says nothing new.
+      const isNews = error.code !== 'breaker_open' && this.#pool.openCount + this.#dedicated.size === 0;
+      if (!this.#closed && isNews) this.#health.failed(error);
+      throw error;
+    }
   }
 
-  async #openOne(...[how, offer, owner, onClosed]: OpenParameters): Promise<OpenedConversation> {
+  /** A link to one of the URLs; where the first that is tried cannot be had, to another. */
+  async #openAny(...what: OpenParameters): Promise<OpenedConversation> {
+    // Nobody stands in line only to hear that nothing is tried.
+    const { refusal } = this.#urls;
+    if (refusal !== null) throw refusal;
+    const tried = new Set<number>();
+    let failure: ProxyError | null = null;
+    do {
+      const before = tried.size;
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
+        return await this.#openOne(tried, ...what);
+      } catch (thrown) {
+        const wasTried = tried.size > before;
+        // That none is left to try says less than why the one before could not be had.
+        if (wasTried || failure === null) failure = asProxyError(thrown);
+        if (wasTried) this.#health.noted(failure);
+        else break;
+      }
+    } while (tried.size < this.#urls.count && !this.#closed);
+    throw failure;
+  }
+
+  async #openOne(tried: Set<number>, ...[how, offer, owner, onClosed]: OpenParameters): Promise<OpenedConversation> {
     const leave = await this.#gate.enter(how.urgency, how.isAgain);
     try {
-      return await this.#openLink(offer, owner, onClosed);
+      return await this.#openLink(tried, offer, owner, onClosed);
     } finally {
       leave();
     }
   }
 
   async #openLink(
+    tried: Set<number>,
     offer: HandshakeOffer,
     owner: LinkListener | null,
     onClosed: (conversation: Conversation, error: ProxyError | null) => void,
@@ -482,7 +505,7 @@ export class Mount {
     const { upstream, config, clock, timers, journal } = this.#options;
     const id = this.#options.nextLinkId();
     const openedAt = clock.now();
-    const choice = this.#urls.choose();
+    const choice = this.#urls.choose(tried);
     const conversation = new Conversation(this.#context, owner, (isTaken) => choice.posted(isTaken));
     let isOpened = false;
     let handshake: Handshake;
@@ -506,8 +529,8 @@ export class Mount {
       conversation.attach(
         link,
         (error) => {
+          if (error !== null && isOpened) choice.cut();
           choice.over();
-          if (error !== null && isOpened) choice.cut(openedAt);
           if (error !== null) this.#health.noted(error);
           if (error !== null && !this.isSingle) this.#health.linkDied(openedAt);
           onClosed(conversation, error);
@@ -522,7 +545,7 @@ export class Mount {
       this.#quiet(conversation);
       // Closed by us before it was known whether the upstream would have taken it: that is no failure of its.
       if (conversation.phase === 'closing') choice.gaveUp();
-      else choice.failed();
+      else choice.failed(asProxyError(thrown).code);
       choice.over();
       throw thrown;
     }

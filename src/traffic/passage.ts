@@ -32,6 +32,8 @@ export interface PassageOptions {
 export interface Destination {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** What became of the message there; see Choice. */
+  readonly posted: (isTaken: boolean) => void;
 }
 
 export class Passage {
@@ -117,7 +119,11 @@ export class Passage {
       throw new ProxyError('session_unknown', 'unknown session');
     }
     // Joined, not resolved: a path may begin with two slashes.
-    return { url: new URL(origin + claims.target), headers: of.headers };
+    return {
+      url: new URL(origin + claims.target),
+      headers: of.headers,
+      posted: (isTaken) => urls.posted(of.index, isTaken),
+    };
   }
 
   /** Why this answer to a GET is no stream; null if it is one. */

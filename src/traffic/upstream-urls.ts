@@ -2,7 +2,7 @@
 // equals; one that has just failed only where the others have failed too.
 
 import type { UpstreamConfig } from '../config/schema.ts';
-import { ProxyError } from '../domain/errors.ts';
+import { type ErrorCode, ProxyError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import { Breaker } from '../upstream/breaker.ts';
 import type { EndpointRules } from '../upstream/endpoint-url.ts';
@@ -19,14 +19,14 @@ export interface UpstreamUrl {
 export interface Choice {
   readonly url: UpstreamUrl;
   opened(): void;
-  /** It could not be opened, and is over. */
-  failed(): void;
+  /** It could not be opened, for this reason, and is over. */
+  failed(reason: ErrorCode): void;
   /** It was left before it was known whether it could be opened; nothing once that is known. */
   gaveUp(): void;
   /** A message on it was taken, or was answered by an error of the server as a whole. */
   posted(isTaken: boolean): void;
-  /** The upstream has cut it; `openedAt`: when it began to open. */
-  cut(openedAt: number): void;
+  /** The upstream has cut it. */
+  cut(): void;
   /** Idempotent. */
   over(): void;
 }
@@ -36,6 +36,8 @@ interface Entry {
   readonly breaker: Breaker;
   connections: number;
   failedAt: number;
+  /** Of the last connection that could not be opened. */
+  failure: ErrorCode | null;
 }
 
 const NEVER = Number.NEGATIVE_INFINITY;
@@ -57,6 +59,7 @@ export class UpstreamUrls {
       breaker: new Breaker(clock, (isOpen) => onBreaker(index, isOpen)),
       connections: 0,
       failedAt: NEVER,
+      failure: null,
     }));
     this.#clock = clock;
     this.#avoidMs = avoidMs;
@@ -75,11 +78,23 @@ export class UpstreamUrls {
     return this.#entries.filter(({ breaker }) => breaker.isOpen).length;
   }
 
-  /** Throws a ProxyError where none of them may be tried for now. */
-  choose(): Choice {
+  /** What there is to say where none of them may be tried for now; null where one may. */
+  get refusal(): ProxyError | null {
+    return this.#entries.some(({ breaker }) => breaker.retryAfterMs === 0) ? null : this.#refusal();
+  }
+
+  /** A message for this one of them was taken, or was answered by an error of the server as a whole. */
+  posted(index: number, isTaken: boolean): void {
+    const breaker = this.#entries[index]?.breaker;
+    if (isTaken) breaker?.succeeded();
+    else breaker?.failed();
+  }
+
+  /** Throws a ProxyError where none but those in `tried` may be tried for now; adds to these. */
+  choose(tried: Set<number> = new Set()): Choice {
     const since = this.#clock.now() - this.#avoidMs;
     const failure = ({ failedAt }: Entry): number => (failedAt > since ? failedAt : NEVER);
-    const candidates = this.#entries.filter(({ breaker }) => breaker.retryAfterMs === 0);
+    const candidates = this.#entries.filter(({ url, breaker }) => !tried.has(url.index) && breaker.retryAfterMs === 0);
     if (candidates.length === 0) throw this.#refusal();
     const best = candidates.reduce((first, next) => {
       const [before, after] = [failure(first), failure(next)];
@@ -90,37 +105,48 @@ export class UpstreamUrls {
     let decides = best.breaker.isOpen;
     best.breaker.admit();
     best.connections++;
+    tried.add(best.url.index);
     let isOver = false;
+    let openedAt: number | null = null;
     const over = (): void => {
-      if (!isOver) best.connections--;
+      if (isOver) return;
       isOver = true;
+      best.connections--;
+      if (openedAt !== null) best.breaker.ended(openedAt);
     };
     return {
       url: best.url,
       opened: () => {
         decides = false;
+        openedAt = this.#clock.now();
         best.failedAt = NEVER;
         best.breaker.opened();
       },
-      failed: () => {
-        decides = false;
+      failed: (reason) => {
         best.failedAt = this.#clock.now();
-        best.breaker.failed();
+        best.failure = reason;
+        best.breaker.failed(decides);
+        decides = false;
         over();
       },
       gaveUp: () => {
         if (decides) best.breaker.gaveUp();
         decides = false;
       },
-      posted: (isTaken) => (isTaken ? best.breaker.succeeded() : best.breaker.failed()),
-      cut: (openedAt) => best.breaker.cut(openedAt),
+      posted: (isTaken) => this.posted(best.url.index, isTaken),
+      cut: () => {
+        if (openedAt !== null) best.breaker.cut(openedAt);
+      },
       over,
     };
   }
 
   #refusal(): ProxyError {
     const retryAfterMs = Math.min(...this.#entries.map(({ breaker }) => breaker.retryAfterMs));
-    return new ProxyError('breaker_open', 'the upstream has failed too often in a row; it is tried again in a while', {
+    const [failure] = this.#entries.flatMap(({ failure: each }) => each ?? []);
+    const last = failure === undefined ? '' : ` (${failure})`;
+    const text = `the upstream has failed too often in a row${last}; it is tried again in a while`;
+    return new ProxyError('breaker_open', text, {
       outcome: 'not_executed',
       retryAfterMs,
     });

@@ -4,7 +4,7 @@
 
 import type { Clock } from '../domain/ports.ts';
 
-/** closed ─▶ open ─▶ trying ─▶ closed   (trying ─▶ open: for twice as long, or until the next who comes) */
+/** closed ─▶ open ─▶ trying ─▶ closed   (trying ─▶ open: again, or until the next who comes) */
 type BreakerState =
   | { readonly is: 'closed' }
   | { readonly is: 'open'; readonly until: number }
@@ -12,8 +12,10 @@ type BreakerState =
   | { readonly is: 'trying' };
 
 const FAILURES = 5;
-const FIRST_WAIT_MS = 5000;
-const LONGEST_WAIT_MS = 60_000;
+/** The same each time: one attempt in five seconds hurts no server, and a longer wait would outlive the outage. */
+const WAIT_MS = 5000;
+/** For those who come while one tries: it is decided soon. */
+const TRYING_MS = 1000;
 /** Links that are cut so soon after they opened count; of those cut within a second of one another one. */
 const SHORT_LIFE_MS = 5000;
 const AT_ONCE_MS = 1000;
@@ -23,8 +25,7 @@ export class Breaker {
   readonly #onChange: (isOpen: boolean) => void;
   #state: BreakerState = { is: 'closed' };
   #failures = 0;
-  /** Of the next opening: doubles until something succeeds. */
-  #waitMs = FIRST_WAIT_MS;
+  #failedAt = Number.NEGATIVE_INFINITY;
   #cutAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, onChange: (isOpen: boolean) => void) {
@@ -44,7 +45,7 @@ export class Breaker {
       case 'open':
         return Math.max(0, this.#state.until - this.#clock.now());
       case 'trying':
-        return FIRST_WAIT_MS;
+        return TRYING_MS;
     }
   }
 
@@ -64,43 +65,48 @@ export class Breaker {
   /** A connection was opened. What it is worth is seen when it lives, or when a message is taken. */
   opened(): void {
     if (this.#state.is === 'closed') return;
-    this.#state = { is: 'closed' };
+    this.#close();
     // One more failure, and it is open again.
     this.#failures = FAILURES - 1;
-    this.#onChange(false);
   }
 
-  /** A message was taken, or a connection has lived for long enough. */
+  /** A message was taken. */
   succeeded(): void {
     this.#failures = 0;
-    this.#waitMs = FIRST_WAIT_MS;
-    if (this.#state.is === 'closed') return;
-    this.#state = { is: 'closed' };
-    this.#onChange(false);
+    if (this.#state.is !== 'closed') this.#close();
   }
 
-  /** A connection could not be opened, or a message was answered by an error of the server as a whole. */
-  failed(): void {
+  /**
+   * A connection could not be opened, or a message was answered by an error of the server as a whole. `decides`: it was
+   * the attempt that `admit` has let through to find out.
+   */
+  failed(decides = false): void {
     this.#failures++;
-    if (this.#state.is === 'open') return;
-    if (this.#state.is === 'trying' || this.#failures >= FAILURES) this.#open();
+    this.#failedAt = this.#clock.now();
+    if (decides ? this.#state.is === 'trying' : this.#state.is === 'closed' && this.#failures >= FAILURES) this.#open();
   }
 
-  /** The upstream cut a connection that began to open at this time. */
+  /** A connection that was opened at this time has ended. One that lived for long worked, then. */
+  ended(openedAt: number): void {
+    const isLong = this.#clock.now() - openedAt >= SHORT_LIFE_MS;
+    if (isLong && this.#state.is === 'closed' && openedAt > this.#failedAt) this.#failures = 0;
+  }
+
+  /** The upstream cut a connection that was opened at this time. */
   cut(openedAt: number): void {
     const now = this.#clock.now();
-    if (now - openedAt >= SHORT_LIFE_MS) {
-      this.succeeded();
-      return;
-    }
-    if (now - this.#cutAt < AT_ONCE_MS) return;
+    if (now - openedAt >= SHORT_LIFE_MS || now - this.#cutAt < AT_ONCE_MS) return;
     this.#cutAt = now;
     this.failed();
   }
 
   #open(): void {
-    this.#state = { is: 'open', until: this.#clock.now() + this.#waitMs };
-    this.#waitMs = Math.min(LONGEST_WAIT_MS, 2 * this.#waitMs);
+    this.#state = { is: 'open', until: this.#clock.now() + WAIT_MS };
     this.#onChange(true);
+  }
+
+  #close(): void {
+    this.#state = { is: 'closed' };
+    this.#onChange(false);
   }
 }

@@ -406,6 +406,7 @@ test('the status names every upstream, by its name and never its URL', async () 
         name: 'billing',
         ready: true,
         single: false,
+        openBreakers: 0,
         state: 'up',
         lastError: null,
         links: { pooled: { opening: 0, open: 1, closing: 0 }, dedicated: { opening: 0, open: 0, closing: 0 } },

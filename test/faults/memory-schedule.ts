@@ -94,6 +94,7 @@ export class MemorySchedule {
     const links = { min: 0, max: 2, maxInFlight: 4, maxQueue: this.#random.pick([1, 256]) };
     this.#pool = new ConversationPool({
       open: (_key, _isAwaited, onClosed) => this.#opening(onClosed),
+      refusal: () => null,
       config: parseConfig({ upstreams: [{ url: 'http://up.example/sse' }], links }).links,
       clock: time,
       timers: time,

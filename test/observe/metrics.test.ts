@@ -17,6 +17,7 @@ const IDLE: UpstreamGauges = {
   upstream: 'billing',
   state: 'unknown',
   isReady: false,
+  openBreakers: 0,
   isSingle: false,
   lastError: null,
   links: { pooled: { opening: 0, open: 0, closing: 0 }, dedicated: { opening: 0, open: 0, closing: 0 } },

@@ -137,6 +137,7 @@ export class PoolWorld {
     this.warm = config.min;
     this.pool = new ConversationPool({
       open: (key, _, onClosed) => this.#open(key, onClosed),
+      refusal: () => null,
       config,
       clock: this.time,
       timers: this.time,

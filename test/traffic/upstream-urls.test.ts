@@ -14,7 +14,8 @@ function urlsOf(...hosts: readonly string[]) {
   /** The host of the next one, which fails or stays. */
   const next = (how: 'opened' | 'failed' | 'opening' = 'opened'): string => {
     const choice = urls.choose();
-    if (how !== 'opening') choice[how]();
+    if (how === 'opened') choice.opened();
+    if (how === 'failed') choice.failed('upstream_unreachable');
     return choice.url.endpoint.sseUrl.host;
   };
   return { time, urls, next };

@@ -45,22 +45,35 @@ test('after the wait one attempt is let through, and nobody else until it is ove
   expect([breaker.admit(), breaker.admit(), breaker.admit()]).toEqual([true, false, false]);
 });
 
-test('each failed attempt doubles the wait, up to a minute', () => {
+test('after each failed attempt it waits as long again', () => {
   const { breaker, fail, time } = world();
   const waits: number[] = [];
   fail(5);
 
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < 4; i++) {
     waits.push(breaker.retryAfterMs);
     time.advanceSync(breaker.retryAfterMs);
     breaker.admit();
-    breaker.failed();
+    breaker.failed(true);
   }
 
-  expect(waits).toEqual([5000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+  expect(waits).toEqual([5000, 5000, 5000, 5000]);
 });
 
-test('an attempt that opens a connection closes it on probation: the next failure opens it for twice as long', () => {
+test('what began before it opened and fails during the attempt does not decide', () => {
+  const { breaker, fail, time } = world();
+  fail(5);
+  time.advanceSync(5000);
+  breaker.admit();
+
+  fail(3);
+  expect(breaker.retryAfterMs).toBe(1000);
+  breaker.succeeded();
+
+  expect(breaker.isOpen).toBe(false);
+});
+
+test('an attempt that opens a connection closes it on probation: the next failure opens it again', () => {
   const { breaker, fail, time, changes } = world();
   fail(5);
   time.advanceSync(5000);
@@ -68,9 +81,9 @@ test('an attempt that opens a connection closes it on probation: the next failur
 
   breaker.opened();
   expect([breaker.isOpen, breaker.admit()]).toEqual([false, true]);
-  breaker.failed();
+  fail(1);
 
-  expect(breaker.retryAfterMs).toBe(10_000);
+  expect(breaker.retryAfterMs).toBe(5000);
   expect(changes).toEqual([true, false, true]);
 });
 
@@ -112,12 +125,28 @@ describe('connections that the upstream cuts', () => {
 
   test('after a longer life are the end of something that worked', () => {
     const { breaker, fail, time } = world();
-    time.advanceSync(10_000);
     fail(4);
+    time.advanceSync(1);
+    const openedAt = time.now();
 
-    breaker.cut(time.now() - 5000);
+    time.advanceSync(5000);
+    breaker.cut(openedAt);
+    breaker.ended(openedAt);
     fail(4);
 
     expect(breaker.isOpen).toBe(false);
+  });
+
+  test('after a longer life say nothing of failures since', () => {
+    const { breaker, fail, time } = world();
+    time.advanceSync(10_000);
+    fail(4);
+
+    breaker.ended(0);
+    fail(1);
+    expect(breaker.isOpen).toBe(true);
+    breaker.ended(0);
+
+    expect([breaker.isOpen, breaker.retryAfterMs]).toEqual([true, 5000]);
   });
 });
