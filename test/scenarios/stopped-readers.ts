@@ -21,9 +21,11 @@ export interface Offer {
   readonly atOnce: boolean;
   /** How many of them read on in the end. */
   readonly resumed: number;
+  /** Says how much longer a call takes than on a gateway where nobody has stopped. */
+  readonly compared?: true;
 }
 
-export async function stoppedReaders({ offered, atOnce, resumed }: Offer): Promise<void> {
+export async function stoppedReaders({ offered, atOnce, resumed, compared }: Offer): Promise<void> {
   const upstream = await startLegacyServer();
   onTestFinished(() => upstream.close());
   const gateway = await startGatewayProcess(upstream.url, '--limits-buffered-bytes=64MiB', '--log-level=warn');
@@ -66,6 +68,10 @@ export async function stoppedReaders({ offered, atOnce, resumed }: Offer): Promi
     `${READERS} stopped readers, ${offered} MiB offered to each: ${inMiB(seen.buffered)} MiB buffered, ` +
       `RSS ${inMiB(before)} → ${inMiB(seen.rss)} MiB; ${CALLS} calls beside them, the slowest ${seen.slowestMs.toFixed(0)} ms; the gateway stood still for ${seen.lagMs.toFixed(0)} ms at most`,
   );
+  if (compared === true) {
+    const other = await startGatewayProcess(upstream.url, '--log-level=warn');
+    console.log(`a call beside them takes ${await ratioOfMedians(gateway.endpoint, other.endpoint)} of one without`);
+  }
   const read = await Promise.all(readers.slice(0, resumed).map(bytesOf(offered * frame.length)));
 
   expect(links).toHaveLength(READERS);
@@ -74,6 +80,22 @@ export async function stoppedReaders({ offered, atOnce, resumed }: Offer): Promi
   expect(seen.buffered).toBeGreaterThan(0);
   expect(seen.rss - before).toBeLessThan(BUFFERED + READERS * PER_READER);
   expect(Math.min(...read)).toBeGreaterThanOrEqual(offered * MiB);
+}
+
+/** Of calls one after the other, in rounds that alternate. */
+async function ratioOfMedians(endpoint: string, floor: string): Promise<string> {
+  const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+  const round = async (url: string): Promise<number> => {
+    const took = await inTurn(100, 1, async () => {
+      const since = performance.now();
+      await send(url, CALL);
+      return performance.now() - since;
+    });
+    return median(took);
+  };
+  const ratios = await inTurn(11, 1, async () => (await round(endpoint)) / (await round(floor)));
+  const sorted = ratios.toSorted((a, b) => a - b).map((ratio) => ratio.toFixed(2));
+  return `${median(ratios).toFixed(2)} (${sorted[0]}-${sorted.at(-1)})`;
 }
 
 /** Reads until so many bytes have come, or the stream is over. */
