@@ -1,5 +1,5 @@
-// The URLs of one upstream, and which of them the next connection goes to: the one that has the fewest, the first of
-// equals; one that has just failed only where the others have failed too.
+// The URLs of one upstream, and which of them the next connection goes to: the one on which the fewest are being opened, then
+// the one that has the fewest, the first of equals; one that has just failed only where the others have failed too.
 
 import type { UpstreamConfig } from '../config/schema.ts';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
@@ -35,8 +35,10 @@ interface Entry {
   readonly url: UpstreamUrl;
   readonly breaker: Breaker;
   connections: number;
+  /** Of those, the ones of which it is not known yet whether they can be opened. */
+  opening: number;
   failedAt: number;
-  /** Of the last connection that could not be opened. */
+  /** Of what failed last. */
   failure: ErrorCode | null;
 }
 
@@ -58,6 +60,7 @@ export class UpstreamUrls {
       url: upstreamUrl(url, index, upstream),
       breaker: new Breaker(clock, (isOpen) => onBreaker(index, isOpen)),
       connections: 0,
+      opening: 0,
       failedAt: NEVER,
       failure: null,
     }));
@@ -85,9 +88,11 @@ export class UpstreamUrls {
 
   /** A message for this one of them was taken, or was answered by an error of the server as a whole. */
   posted(index: number, isTaken: boolean): void {
-    const breaker = this.#entries[index]?.breaker;
-    if (isTaken) breaker?.succeeded();
-    else breaker?.failed();
+    const entry = this.#entries[index];
+    if (entry === undefined) return;
+    if (!isTaken) entry.failure = 'post_failed';
+    if (isTaken) entry.breaker.succeeded();
+    else entry.breaker.rejected();
   }
 
   /** Throws a ProxyError where none but those in `tried` may be tried for now; adds to these. */
@@ -98,17 +103,26 @@ export class UpstreamUrls {
     if (candidates.length === 0) throw this.#refusal();
     const best = candidates.reduce((first, next) => {
       const [before, after] = [failure(first), failure(next)];
-      const isBetter = before === after ? next.connections < first.connections : after < before;
-      return isBetter ? next : first;
+      if (before !== after) return after < before ? next : first;
+      // One that takes its time to answer gets no more of them meanwhile.
+      if (next.opening !== first.opening) return next.opening < first.opening ? next : first;
+      return next.connections < first.connections ? next : first;
     });
     // One that is tried after its wait is not tried by anybody else meanwhile.
     let decides = best.breaker.isOpen;
     best.breaker.admit();
     best.connections++;
+    best.opening++;
+    let isOpening = true;
+    const settled = (): void => {
+      if (isOpening) best.opening--;
+      isOpening = false;
+    };
     tried.add(best.url.index);
     let isOver = false;
     let openedAt: number | null = null;
     const over = (): void => {
+      settled();
       if (isOver) return;
       isOver = true;
       best.connections--;
@@ -117,6 +131,7 @@ export class UpstreamUrls {
     return {
       url: best.url,
       opened: () => {
+        settled();
         decides = false;
         openedAt = this.#clock.now();
         best.failedAt = NEVER;

@@ -25,6 +25,8 @@ export class Breaker {
   readonly #onChange: (isOpen: boolean) => void;
   #state: BreakerState = { is: 'closed' };
   #failures = 0;
+  /** Messages that were answered by an error of the server as a whole, in a row. */
+  #rejections = 0;
   #failedAt = Number.NEGATIVE_INFINITY;
   #cutAt = Number.NEGATIVE_INFINITY;
 
@@ -64,6 +66,8 @@ export class Breaker {
 
   /** A connection was opened. What it is worth is seen when it lives, or when a message is taken. */
   opened(): void {
+    // Its initialize was a message that was taken.
+    this.#rejections = 0;
     if (this.#state.is === 'closed') return;
     this.#close();
     // One more failure, and it is open again.
@@ -73,17 +77,22 @@ export class Breaker {
   /** A message was taken. */
   succeeded(): void {
     this.#failures = 0;
+    this.#rejections = 0;
     if (this.#state.is !== 'closed') this.#close();
   }
 
-  /**
-   * A connection could not be opened, or a message was answered by an error of the server as a whole. `decides`: it was
-   * the attempt that `admit` has let through to find out.
-   */
+  /** A message was answered by an error of the server as a whole. */
+  rejected(): void {
+    this.#rejections++;
+    if (this.#state.is === 'closed' && this.#failures + this.#rejections >= FAILURES) this.#open();
+  }
+
+  /** A connection could not be opened. `decides`: it was the attempt that `admit` has let through to find out. */
   failed(decides = false): void {
     this.#failures++;
     this.#failedAt = this.#clock.now();
-    if (decides ? this.#state.is === 'trying' : this.#state.is === 'closed' && this.#failures >= FAILURES) this.#open();
+    const isMany = this.#failures + this.#rejections >= FAILURES;
+    if (decides ? this.#state.is === 'trying' : this.#state.is === 'closed' && isMany) this.#open();
   }
 
   /** A connection that was opened at this time has ended. One that lived for long worked, then. */

@@ -21,11 +21,12 @@ function urlsOf(...hosts: readonly string[]) {
   return { time, urls, next };
 }
 
-test('the one with the fewest connections is next, the first among equals; those that are opening count', () => {
+test('the one with the fewest connections is next, the first among equals', () => {
   const { urls, next } = urlsOf('a', 'b', 'c');
   const first = urls.choose();
+  first.opened();
 
-  expect([next('opening'), next(), next()]).toEqual(['b', 'c', 'a']);
+  expect([next(), next(), next()]).toEqual(['b', 'c', 'a']);
   first.over();
   first.over();
 
@@ -73,4 +74,12 @@ test('each has its own credentials, and they are in no URL', () => {
   expect(urls.at(0)?.headers).toEqual({ 'x-key': 'k', authorization: `Basic ${btoa('ann:1')}` });
   expect(urls.at(1)?.headers).toEqual({ 'x-key': 'k' });
   expect(urls.at(2)).toBeNull();
+});
+
+test('one that does not answer gets no more of them while another does', () => {
+  const { next } = urlsOf('a', 'b');
+
+  expect(next('opening')).toBe('a');
+
+  expect(Array.from({ length: 5 }, () => next())).toEqual(['b', 'b', 'b', 'b', 'b']);
 });

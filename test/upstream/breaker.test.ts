@@ -102,6 +102,21 @@ test('a message that is taken ends the probation', () => {
   expect(breaker.retryAfterMs).toBe(5000);
 });
 
+test('messages that are answered by an error of the whole server count, until a connection is opened', () => {
+  const { breaker } = world();
+  const reject = (times: number): void => {
+    for (let i = 0; i < times; i++) breaker.rejected();
+  };
+
+  reject(4);
+  breaker.opened();
+  reject(4);
+  expect(breaker.isOpen).toBe(false);
+  reject(1);
+
+  expect(breaker.isOpen).toBe(true);
+});
+
 describe('connections that the upstream cuts', () => {
   test('within 5 s of their opening count', () => {
     const { breaker, time } = world();
