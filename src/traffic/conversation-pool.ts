@@ -27,8 +27,8 @@ import {
 import { Retry } from './retry.ts';
 
 export interface PoolOptions<C extends Poolable> {
-  /** Opens a conversation, for which somebody waits or nobody yet; `onClosed` is told once when it is over for a reason that is not the pool's. */
-  readonly open: (key: LinkKey, isAwaited: boolean, onClosed: () => void) => Promise<C>;
+  /** Opens a conversation, for which somebody waits by then or nobody; `onClosed` is told once when it is over for a reason that is not the pool's. */
+  readonly open: (key: LinkKey, isAwaited: () => boolean, onClosed: () => void) => Promise<C>;
   /** Why none can be opened for now; null: one can be tried. */
   readonly refusal: () => ProxyError | null;
   readonly config: LinkConfig;
@@ -327,26 +327,28 @@ export class ConversationPool<C extends Poolable> {
       isOver = true;
       if (entry !== null) this.#gone(entry);
     };
-    this.#options.open(bucket.key, bucket.waiters.length > 0, onClosed).then(
-      (conversation) => {
-        bucket.opening--;
-        this.#total--;
-        if (isOver) {
-          this.#openFailed(bucket, new ProxyError('upstream_session_lost', 'the link closed as soon as it was open'));
-        } else if (this.#closed || roomFor(bucket, this.#rules) <= 0 || !this.#isCurrent(bucket)) {
-          conversation.close(this.#closed ? 'shutdown' : 'single');
-        } else {
-          entry = this.#enter(bucket, conversation);
-        }
-        this.#settle();
-      },
-      (thrown: unknown) => {
-        bucket.opening--;
-        this.#total--;
-        this.#openFailed(bucket, asProxyError(thrown));
-        this.#settle();
-      },
-    );
+    this.#options
+      .open(bucket.key, () => bucket.waiters.length > 0, onClosed)
+      .then(
+        (conversation) => {
+          bucket.opening--;
+          this.#total--;
+          if (isOver) {
+            this.#openFailed(bucket, new ProxyError('upstream_session_lost', 'the link closed as soon as it was open'));
+          } else if (this.#closed || roomFor(bucket, this.#rules) <= 0 || !this.#isCurrent(bucket)) {
+            conversation.close(this.#closed ? 'shutdown' : 'single');
+          } else {
+            entry = this.#enter(bucket, conversation);
+          }
+          this.#settle();
+        },
+        (thrown: unknown) => {
+          bucket.opening--;
+          this.#total--;
+          this.#openFailed(bucket, asProxyError(thrown));
+          this.#settle();
+        },
+      );
   }
 
   #enter(bucket: Bucket<C>, conversation: C): Entry<C> {

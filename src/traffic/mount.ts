@@ -30,7 +30,7 @@ import type { Lease, Want } from './lease-rules.ts';
 import type { LinkListener } from '../bridge/link-listener.ts';
 import { ModernFace } from './modern-face.ts';
 import { OnlyLink } from './only-link.ts';
-import { OpeningGate, type Urgency } from './opening-gate.ts';
+import { OpeningGate, type Place } from './opening-gate.ts';
 import { Passage } from './passage.ts';
 import { Tally } from './tally.ts';
 import { UpstreamHealth } from './upstream-health.ts';
@@ -60,17 +60,11 @@ export interface OpenedConversation {
 }
 
 type OpenParameters = readonly [
-  how: Opening,
+  place: Place,
   offer: HandshakeOffer,
   owner: LinkListener | null,
   onClosed: (conversation: Conversation, error: ProxyError | null) => void,
 ];
-
-/** Of a link: who waits for it, and whether it takes the place of one that was lost. */
-export interface Opening {
-  readonly urgency: Urgency;
-  readonly isAgain: boolean;
-}
 
 const NOTHING_DECLARED = encode('{}');
 /** How long a caller waits until the upstream knows what others want to be told. */
@@ -377,14 +371,14 @@ export class Mount {
 
   /** A link of its own for one session. Rejects with a ProxyError. `onClosed` is told once when it ends. */
   async openDedicated(
-    how: Opening,
+    place: Place,
     offer: HandshakeOffer,
     owner: LinkListener,
     onClosed: (conversation: Conversation, error: ProxyError | null) => void,
   ): Promise<OpenedConversation> {
     this.#dedicatedOpening++;
     try {
-      const opened = await this.#open(how, offer, owner, (conversation, error) => {
+      const opened = await this.#open(place, offer, owner, (conversation, error) => {
         this.#dedicated.delete(conversation);
         onClosed(conversation, error);
       });
@@ -422,14 +416,14 @@ export class Mount {
     return linkKey(this.#credential, principal, profile, this.config.links.isolation);
   }
 
-  async #openPooled(key: LinkKey, isAwaited: boolean, onClosed: () => void): Promise<Conversation> {
+  async #openPooled(key: LinkKey, isAwaited: () => boolean, onClosed: () => void): Promise<Conversation> {
     const offer: HandshakeOffer = {
       revision: LATEST_REVISION,
       capabilities: encode(JSON.stringify(declaredCapabilities(key.profile))),
       clientInfo: encode(JSON.stringify(this.#options.clientInfo)),
     };
     const { conversation, handshake } = await this.#open(
-      { urgency: isAwaited ? 'called' : 'kept', isAgain: !isAwaited },
+      { urgency: () => (isAwaited() ? 'called' : 'kept'), isAgain: !isAwaited() },
       offer,
       null,
       () => {
@@ -487,10 +481,10 @@ export class Mount {
     throw failure;
   }
 
-  async #openOne(tried: Set<number>, ...[how, offer, owner, onClosed]: OpenParameters): Promise<OpenedConversation> {
-    const leave = await this.#gate.enter(how.urgency, how.isAgain);
+  async #openOne(tried: Set<number>, ...[place, ...what]: OpenParameters): Promise<OpenedConversation> {
+    const leave = await this.#gate.enter(place);
     try {
-      return await this.#openLink(tried, offer, owner, onClosed);
+      return await this.#openLink(tried, ...what);
     } finally {
       leave();
     }

@@ -1,7 +1,7 @@
 // How many links of one upstream are opened at once, and how fast lost ones are opened again: a server that comes back
-// must not be run over by everybody who has lost it. Who has a caller waiting goes first.
+// must not be run over by everybody who has lost it. Who has a caller waiting goes first, also where the caller came later.
 
-import { type ProxyError, noLongerServed } from '../domain/errors.ts';
+import { ProxyError, noLongerServed } from '../domain/errors.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
 
 /** A caller waits for the link; it is kept open for whoever comes; nobody needs it yet. */
@@ -14,8 +14,16 @@ export interface OpeningGateOptions {
   readonly rate: number;
 }
 
-interface Waiting {
+/** Who stands in line. */
+export interface Place {
+  /** Asked when it may be its turn: callers come and go while it waits. Null: nobody wants the link any more. */
+  readonly urgency: () => Urgency | null;
+  /** It takes the place of one that was lost. */
   readonly isAgain: boolean;
+}
+
+interface Waiting {
+  readonly place: Place;
   readonly enter: () => void;
   readonly refuse: (error: ProxyError) => void;
 }
@@ -25,7 +33,8 @@ const IN_ORDER: readonly Urgency[] = ['called', 'kept', 'idle'];
 
 export class OpeningGate {
   readonly #options: OpeningGateOptions;
-  readonly #lines: Readonly<Record<Urgency, Waiting[]>> = { called: [], kept: [], idle: [] };
+  /** In the order in which they came. */
+  readonly #line = new Set<Waiting>();
   #inside = 0;
   /** How many may be opened again at this moment, as of `#countedAt`. */
   #allowance: number;
@@ -40,11 +49,14 @@ export class OpeningGate {
 
   /** Those that wait. */
   get waiting(): number {
-    return IN_ORDER.reduce((sum, urgency) => sum + this.#lines[urgency].length, 0);
+    return this.#line.size;
   }
 
-  /** Resolves when it is its turn, with what is to be called once it has opened or failed. Rejects when the gate closes. */
-  enter(urgency: Urgency, isAgain: boolean): Promise<() => void> {
+  /**
+   * Resolves when it is its turn, with what is to be called once it has opened or failed. Rejects with a ProxyError when
+   * nobody wants it any more, and when the gate closes.
+   */
+  enter(place: Place): Promise<() => void> {
     return new Promise((resolve, reject) => {
       let isInside = true;
       const leave = (): void => {
@@ -53,7 +65,7 @@ export class OpeningGate {
         this.#inside--;
         this.#next();
       };
-      this.#lines[urgency].push({ isAgain, enter: () => resolve(leave), refuse: reject });
+      this.#line.add({ place, enter: () => resolve(leave), refuse: reject });
       this.#next();
     });
   }
@@ -61,9 +73,8 @@ export class OpeningGate {
   close(): void {
     this.#timer?.cancel();
     this.#timer = null;
-    for (const urgency of IN_ORDER) {
-      for (const { refuse } of this.#lines[urgency].splice(0)) refuse(noLongerServed());
-    }
+    for (const { refuse } of this.#line) refuse(noLongerServed());
+    this.#line.clear();
   }
 
   #next(): void {
@@ -78,16 +89,27 @@ export class OpeningGate {
   /** Null where nobody may go in now. */
   #takeFirst(): Waiting | null {
     this.#count();
-    for (const urgency of IN_ORDER) {
-      const line = this.#lines[urgency];
-      const at = this.#allowance >= 1 ? 0 : line.findIndex(({ isAgain }) => !isAgain);
-      const [waiting] = at === -1 ? [] : line.splice(at, 1);
-      if (waiting === undefined) continue;
-      if (waiting.isAgain) this.#allowance--;
-      return waiting;
+    let first: Waiting | null = null;
+    let rank = IN_ORDER.length;
+    for (const waiting of this.#line) {
+      const urgency = waiting.place.urgency();
+      if (urgency === null) {
+        this.#line.delete(waiting);
+        waiting.refuse(new ProxyError('upstream_unavailable', 'nobody waits for the link any more'));
+        continue;
+      }
+      if (waiting.place.isAgain && this.#allowance < 1) continue;
+      if (IN_ORDER.indexOf(urgency) >= rank) continue;
+      first = waiting;
+      rank = IN_ORDER.indexOf(urgency);
     }
-    if (this.waiting > 0) this.#wakeUp();
-    return null;
+    if (first === null) {
+      if (this.waiting > 0) this.#wakeUp();
+      return null;
+    }
+    this.#line.delete(first);
+    if (first.place.isAgain) this.#allowance--;
+    return first;
   }
 
   #count(): void {

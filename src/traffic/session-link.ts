@@ -14,7 +14,8 @@ import { atLatest } from './at-latest.ts';
 import type { Conversation } from './conversation.ts';
 import type { LinkListener } from '../bridge/link-listener.ts';
 import { needsToBeAlone } from './lease-rules.ts';
-import type { Mount, Opening } from './mount.ts';
+import type { Mount } from './mount.ts';
+import type { Place, Urgency } from './opening-gate.ts';
 import { Retry } from './retry.ts';
 import type { Wanted } from './wants.ts';
 
@@ -62,7 +63,7 @@ export class SessionLink {
   open(): Promise<Handshake> {
     return this.#options.mount.isSingle
       ? this.#handshakeOfSingle()
-      : this.#openOwn({ urgency: 'called', isAgain: false });
+      : this.#openOwn({ urgency: () => 'called', isAgain: false });
   }
 
   /**
@@ -224,7 +225,7 @@ export class SessionLink {
     }
     // With the session's own initialize: the upstream session behind the old link is gone, and with it all that it had
     // been told.
-    const handshake = await this.#openOwn({ urgency: this.#callers > 0 ? 'called' : 'idle', isAgain: true });
+    const handshake = await this.#openOwn({ urgency: () => this.#urgency, isAgain: true });
     await this.#own?.bringUpToDate(wants);
     if (this.#own === null) throw new ProxyError('upstream_session_lost', 'the session’s link closed again');
     this.#retry.stop();
@@ -233,8 +234,15 @@ export class SessionLink {
     return this.#own;
   }
 
+  /** Of the link that is opened anew, at this moment. */
+  get #urgency(): Urgency | null {
+    if (this.#isOver) return null;
+    if (this.#callers > 0) return 'called';
+    return this.#options.isListening() ? 'idle' : null;
+  }
+
   /** Opens the session's own link; if the mount went over to one link meanwhile, it is closed again at once. */
-  async #openOwn(how: Opening): Promise<Handshake> {
+  async #openOwn(how: Place): Promise<Handshake> {
     const { mount, offer, listener } = this.#options;
     if (mount.dedicatedCount >= mount.config.links.maxDedicated) {
       throw overLimit('sessions_limit', 'links.maxDedicated', 'too many sessions hold a link', {

@@ -214,6 +214,28 @@ test('a call that comes while the new link is being told waits for that [G16]', 
   ]);
 });
 
+test('of sessions that wait to be reopened the one with a call goes first, though it queued last and without one', async () => {
+  const time = new VirtualTime();
+  const { gateway, upstream } = await gatewayBefore({}, { links: { min: 0 }, reconnect: { rate: 1 } }, time);
+  const sessions = [];
+  for (const name of ['a', 'b', 'c', 'd']) {
+    sessions.push(await gateway.openSession({ clientInfo: { name, version: '1' } }));
+    await upstream.nextRequest('initialize');
+  }
+  upstream.cutStreams();
+  await lost(gateway, 4);
+  for (const session of sessions) await listen(gateway, session);
+  const next = async () => (await upstream.nextRequest('initialize')).message.params?.['clientInfo'];
+  const first = await next();
+
+  const answer = gateway.call('count', {}, 1, IN(sessions[3] ?? ''));
+  await gateway.send('GET', '/healthz');
+  await time.advance(1000);
+
+  expect([first, await next()]).toMatchObject([{ name: 'a' }, { name: 'd' }]);
+  expect((await answer).status).toBe(200);
+});
+
 test('once the client has stopped to listen it is not tried any more', async () => {
   const time = new VirtualTime();
   const { gateway, upstream } = await gatewayBefore({}, OWN, time);

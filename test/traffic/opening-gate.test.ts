@@ -8,14 +8,16 @@ function world(rate = 50) {
   const inside: string[] = [];
   const leaves = new Map<string, () => void>();
   const enter = (name: string, urgency: Urgency = 'called', isAgain = false): Promise<void> =>
-    gate.enter(urgency, isAgain).then(
+    enterAs(name, () => urgency, isAgain);
+  const enterAs = (name: string, urgency: () => Urgency | null, isAgain = false): Promise<void> =>
+    gate.enter({ urgency, isAgain }).then(
       (leave) => {
         inside.push(name);
         leaves.set(name, leave);
       },
       () => void inside.push(`${name} refused`),
     );
-  return { time, gate, inside, leaves, enter };
+  return { time, gate, inside, leaves, enter, enterAs };
 }
 
 test('sixteen at once, the next as soon as one is through', async () => {
@@ -61,6 +63,39 @@ test('who is waited for goes first, and what is new waits for nobody that is ope
   await time.advance(3000);
 
   expect(inside).toEqual(['again', 'new', 'called', 'kept', 'idle']);
+});
+
+test('whose caller came later goes first too, and no longer once the caller has given up', async () => {
+  const { time, inside, leaves, enterAs } = world(1);
+  const urgencies = new Map<string, Urgency>();
+  for (const name of ['first', 'a', 'b', 'c']) {
+    void enterAs(name, () => urgencies.get(name) ?? 'idle', true).then(() => leaves.get(name)?.());
+  }
+  urgencies.set('b', 'called');
+  urgencies.set('c', 'called');
+  await time.advance(1000);
+  urgencies.delete('c');
+  await time.advance(2000);
+
+  expect(inside).toEqual(['first', 'b', 'a', 'c']);
+});
+
+test('what nobody wants any more leaves the line, and takes nobody’s turn', async () => {
+  const { time, gate, inside, leaves, enterAs } = world(1);
+  let isWanted = true;
+  const through = (name: string, urgency: () => Urgency | null): void => {
+    void enterAs(name, urgency, true).then(() => leaves.get(name)?.());
+  };
+  through('first', () => 'idle');
+  through('left', () => (isWanted ? 'called' : null));
+  through('last', () => 'idle');
+  await time.advance(0);
+
+  isWanted = false;
+  await time.advance(1000);
+
+  expect(inside).toEqual(['first', 'left refused', 'last']);
+  expect([gate.waiting, time.pendingCount]).toEqual([0, 0]);
 });
 
 test('those who wait when it closes are told', async () => {
