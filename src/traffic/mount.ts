@@ -453,7 +453,7 @@ export class Mount {
       // A link more that cannot be had says nothing while others live.
       // And one that was not tried says nothing new.
       const isNews = error.code !== 'breaker_open' && this.#pool.openCount + this.#dedicated.size === 0;
-      if (!this.#closed && isNews) this.#health.failed(error);
+      if (!this.#closed && what[0].signal?.aborted !== true && isNews) this.#health.failed(error);
       throw error;
     }
   }
@@ -471,6 +471,8 @@ export class Mount {
         // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
         return await this.#openOne(tried, ...what);
       } catch (thrown) {
+        // Given up by whoever wanted it.
+        what[0].signal?.throwIfAborted();
         const wasTried = tried.size > before;
         // That none is left to try says less than why the one before could not be had.
         if (wasTried || failure === null) failure = asProxyError(thrown);
@@ -484,14 +486,16 @@ export class Mount {
   async #openOne(tried: Set<number>, ...[place, ...what]: OpenParameters): Promise<OpenedConversation> {
     const leave = await this.#gate.enter(place);
     try {
-      return await this.#openLink(tried, ...what);
+      return await this.#openLink(tried, place.signal, ...what);
     } finally {
       leave();
     }
   }
 
+  /** `signal`: whoever wants it wants it no more; what is opened of it is closed at once. */
   async #openLink(
     tried: Set<number>,
+    signal: AbortSignal | undefined,
     offer: HandshakeOffer,
     owner: LinkListener | null,
     onClosed: (conversation: Conversation, error: ProxyError | null) => void,
@@ -501,6 +505,7 @@ export class Mount {
     const openedAt = clock.now();
     const choice = this.#urls.choose(tried);
     const conversation = new Conversation(this.#context, owner, (isTaken) => choice.posted(isTaken));
+    const giveUp = (): void => conversation.closeNow('session_ended');
     let isOpened = false;
     let handshake: Handshake;
     try {
@@ -534,6 +539,7 @@ export class Mount {
       this.#live.add(conversation);
       this.#underWay.begin();
       this.#health.opening(openedAt);
+      signal?.addEventListener('abort', giveUp);
       handshake = await link.open();
     } catch (thrown) {
       this.#quiet(conversation);
@@ -542,6 +548,8 @@ export class Mount {
       else choice.failed(asProxyError(thrown).code);
       choice.over();
       throw thrown;
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
     }
     isOpened = true;
     choice.opened();

@@ -2,6 +2,7 @@
 // must not be run over by everybody who has lost it. Who has a caller waiting goes first, also where the caller came later.
 
 import { ProxyError, noLongerServed } from '../domain/errors.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
 
 /** A caller waits for the link; it is kept open for whoever comes; nobody needs it yet. */
@@ -20,12 +21,16 @@ export interface Place {
   readonly urgency: () => Urgency | null;
   /** It takes the place of one that was lost. */
   readonly isAgain: boolean;
+  /** Aborted: it leaves the line at once, for the reason of that. */
+  readonly signal?: AbortSignal;
+  /** A caller stands in line no longer than links.queueTimeout, where nothing else bounds the wait. */
+  readonly maxWaitMs?: number;
 }
 
 interface Waiting {
   readonly place: Place;
   readonly enter: () => void;
-  readonly refuse: (error: ProxyError) => void;
+  readonly refuse: (error: unknown) => void;
 }
 
 const AT_ONCE = 16;
@@ -54,7 +59,7 @@ export class OpeningGate {
 
   /**
    * Resolves when it is its turn, with what is to be called once it has opened or failed. Rejects with a ProxyError when
-   * nobody wants it any more, and when the gate closes.
+   * that takes too long, when nobody wants it any more, and when the gate closes.
    */
   enter(place: Place): Promise<() => void> {
     return new Promise((resolve, reject) => {
@@ -65,7 +70,32 @@ export class OpeningGate {
         this.#inside--;
         this.#next();
       };
-      this.#line.add({ place, enter: () => resolve(leave), refuse: reject });
+      const { signal, maxWaitMs } = place;
+      if (signal?.aborted === true) {
+        reject(signal.reason);
+        return;
+      }
+      const giveUp = (): void => waiting.refuse(signal?.reason);
+      const timer =
+        maxWaitMs === undefined ? null : this.#options.timers.after(maxWaitMs, () => waiting.refuse(outOfTurns()));
+      const over = (): void => {
+        this.#line.delete(waiting);
+        timer?.cancel();
+        signal?.removeEventListener('abort', giveUp);
+      };
+      const waiting: Waiting = {
+        place,
+        enter: () => {
+          over();
+          resolve(leave);
+        },
+        refuse: (error) => {
+          over();
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', giveUp);
+      this.#line.add(waiting);
       this.#next();
     });
   }
@@ -74,7 +104,6 @@ export class OpeningGate {
     this.#timer?.cancel();
     this.#timer = null;
     for (const { refuse } of this.#line) refuse(noLongerServed());
-    this.#line.clear();
   }
 
   #next(): void {
@@ -94,7 +123,6 @@ export class OpeningGate {
     for (const waiting of this.#line) {
       const urgency = waiting.place.urgency();
       if (urgency === null) {
-        this.#line.delete(waiting);
         waiting.refuse(new ProxyError('upstream_unavailable', 'nobody waits for the link any more'));
         continue;
       }
@@ -107,7 +135,6 @@ export class OpeningGate {
       if (this.waiting > 0) this.#wakeUp();
       return null;
     }
-    this.#line.delete(first);
     if (first.place.isAgain) this.#allowance--;
     return first;
   }
@@ -126,4 +153,9 @@ export class OpeningGate {
       this.#next();
     });
   }
+}
+
+function outOfTurns(): ProxyError {
+  const text = 'too many links to the upstream are being opened: it was not its turn in time';
+  return overLimit('upstream_unavailable', 'links.queueTimeout', text, { outcome: 'not_executed' });
 }

@@ -2,7 +2,7 @@
 // mount that runs on one. Whoever holds it asks for a conversation and does not care which.
 
 import type { Call } from '../bridge/call.ts';
-import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { ProxyError, asProxyError, noLongerServed } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Chunks } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -47,7 +47,8 @@ export class SessionLink {
   readonly #retry: Retry;
   /** Calls that wait for the link. */
   #callers = 0;
-  #isOver = false;
+  /** Aborted when the session ends: a link that is still being opened for it is wanted no more. */
+  readonly #over = new AbortController();
 
   constructor(options: SessionLinkOptions) {
     this.#options = options;
@@ -61,9 +62,10 @@ export class SessionLink {
 
   /** The first time. Rejects with a ProxyError. */
   open(): Promise<Handshake> {
-    return this.#options.mount.isSingle
-      ? this.#handshakeOfSingle()
-      : this.#openOwn({ urgency: () => 'called', isAgain: false });
+    const { mount } = this.#options;
+    if (mount.isSingle) return this.#handshakeOfSingle();
+    const maxWaitMs = mount.config.links.queueTimeout;
+    return this.#openOwn({ urgency: () => 'called', isAgain: false, signal: this.#over.signal, maxWaitMs });
   }
 
   /**
@@ -133,7 +135,7 @@ export class SessionLink {
       mount.onlyLink.keepOpen();
       return;
     }
-    if (this.#isOver || this.#own?.isOpen === true || this.#opening !== null) return;
+    if (this.#over.signal.aborted || this.#own?.isOpen === true || this.#opening !== null) return;
     if (!this.#retry.isWaiting && isListening()) this.#ensureOpen().catch(() => {});
   }
 
@@ -145,7 +147,7 @@ export class SessionLink {
   }
 
   end(reason: LinkCloseReason): void {
-    this.#isOver = true;
+    this.#over.abort(noLongerServed());
     this.#retry.stop();
     this.#own?.close(reason);
     this.#own = null;
@@ -211,7 +213,7 @@ export class SessionLink {
       this.#opening = null;
     });
     // Whoever made the attempt: a client that listens needs another one.
-    this.#opening.catch(() => this.#retry.failed(!this.#isOver && this.#options.isListening()));
+    this.#opening.catch(() => this.#retry.failed(!this.#over.signal.aborted && this.#options.isListening()));
     return this.#opening;
   }
 
@@ -225,7 +227,7 @@ export class SessionLink {
     }
     // With the session's own initialize: the upstream session behind the old link is gone, and with it all that it had
     // been told.
-    const handshake = await this.#openOwn({ urgency: () => this.#urgency, isAgain: true });
+    const handshake = await this.#openOwn({ urgency: () => this.#urgency, isAgain: true, signal: this.#over.signal });
     await this.#own?.bringUpToDate(wants);
     if (this.#own === null) throw new ProxyError('upstream_session_lost', 'the session’s link closed again');
     this.#retry.stop();
@@ -236,7 +238,6 @@ export class SessionLink {
 
   /** Of the link that is opened anew, at this moment. */
   get #urgency(): Urgency | null {
-    if (this.#isOver) return null;
     if (this.#callers > 0) return 'called';
     return this.#options.isListening() ? 'idle' : null;
   }
@@ -252,13 +253,13 @@ export class SessionLink {
     const { conversation, handshake } = await mount.openDedicated(how, offer, listener, (closed, error) => {
       if (this.#own !== closed) return;
       this.#own = null;
-      if (error === null || this.#isOver) return;
+      if (error === null || this.#over.signal.aborted) return;
       // An upstream that cuts every link at once must not be dialled at once either.
       if (mount.clock.now() - openedAt >= SHORT_LIFE_MS) this.#retry.succeeded();
       this.#retry.failed(this.#options.isListening());
     });
     const openedAt = mount.clock.now();
-    if (this.#isOver) conversation.close('session_ended');
+    if (this.#over.signal.aborted) conversation.close('session_ended');
     else if (mount.isSingle) conversation.close('single');
     else if (conversation.isOpen) this.#own = conversation;
     return handshake;
@@ -267,9 +268,14 @@ export class SessionLink {
   #handshakeOfSingle(): Promise<Handshake> {
     const { mount, principal } = this.#options;
     return new Promise((resolve, reject) => {
-      mount.handshake(principal, (handshake) => {
+      const { signal } = this.#over;
+      const leave = mount.handshake(principal, (handshake) => {
         if (handshake instanceof ProxyError) reject(handshake);
         else resolve(handshake);
+      });
+      signal.addEventListener('abort', () => {
+        leave();
+        reject(signal.reason);
       });
     });
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { OpeningGate, type Urgency } from '../../src/traffic/opening-gate.ts';
+import { OpeningGate, type Place, type Urgency } from '../../src/traffic/opening-gate.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 
 function world(rate = 50) {
@@ -96,6 +96,29 @@ test('what nobody wants any more leaves the line, and takes nobody’s turn', as
 
   expect(inside).toEqual(['first', 'left refused', 'last']);
   expect([gate.waiting, time.pendingCount]).toEqual([0, 0]);
+});
+
+test('who is aborted leaves the line at once, and who has waited too long is told the limit', async () => {
+  const { time, gate } = world(1);
+  const place: Place = { urgency: () => 'called', isAgain: true };
+  const client = new AbortController();
+  await gate.enter(place);
+  const aborted = gate.enter({ ...place, signal: client.signal, maxWaitMs: 900 });
+  const late = gate.enter({ ...place, maxWaitMs: 900 });
+  aborted.catch(() => {});
+  late.catch(() => {});
+
+  client.abort(new Error('left'));
+  expect(gate.waiting).toBe(1);
+  await time.advance(900);
+
+  await expect(aborted).rejects.toThrow('left');
+  await expect(gate.enter({ ...place, signal: client.signal })).rejects.toThrow('left');
+  await expect(late).rejects.toMatchObject({
+    code: 'upstream_unavailable',
+    details: { limit: 'links.queueTimeout', outcome: 'not_executed' },
+  });
+  expect(gate.waiting).toBe(0);
 });
 
 test('those who wait when it closes are told', async () => {
