@@ -15,7 +15,7 @@ import { Listener, setTimeouts } from './downstream/listener.ts';
 import type { RouteDeps } from './downstream/open-exchange.ts';
 import { createServer } from './downstream/server.ts';
 import { drain, retire } from './drain.ts';
-import { callers } from './identity/authenticate.ts';
+import { known } from './identity/authenticate.ts';
 import { BothJournals } from './observe/both-journals.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { ALL_REVISIONS, UPSTREAM_REVISIONS } from './protocol/eras.ts';
@@ -176,10 +176,13 @@ export function createApp(options: AppOptions): App {
         .catch((cause: unknown) => journal.record({ fact: 'fault', upstream: mount.name, cause }))
         .finally(() => leaving.delete(mount));
     }
-    const known = callers(config.inbound);
-    const isUnknown = ({ principal }: { readonly principal: Principal }): boolean => !known.has(principal.key);
+    const isKnown = known(config.inbound);
+    const isUnknown = ({ principal }: { readonly principal: Principal }): boolean => !isKnown(principal);
     registry.endThose(isUnknown, 'reloaded');
-    for (const { modern } of mounts) modern.listens.endThose(({ catalog }) => isUnknown(catalog.of));
+    for (const { modern, passage } of allMounts()) {
+      modern.listens.endThose(isUnknown);
+      passage?.endThose(isUnknown);
+    }
   }
 
   return {

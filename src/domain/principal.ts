@@ -3,10 +3,12 @@
 export interface Principal {
   /** Stable text, unique per caller; goes into link keys and sealed tokens, never to an upstream. */
   readonly key: string;
+  /** What it was let in for: who is still let in by it is compared when that changes. Stays in this process. */
+  readonly proof: string;
 }
 
 /** Without authentication callers cannot be told apart: all of them are this one. */
-export const ANYONE: Principal = { key: 'anyone' };
+export const ANYONE: Principal = { key: 'anyone', proof: '' };
 
 /**
  * Headers that authenticate us to an upstream, and a fingerprint by which links are told apart.

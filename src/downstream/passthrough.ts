@@ -101,7 +101,7 @@ function passStream(passing: Passing): void {
   let choice: Choice;
   try {
     checkOpen(passing);
-    choice = passage.enter(() => end());
+    choice = passage.enter({ principal: principalOf(request), end: () => end() });
   } catch (thrown) {
     void refuse(reply, deps.journal, asProxyError(thrown));
     return;

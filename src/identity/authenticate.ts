@@ -3,7 +3,7 @@
 import type { InboundConfig } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { ANYONE, type Principal } from '../domain/principal.ts';
-import { bearerReader, keyOf } from './bearer.ts';
+import { bearerReader, holderOf } from './bearer.ts';
 
 export type Authenticate = (authorization: string | undefined) => Principal | ProxyError;
 
@@ -16,9 +16,10 @@ export function authenticator(inbound: InboundConfig): Authenticate {
   };
 }
 
-/** The keys of all principals that can be let in. */
-export function callers(inbound: InboundConfig): ReadonlySet<string> {
-  return new Set(inbound === 'none' ? [ANYONE.key] : inbound.bearer.keys.map(({ name }) => keyOf(name)));
+/** Who can be let in. By what they show too: a name whose key was replaced is not known by the old one any more. */
+export function known(inbound: InboundConfig): (principal: Principal) => boolean {
+  const all = inbound === 'none' ? [ANYONE] : inbound.bearer.keys.map(holderOf);
+  return ({ key, proof }) => all.some((each) => each.key === key && each.proof === proof);
 }
 
 /**

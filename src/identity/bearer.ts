@@ -12,15 +12,14 @@ export interface NamedDigest {
 /** [RFC 6750 2.1] `credentials = "Bearer" 1*SP b64token`; the scheme in any case. */
 const BEARER = /^bearer +([\w.~+/-]+=*)$/i;
 
-/** Of the principal. */
-export const keyOf = (name: string): string => `key:${name}`;
+/** Whoever holds this key. One name may have several: another is given out before the old one goes. */
+export function holderOf({ name, sha256 }: NamedDigest): Principal {
+  return { key: `key:${name}`, proof: sha256.toLowerCase() };
+}
 
 /** Reads one Authorization header: a principal, or null where its key is not in the list. */
 export function bearerReader(keys: readonly NamedDigest[]): (authorization: string) => Principal | null {
-  const known = keys.map(({ name, sha256 }) => ({
-    principal: { key: keyOf(name) },
-    digest: Buffer.from(sha256, 'hex'),
-  }));
+  const known = keys.map((each) => ({ principal: holderOf(each), digest: Buffer.from(each.sha256, 'hex') }));
   return (authorization) => {
     const key = BEARER.exec(authorization)?.[1];
     if (key === undefined) return null;

@@ -54,6 +54,7 @@ export function serveListen({ mount, principal, request, exchange }: ListenReque
     const listen: Listen = {
       id,
       exchange,
+      principal,
       filter,
       key,
       catalog: mount.modern.catalog(principal, profile),

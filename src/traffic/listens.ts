@@ -6,6 +6,7 @@ import type { Exchange } from '../bridge/exchange.ts';
 import { ProxyError, noLongerServed } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Timer, Timers } from '../domain/ports.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { Notification } from '../protocol/json-rpc.ts';
 import { textOf } from '../protocol/json-rpc.ts';
 import {
@@ -26,6 +27,8 @@ export interface Listen {
   /** The client's own bytes. */
   readonly id: Uint8Array;
   readonly exchange: Exchange;
+  /** Whose it is. Others may see the same catalog. */
+  readonly principal: Principal;
   /** What it will hear; less than this once the upstream has refused some of it. */
   filter: SubscriptionFilter;
   key: LinkKey;

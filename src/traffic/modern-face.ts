@@ -172,7 +172,8 @@ export class ModernFace {
       listen.wants.end();
       listen.wants = onOnlyLink(mount.onlyLink.wants);
       for (const uri of uris) listen.wants.subscribe(uri);
-      const { principal, profile } = listen.catalog.of;
+      const { principal } = listen;
+      const { profile } = listen.catalog.of;
       this.listens.moved(listen, mount.key(principal, profile), this.catalog(principal, profile));
     }
   }

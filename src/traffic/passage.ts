@@ -28,6 +28,12 @@ export interface PassageOptions {
   readonly limits: LimitConfig;
 }
 
+/** The stream of an old client. */
+export interface PassedStream {
+  readonly principal: Principal;
+  readonly end: () => void;
+}
+
 /** Where a message goes, and with what. */
 export interface Destination {
   readonly url: URL;
@@ -40,8 +46,8 @@ export class Passage {
   readonly paths: LegacyPaths;
   readonly dispatcher: Dispatcher;
   readonly #options: PassageOptions;
-  /** How each stream that is open, or being opened, is ended. */
-  readonly #streams = new Set<() => void>();
+  /** Each stream that is open, or being opened. */
+  readonly #streams = new Set<PassedStream>();
 
   constructor(options: PassageOptions) {
     const { paths, timeouts, limits } = options;
@@ -68,17 +74,17 @@ export class Passage {
   }
 
   /** A place for one more stream, and where to; throws a ProxyError where there is none. */
-  enter(end: () => void): Choice {
+  enter(stream: PassedStream): Choice {
     if (this.#streams.size >= this.#options.limits.passthroughStreams) {
       const text = 'too many event streams of old clients are open';
       throw overLimit('passthrough_limit', 'limits.passthroughStreams', text, { outcome: 'not_executed' });
     }
     const choice = this.#options.urls.choose();
-    this.#streams.add(end);
+    this.#streams.add(stream);
     return {
       ...choice,
       over: () => {
-        this.#streams.delete(end);
+        this.#streams.delete(stream);
         // A client that leaves early has shown nothing.
         choice.gaveUp();
         choice.over();
@@ -141,9 +147,13 @@ export class Passage {
       : new ProxyError('post_failed', `the connection broke while the message was sent (${codeOf(cause)})`, details);
   }
 
+  endThose(areMeant: (stream: PassedStream) => boolean): void {
+    for (const stream of this.#streams) if (areMeant(stream)) stream.end();
+  }
+
   /** Ends every stream. */
   endStreams(): void {
-    for (const end of this.#streams) end();
+    this.endThose(() => true);
   }
 
   async close(): Promise<void> {

@@ -69,7 +69,7 @@ class MemoryLink implements Link {
 /** How many steps a schedule has. */
 const STEPS = 40;
 const REQUEST_MS = 60_000;
-const CALLERS: readonly Principal[] = [ANYONE, { key: 'another' }];
+const CALLERS: readonly Principal[] = [ANYONE, { key: 'another', proof: '' }];
 const METHODS = ['tools/call', 'tools/call', 'tools/call', 'tools/list', 'prompts/get'];
 
 export class MemorySchedule {

@@ -46,7 +46,7 @@ test('without authentication everybody is the same', () => {
 test('with keys nobody else gets in, and nothing of the header is in the refusal', () => {
   const authenticate = authenticator({ bearer: { keys } });
 
-  expect(authenticate('Bearer alice-key')).toEqual({ key: 'key:alice' });
+  expect(authenticate('Bearer alice-key')).toEqual({ key: 'key:alice', proof: sha256('alice-key') });
   for (const header of [undefined, 'Bearer wrong-key']) {
     const refusal = authenticate(header);
     expect(refusal).toBeInstanceOf(ProxyError);

@@ -7,6 +7,7 @@ import { type EventClient, openEvents } from '../support/event-client.ts';
 import { type Gateway, type GatewayConfig, JSON_HEADERS, gatewayBefore } from '../support/gateway.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
 import { modern, openModern } from '../support/modern-client.ts';
+import { openOldClient } from '../support/old-client.ts';
 import { ASKABLE, IN } from '../support/session-client.ts';
 import { keepsUnderReloads } from '../support/reloads.ts';
 
@@ -182,6 +183,37 @@ test('keys of callers go at once: the new one is let in, the sessions of one tha
   expect(await listener.closed).toBe('ended');
   expect(await listen.until('resultType')).toContain('"complete"');
   expect(await statusOfCall(gateway)).toBe(200);
+});
+
+test('a key that is replaced under its name ends all that was opened with it, and nothing of others', async () => {
+  const keyed = (key: string): GatewayConfig => {
+    const of = (name: string, text: string) => ({ name, sha256: createHash('sha256').update(text).digest('hex') });
+    return { inbound: { bearer: { keys: [of('alice', key), of('bob', 'bob-has-that-key')] } } };
+  };
+  const { gateway } = await gatewayBefore({}, keyed(KEY));
+  const bob = { authorization: 'Bearer bob-has-that-key' };
+  const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+  const opened = await gateway.post({ jsonrpc: '2.0', id: 1, method: 'initialize', params }, bearer);
+  const sessionId = String(opened.headers['mcp-session-id']);
+  const listener = await openEvents(gateway, { sessionId, headers: bearer });
+  const wish = { notifications: { toolsListChanged: true } };
+  const listen = await openModern(gateway, 'subscriptions/listen', wish, { headers: bearer });
+  await listen.until('acknowledged');
+  const old = await openOldClient(gateway.origin, { headers: bearer });
+  await old.endpoint();
+  const other = await openOldClient(gateway.origin, { headers: bob });
+  await other.endpoint();
+
+  await gateway.reload(keyed('alice-has-a-new-key'));
+  const after = await gateway.call('count', {}, 1, { authorization: 'Bearer alice-has-a-new-key' });
+  const posted = await other.post({ jsonrpc: '2.0', id: 'of bob', method: 'ping' }, bob);
+  await other.until('of bob');
+
+  expect(await old.closed).toBe('ended');
+  expect(await listener.closed).toBe('ended');
+  expect(await listen.until('resultType')).toContain('"complete"');
+  expect([after.status, posted.status]).toEqual([200, 202]);
+  expect(gateway.app.mounts[0]?.passage?.openStreams).toBe(1);
 });
 
 test('hosts, limits and timeouts of clients go at once; what cannot is named', async () => {

@@ -12,7 +12,8 @@ import { VirtualTime } from '../support/virtual-time.ts';
 
 const TTL_MS = 60_000;
 
-const keyOf = (principal: string): LinkKey => linkKey(NO_CREDENTIAL, { key: principal }, FULL_PROFILE, 'principal');
+const keyOf = (principal: string): LinkKey =>
+  linkKey(NO_CREDENTIAL, { key: principal, proof: '' }, FULL_PROFILE, 'principal');
 
 function world({ max = 2, maxInAll = 100, maxKeptBytes = 1_000_000 } = {}) {
   const time = new VirtualTime();

@@ -71,7 +71,7 @@ class Story {
       onUnread: () => {},
     });
     const call = this.#call;
-    const key = linkKey(NO_CREDENTIAL, { key: 'alice' }, FORMS, 'principal');
+    const key = linkKey(NO_CREDENTIAL, { key: 'alice', proof: '' }, FORMS, 'principal');
     const rounds: Rounds = new Rounds({
       timers: time,
       profile: FORMS,
@@ -128,7 +128,7 @@ class Story {
         this.shown.at(-1)?.exchange.clientGone();
         break;
       case 'evicted':
-        this.held.evictOldest(linkKey(NO_CREDENTIAL, { key: 'alice' }, FORMS, 'principal'));
+        this.held.evictOldest(linkKey(NO_CREDENTIAL, { key: 'alice', proof: '' }, FORMS, 'principal'));
         break;
       case 'passes':
         this.world.time.advanceSync(event.ms);

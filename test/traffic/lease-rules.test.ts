@@ -29,7 +29,7 @@ test('where nothing is declared nothing can be asked', () => {
   }
 });
 
-const KEY = linkKey(NO_CREDENTIAL, { key: 'alice' }, EMPTY_PROFILE, 'principal');
+const KEY = linkKey(NO_CREDENTIAL, { key: 'alice', proof: '' }, EMPTY_PROFILE, 'principal');
 const CONFIG = parseConfig({ upstreams: [{ url: 'http://up.example/sse' }], links: { maxInFlight: 3 } }).links;
 
 /** Callers by what becomes of them; the bridge asks nothing else. */

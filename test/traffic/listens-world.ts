@@ -104,7 +104,7 @@ export class ListensWorld {
 
   key(principal = 'alice', declares: object | null = null): LinkKey {
     const profile = declares === null ? EMPTY_PROFILE : profileOf(declares, '2025-11-25');
-    return linkKey(NO_CREDENTIAL, { key: principal }, profile, 'principal');
+    return linkKey(NO_CREDENTIAL, { key: principal, proof: '' }, profile, 'principal');
   }
 
   /** Where the lists come from. */
@@ -119,7 +119,7 @@ export class ListensWorld {
   catalog(key: LinkKey = this.key()): Catalog {
     const known = this.#catalogs.get(key.text);
     if (known !== undefined) return known[1];
-    const principal: Principal = { key: key.caller };
+    const principal: Principal = { key: key.caller, proof: '' };
     const catalog = new Catalog(this.source, { principal, profile: key.profile });
     catalog.opened(HANDSHAKE);
     this.#catalogs.set(key.text, [key, catalog]);
@@ -157,6 +157,7 @@ export class ListensWorld {
     const listen: Listen = {
       id: encode(id),
       exchange,
+      principal: catalog.of.principal,
       filter: { lists, uris },
       key,
       catalog,

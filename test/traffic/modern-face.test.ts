@@ -12,7 +12,7 @@ import { linkKey } from '../../src/upstream/link-key.ts';
 import { RecordedSink } from '../bridge/recorded.ts';
 import { ListensWorld } from './listens-world.ts';
 
-const ALICE: Principal = { key: 'alice' };
+const ALICE: Principal = { key: 'alice', proof: '' };
 
 /** A mount that can go over to one link. */
 function world() {
@@ -60,7 +60,16 @@ function world() {
     const wants = face.newWants(key);
     for (const uri of uris) wants.subscribe(uri);
     const catalog = face.catalog(ALICE, EMPTY_PROFILE);
-    const listen = { id: encode('1'), exchange, filter: { lists: [], uris }, key, catalog, wants, release: () => {} };
+    const listen: Listen = {
+      id: encode('1'),
+      exchange,
+      principal: ALICE,
+      filter: { lists: [], uris },
+      key,
+      catalog,
+      wants,
+      release: () => {},
+    };
     face.listens.begin(listen);
     face.listens.acknowledge(listen);
     return listen;

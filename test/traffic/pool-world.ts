@@ -148,7 +148,7 @@ export class PoolWorld {
 
   key(principal = 'alice', declares: object = {}): LinkKey {
     const profile = Object.keys(declares).length === 0 ? EMPTY_PROFILE : profileOf(declares, '2025-11-25');
-    return linkKey(NO_CREDENTIAL, { key: principal }, profile, this.#isolation);
+    return linkKey(NO_CREDENTIAL, { key: principal, proof: '' }, profile, this.#isolation);
   }
 
   ask(ask: Ask = {}): Caller {

@@ -12,7 +12,7 @@ function textOf(
   profile = EMPTY_PROFILE,
   isolation: Isolation = 'principal',
 ): string {
-  return linkKey({ headers: {}, fingerprint }, { key: principal }, profile, isolation).text;
+  return linkKey({ headers: {}, fingerprint }, { key: principal, proof: '' }, profile, isolation).text;
 }
 
 test.each<[what: string, isolation: Isolation, first: [string, string], second: [string, string], same: boolean]>([
