@@ -128,6 +128,7 @@ export function createApp(options: AppOptions): App {
     isDraining: () => isRefusing,
     limits: () => config.limits,
     current: (mount) => mounts.find(({ name, path }) => name === mount.name && path === mount.path) ?? mount,
+    ofName: (mount) => allMounts().filter(({ name }) => name === mount.name),
   };
   const listener = new Listener(config.timeouts, journal);
 

@@ -35,6 +35,8 @@ export interface RouteDeps {
   readonly limits: () => Pick<Config['limits'], 'inFlight' | 'listens'>;
   /** The mount that has taken this one's place by now, or itself. */
   readonly current: (mount: Mount) => Mount;
+  /** Those of this one's name: the one that serves, and those that finish what runs on them. */
+  readonly ofName: (mount: Mount) => readonly Mount[];
 }
 
 /** One HTTP request to one mount. */

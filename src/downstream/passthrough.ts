@@ -83,16 +83,27 @@ function messageRefusal(passing: Passing): ProxyError | null {
     if (!isJson(request.headers['content-type'])) {
       throw new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
     }
-    destinationOf(passing);
+    addressed(passing);
     return isFull(deps) ? inFlightLimit() : null;
   } catch (thrown) {
     return asProxyError(thrown);
   }
 }
 
-/** Throws a ProxyError. */
-function destinationOf({ request, passage }: Passing): Destination {
-  return passage.destination((request.query as { readonly token?: unknown }).token, principalOf(request));
+/**
+ * The message with where it goes. That is where the stream of its client came from: a reload may have put another mount
+ * in the place of that one, whose server would know nothing of it. A token that is forged, foreign or expired is an
+ * unknown session. Throws a ProxyError.
+ */
+function addressed(passing: Passing): Passing & { readonly destination: Destination } {
+  const { request, mount: served, deps } = passing;
+  const { token } = request.query as { readonly token?: unknown };
+  for (const mount of typeof token === 'string' ? deps.ofName(served) : []) {
+    const { passage } = mount;
+    const destination = passage?.destination(String(token), principalOf(request)) ?? null;
+    if (passage !== null && destination !== null) return { ...passing, mount, passage, destination };
+  }
+  throw new ProxyError('session_unknown', 'unknown session');
 }
 
 function passStream(passing: Passing): void {
@@ -147,9 +158,11 @@ function passStream(passing: Passing): void {
   });
 }
 
-function passMessage(passing: Passing): void {
-  const { request, reply, mount, deps, passage } = passing;
-  const { url, headers: own, posted } = destinationOf(passing);
+/** Its body may have been long on its way: throws a ProxyError where nobody knows it any more. */
+function passMessage(received: Passing): void {
+  const passing = addressed(received);
+  const { request, reply, mount, deps, passage, destination } = passing;
+  const { url, headers: own, posted } = destination;
   const tell = whenOver(passing, 'POST', waitedFor(mount, deps));
   reply.from(NOTHING_MORE, {
     getUpstream: () => url.href,

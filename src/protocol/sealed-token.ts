@@ -22,6 +22,8 @@ export interface SessionClaims extends Sealed {
 /** Where an upstream has told an old client to post. */
 export interface EndpointClaims extends Sealed {
   readonly kind: 'endpoint';
+  /** Which passage the client's stream is of: one that a reload has put in its place may lead to another server. */
+  readonly passage: string;
   /** Which of the upstream's URLs the client's stream is of. */
   readonly url: number;
   /** Which of the origins that the configuration allows it. */

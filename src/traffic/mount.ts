@@ -157,6 +157,7 @@ export class Mount {
         ? null
         : new Passage({
             upstream: upstream.name,
+            id: Buffer.from(random.bytes(8)).toString('base64url'),
             paths: upstream.legacy,
             urls: this.#urls,
             sealer: options.sealer,

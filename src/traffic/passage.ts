@@ -18,6 +18,8 @@ import type { Choice, UpstreamUrl, UpstreamUrls } from './upstream-urls.ts';
 
 export interface PassageOptions {
   readonly upstream: string;
+  /** Of this passage alone, among all of this process. */
+  readonly id: string;
   readonly paths: LegacyPaths;
   readonly urls: UpstreamUrls;
   readonly sealer: TokenSealer;
@@ -94,12 +96,13 @@ export class Passage {
 
   /** What a client of this stream is told instead of the URL that the upstream announces to it. Throws a ProxyError. */
   announce(announced: string, { index, endpoint }: UpstreamUrl, principal: Principal): string {
-    const { upstream, sealer, owner, wallSeconds, timeouts } = this.#options;
+    const { upstream, id, sealer, owner, wallSeconds, timeouts } = this.#options;
     const url = endpointUrl(announced, endpoint);
     const token = sealer.seal({
       kind: 'endpoint',
       owner,
       mount: upstream,
+      passage: id,
       principal: principal.key,
       url: index,
       origin: originsOf(endpoint).indexOf(url.origin),
@@ -109,22 +112,15 @@ export class Passage {
     return `${this.paths.messages}?token=${token}`;
   }
 
-  /** Where the message of this client goes. A token that is forged, foreign or expired is an unknown session. */
-  destination(token: unknown, principal: Principal): Destination {
-    const { upstream, urls, sealer, wallSeconds } = this.#options;
-    const claims = typeof token === 'string' ? sealer.open(token, wallSeconds()) : null;
-    const of = claims?.kind === 'endpoint' ? urls.at(claims.url) : null;
-    const origin = claims?.kind === 'endpoint' && of !== null ? originsOf(of.endpoint)[claims.origin] : undefined;
-    if (
-      claims?.kind !== 'endpoint' ||
-      of === null ||
-      origin === undefined ||
-      claims.mount !== upstream ||
-      claims.principal !== principal.key
-    ) {
-      throw new ProxyError('session_unknown', 'unknown session');
-    }
+  /** Where the message of this client goes; null where no stream of this passage was told this token, or not for this client. */
+  destination(token: string, principal: Principal): Destination | null {
+    const { id, urls, sealer, wallSeconds } = this.#options;
+    const claims = sealer.open(token, wallSeconds());
+    if (claims?.kind !== 'endpoint' || claims.passage !== id || claims.principal !== principal.key) return null;
+    const of = urls.at(claims.url);
+    const origin = of === null ? undefined : originsOf(of.endpoint)[claims.origin];
     // Joined, not resolved: a path may begin with two slashes.
+    if (of === null || origin === undefined) return null;
     return {
       url: new URL(origin + claims.target),
       headers: of.headers,

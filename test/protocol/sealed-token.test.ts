@@ -40,7 +40,14 @@ test('what was sealed is opened again, until it expires', () => {
 });
 
 test('where an old client posts is sealed and opened the same way', () => {
-  const claims: SealedClaims = { ...shared(), kind: 'endpoint', url: 0, origin: 1, target: '/m/ü?a=b&c=%20' };
+  const claims: SealedClaims = {
+    ...shared(),
+    kind: 'endpoint',
+    passage: 'p',
+    url: 0,
+    origin: 1,
+    target: '/m/ü?a=b&c=%20',
+  };
 
   expect(sealerWith().open(sealerWith().seal(claims), NOW)).toEqual(claims);
 });

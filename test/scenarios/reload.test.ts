@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ConfigError } from '../../src/config/load.ts';
 import { type EventClient, openEvents } from '../support/event-client.ts';
 import { type Gateway, type GatewayConfig, JSON_HEADERS, gatewayBefore } from '../support/gateway.ts';
-import { startLegacyServer } from '../support/legacy-server.ts';
+import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
 import { modern, openModern } from '../support/modern-client.ts';
 import { openOldClient } from '../support/old-client.ts';
 import { ASKABLE, IN } from '../support/session-client.ts';
@@ -117,6 +117,32 @@ test('an upstream at another URL: new calls go there, those in flight end where 
   expect(await listen.until('resultType')).toContain('"complete"');
   expect((await modern(gateway, 'tools/list')).status).toBe(200);
   await expect.poll(() => upstream.streams.length, { timeout: 5000 }).toBe(0);
+});
+
+test('what an old client posts goes where its stream came from, as long as that runs, and never elsewhere', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { drain: { timeout: '10s' } });
+  const other = await startLegacyServer();
+  onTestFinished(() => other.close());
+  const running = gateway.call('slow');
+  const call = await upstream.nextCall('slow');
+  const old = await openOldClient(gateway.origin);
+  await old.endpoint();
+  const posted = (id: string) => old.post({ jsonrpc: '2.0', id, method: 'ping' });
+  await gateway.reload({ drain: { timeout: '10s' }, upstream: { headers: { 'x-key': 'new' } } }, other.url);
+
+  const during = await posted('on its way out');
+  await old.until('on its way out');
+  call.release();
+  expect(await old.closed).toBe('ended');
+  const after = await posted('gone');
+
+  expect([during.status, after.status, (await running).status]).toEqual([202, 404, 200]);
+  expect(after.body.toString()).toContain('session_unknown');
+  const pings = (of: LegacyServer) => of.received.filter(({ message }) => message.method === 'ping');
+  expect(pings(upstream).map(({ message, headers }) => [message.id, headers['x-key']])).toEqual([
+    ['on its way out', undefined],
+  ]);
+  expect(pings(other)).toEqual([]);
 });
 
 test('a call that outlasts drain.timeout gets an error, and the upstream a cancel', async () => {
