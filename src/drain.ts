@@ -45,7 +45,7 @@ export async function retire(
   mount: Mount,
   { registry, timers, timeoutMs }: Pick<DrainOptions, 'registry' | 'timers' | 'timeoutMs'>,
 ): Promise<void> {
-  await mount.replies.whenNone(timers, timeoutMs);
+  await mount.unfinished.whenNone(timers, timeoutMs);
   mount.modern.listens.endAll();
   registry.endThose((session) => session.mount === mount, 'reloaded');
   await mount.close();

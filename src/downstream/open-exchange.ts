@@ -65,10 +65,10 @@ export function draining(): ProxyError {
 /** Somebody waits for so many replies of the mount, until what is returned is called. */
 export function waitedFor(mount: Mount, deps: RouteDeps, howMany = 1): () => void {
   deps.inFlight.begin(howMany);
-  mount.replies.begin(howMany);
+  mount.unfinished.begin(howMany);
   return () => {
     deps.inFlight.end(howMany);
-    mount.replies.end(howMany);
+    mount.unfinished.end(howMany);
   };
 }
 

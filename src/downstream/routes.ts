@@ -23,6 +23,7 @@ import {
 import type { RequestFacts } from '../protocol/request-facts.ts';
 import { deliverableHandshake } from '../protocol/rewrites.ts';
 import { serveListen } from '../traffic/listen-request.ts';
+import { holderOf } from '../traffic/modern-call.ts';
 import { serveModern } from '../traffic/modern-request.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
@@ -120,9 +121,13 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
   }
 }
 
-/** Revision 2026-07-28: a request that stands alone. Throws a ProxyError, with nothing begun. */
-function serveAlone(message: Request, incoming: Incoming): void {
-  const { request, mount, deps } = incoming;
+/**
+ * Revision 2026-07-28: a request that stands alone, but where a call is held for it, perhaps by a mount that is on its way
+ * out. Throws a ProxyError, with nothing begun. */
+function serveAlone(message: Request, given: Incoming): void {
+  const mount = holderOf(message, given.deps.ofName(given.mount)) ?? given.mount;
+  const incoming = { ...given, mount };
+  const { request, deps } = incoming;
   const isListen = message.method === 'subscriptions/listen';
   if (isListen && !accepted(request.headers.accept).stream) {
     throw new ProxyError('not_acceptable', 'subscriptions/listen is answered by an event stream: Accept must name it');

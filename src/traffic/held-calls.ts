@@ -7,6 +7,7 @@ import type { Limit } from '../domain/limits.ts';
 import type { Timer, Timers } from '../domain/ports.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
 import type { CallLogLevel } from './call-log-level.ts';
+import type { Tally } from './tally.ts';
 
 export interface Held {
   /** In the client's `requestState`. */
@@ -27,6 +28,8 @@ interface Entry {
 
 export interface HeldCallsOptions {
   readonly timers: Timers;
+  /** Counts them: a mount that is on its way out waits for them. */
+  readonly tally: Tally;
   /** timeouts.round */
   readonly ttlMs: number;
   /** How many may hold a link of one key, and how many a link at all. */
@@ -75,6 +78,7 @@ export class HeldCalls {
       isRipe: held.rounds.isAskingAgain,
     };
     this.#entries.set(held.id, entry);
+    this.#options.tally.begin();
     this.#keepWithin(maxOfKey, held.key);
     this.#keepWithin(maxInAll);
     // A client that comes back at once, and again without answers, would never be found waiting.
@@ -89,9 +93,11 @@ export class HeldCalls {
   /** Its client is back. */
   release(id: string): void {
     const entry = this.#entries.get(id);
-    entry?.expires.cancel();
-    entry?.patience.cancel();
+    if (entry === undefined) return;
+    entry.expires.cancel();
+    entry.patience.cancel();
     this.#entries.delete(id);
+    this.#options.tally.end();
   }
 
   /** Frees the link of this key, or of any, that was held longest, and for long enough. False: there is none. */

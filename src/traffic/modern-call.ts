@@ -6,7 +6,7 @@ import type { Exchange } from '../bridge/exchange.ts';
 import { Rounds } from '../bridge/rounds.ts';
 import { requestDigest } from '../protocol/canonical-digest.ts';
 import { inputResponses } from '../protocol/input-required.ts';
-import { textOf } from '../protocol/json-rpc.ts';
+import { type Request, textOf } from '../protocol/json-rpc.ts';
 import { outgoingModern } from '../protocol/rewrites.ts';
 import type { RoundClaims } from '../protocol/sealed-token.ts';
 import { CallLogLevel } from './call-log-level.ts';
@@ -16,6 +16,7 @@ import { needsToBeAlone } from './lease-rules.ts';
 import { startLeasedCall } from './leased-call.ts';
 import { told, undeclared } from './modern-answer.ts';
 import { type Ask, fail } from './modern-ask.ts';
+import type { Mount } from './mount.ts';
 
 export function callUpstream(ask: Ask): void {
   const { mount, principal, request, exchange, row, profile, answerable, logLevel, envelope, headers } = ask;
@@ -83,6 +84,14 @@ function roundsOf(ask: Ask, call: Call, conversation: Conversation, level: CallL
   return rounds;
 }
 
+/** The mount that holds the call which this request goes on with, if one of these does. */
+export function holderOf(request: Request, mounts: readonly Mount[]): Mount | null {
+  const state = request.params?.members.get('requestState');
+  if (state?.kind !== 'string') return null;
+  const text = textOf(request.bytes, state);
+  return mounts.find(({ modern }) => modern.holds(text)) ?? null;
+}
+
 /**
  * The client is back, or says so: every state that is not good for this request looks the same. `whenFit` goes on if
  * the request's headers are right.
@@ -109,7 +118,7 @@ function refuseState(exchange: Exchange): void {
   fail(
     exchange,
     'request_state_invalid',
-    'the requestState is not valid for this request: used, of another, or older than timeouts.round',
+    'the requestState is not valid for this request: used, of another, older than timeouts.round, or of before a reload',
   );
 }
 

@@ -14,6 +14,7 @@ import { Catalog, type ListSource } from './catalog.ts';
 import { HeldCalls } from './held-calls.ts';
 import { type Listen, Listens } from './listens.ts';
 import { CallersWants, type ListenWants, onOnlyLink } from './callers-wants.ts';
+import type { Tally } from './tally.ts';
 import type { SharedWants } from './wants.ts';
 
 /** The mount, as far as it concerns this. */
@@ -25,6 +26,7 @@ export interface Links extends ListSource {
   readonly onlyLink: { readonly wants: SharedWants };
   key(principal: Principal, profile: CapabilityProfile): LinkKey;
   readonly journal: Journal;
+  readonly unfinished: Tally;
   hasLongWaiter(key: LinkKey): boolean;
   /** `wants`: of the caller of this key. */
   tellListened(key: LinkKey, wants: SharedWants | null): void;
@@ -63,6 +65,7 @@ export class ModernFace {
     const { timers, config } = options.mount;
     this.held = new HeldCalls({
       timers,
+      tally: options.mount.unfinished,
       ttlMs: config.timeouts.round,
       maxOfKey: Math.max(1, Math.floor(config.links.max / 2)),
       maxInAll: Math.max(1, Math.floor(config.links.maxTotal / 2)),
@@ -118,6 +121,13 @@ export class ModernFace {
     if (claims === null || (claims.kind !== 'round' && claims.kind !== 'replay')) return null;
     const isOurs = claims.owner === owner && claims.mount === mount.name && claims.principal === principal.key;
     return isOurs && claims.digest === digest() ? claims : null;
+  }
+
+  /** A call is held here under this state, whoever asks and whatever else is wrong with it. */
+  holds(state: string): boolean {
+    const { sealer, wallSeconds } = this.#options;
+    const claims = sealer.open(state, wallSeconds());
+    return claims?.kind === 'round' && this.held.find(claims.held) !== null;
   }
 
   newHeldId(): string {

@@ -99,8 +99,8 @@ export class Mount {
   /** See the configuration. */
   readonly paramHeaders: UpstreamConfig['paramHeaders'];
   readonly cache: UpstreamConfig['cache'];
-  /** Replies of this mount that somebody waits for. */
-  readonly replies = new Tally();
+  /** Replies that somebody waits for, and held calls, whose clients are to come back. */
+  readonly unfinished = new Tally();
   readonly #options: MountOptions;
   readonly #context: ConversationContext;
   readonly #pool: ConversationPool<Conversation>;

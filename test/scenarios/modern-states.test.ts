@@ -61,7 +61,8 @@ function expectRefused({ status, json }: Answer): void {
     id: expect.anything(),
     error: {
       code: -32602,
-      message: 'the requestState is not valid for this request: used, of another, or older than timeouts.round',
+      message:
+        'the requestState is not valid for this request: used, of another, older than timeouts.round, or of before a reload',
       data: { reason: 'request_state_invalid', upstream: expect.any(String) },
     },
   });

@@ -6,7 +6,7 @@ import { ConfigError } from '../../src/config/load.ts';
 import { type EventClient, openEvents } from '../support/event-client.ts';
 import { type Gateway, type GatewayConfig, JSON_HEADERS, gatewayBefore } from '../support/gateway.ts';
 import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
-import { modern, openModern } from '../support/modern-client.ts';
+import { EVERYTHING, modern, openModern, retry } from '../support/modern-client.ts';
 import { openOldClient } from '../support/old-client.ts';
 import { ASKABLE, IN } from '../support/session-client.ts';
 import { keepsUnderReloads } from '../support/reloads.ts';
@@ -117,6 +117,48 @@ test('an upstream at another URL: new calls go there, those in flight end where 
   expect(await listen.until('resultType')).toContain('"complete"');
   expect((await modern(gateway, 'tools/list')).status).toBe(200);
   await expect.poll(() => upstream.streams.length, { timeout: 5000 }).toBe(0);
+});
+
+test('a call that waits for answers of its client is finished where it is held', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { drain: { timeout: '10s' } });
+  const other = await startLegacyServer();
+  onTestFinished(() => other.close());
+  const call = ['tools/call', { name: 'ask', arguments: {} }, { capabilities: EVERYTHING }] as const;
+  const asked = [await modern(gateway, ...call), await modern(gateway, ...call)] as const;
+  const answers = { name: { action: 'accept', content: { name: 'x' } } };
+
+  await gateway.reload({ drain: { timeout: '10s' } }, other.url);
+  const first = await retry(gateway, asked[0], answers, call);
+  const second = await retry(gateway, asked[1], answers, call);
+  const again = await retry(gateway, asked[1], answers, call);
+  const [elsewhere] = [await modern(gateway, ...call)];
+
+  expect([first, second, elsewhere].map(({ json }) => json.result?.resultType)).toEqual([
+    'complete',
+    'complete',
+    'input_required',
+  ]);
+  expect(again.json.error.data.reason).toBe('request_state_invalid');
+  expect(
+    [upstream, other].map((of) => of.received.filter(({ message }) => message.method === 'tools/call').length),
+  ).toEqual([2, 1]);
+  // Nothing is left to be finished there.
+  await upstream.whenStreams(0);
+});
+
+test('what nobody comes back for is held no longer than drain.timeout', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { drain: { timeout: '300ms' } });
+  const call = ['tools/call', { name: 'ask', arguments: {} }, { capabilities: EVERYTHING }] as const;
+  const asked = await modern(gateway, ...call);
+  const since = performance.now();
+
+  await gateway.reload({ drain: { timeout: '300ms' }, ...REPLACED });
+  await upstream.nextRequest('notifications/cancelled');
+  const heldMs = performance.now() - since;
+  const late = await retry(gateway, asked, {}, call);
+
+  expect(heldMs).toBeGreaterThanOrEqual(299);
+  expect(late.json.error.message).toContain('of before a reload');
 });
 
 test('what an old client posts goes where its stream came from, as long as that runs, and never elsewhere', async () => {

@@ -5,6 +5,7 @@ import { NO_CREDENTIAL } from '../../src/domain/principal.ts';
 import { EMPTY_PROFILE, FULL_PROFILE } from '../../src/protocol/capability-profile.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
 import { type Held, HeldCalls } from '../../src/traffic/held-calls.ts';
+import { Tally } from '../../src/traffic/tally.ts';
 import { type LinkKey, linkKey } from '../../src/upstream/link-key.ts';
 import { answerOf } from '../bridge/recorded.ts';
 import { granted } from '../bridge/started-call.ts';
@@ -19,6 +20,7 @@ function world({ max = 2, maxInAll = 100, maxKeptBytes = 1_000_000 } = {}) {
   const time = new VirtualTime();
   const awaited = new Set<string>();
   const calls = new HeldCalls({
+    tally: new Tally(),
     timers: time,
     ttlMs: TTL_MS,
     maxOfKey: max,

@@ -13,6 +13,7 @@ import { inputResponses } from '../../src/protocol/input-required.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
 import type { Conversation } from '../../src/traffic/conversation.ts';
 import { HeldCalls } from '../../src/traffic/held-calls.ts';
+import { Tally } from '../../src/traffic/tally.ts';
 import { linkKey } from '../../src/upstream/link-key.ts';
 import { RecordedSink, answerOf, notificationOf, requestOf } from '../bridge/recorded.ts';
 import { ConversationWorld, MemoryLink } from './conversation-world.ts';
@@ -49,6 +50,7 @@ class Story {
   constructor() {
     const { time } = this.world;
     this.held = new HeldCalls({
+      tally: new Tally(),
       timers: time,
       ttlMs: TTL_MS,
       maxOfKey: 1,

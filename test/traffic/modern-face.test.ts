@@ -7,6 +7,7 @@ import { encode } from '../../src/protocol/json-rpc.ts';
 import { TokenSealer } from '../../src/protocol/sealed-token.ts';
 import type { Listen } from '../../src/traffic/listens.ts';
 import { type Links, ModernFace } from '../../src/traffic/modern-face.ts';
+import { Tally } from '../../src/traffic/tally.ts';
 import { SharedWants } from '../../src/traffic/wants.ts';
 import { linkKey } from '../../src/upstream/link-key.ts';
 import { RecordedSink } from '../bridge/recorded.ts';
@@ -34,6 +35,7 @@ function world() {
         ? linkKey(NO_CREDENTIAL, principal, FULL_PROFILE, 'shared')
         : linkKey(NO_CREDENTIAL, principal, profile, 'principal'),
     journal: { record: () => {} },
+    unfinished: new Tally(),
     hasLongWaiter: () => false,
     tellListened: () => {},
   };
