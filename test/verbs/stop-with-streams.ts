@@ -36,8 +36,12 @@ export async function stopsWithStreams({ gets, posts, stopped, drainMs }: Stream
   });
   onTestFinished(() => upstream.close());
   const program = run(
-    ...[upstream.url.href, '--listen', '127.0.0.1:0', '--drain-timeout', `${drainMs}ms`],
-    ...['--log-format', 'json', '--log-level', 'warn', '--links-queue-timeout', '60s'],
+    upstream.url.href,
+    '--listen=127.0.0.1:0',
+    `--drain-timeout=${drainMs}ms`,
+    '--log-format=json',
+    '--log-level=warn',
+    '--links-queue-timeout=60s',
   );
   const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
   const sessions = [];
