@@ -39,6 +39,7 @@ let picked = program;
 const SERVING: readonly string[] = ['mcp-causeway', 'serve', 'demo'];
 program.hook('preAction', (_, command) => {
   if (!SERVING.includes(command.name())) stopSignal.ignore();
+  else if (command.name() === 'demo') stopSignal.ignoreHangUp();
 });
 program.hook('preSubcommand', (_, command) => {
   picked = command;

@@ -91,7 +91,7 @@ export async function start(config: Config, readAgain: (() => Config) | null = n
   if (isAdminOpenToAll(config)) {
     log.warn(
       { host: config.admin?.host },
-      'metrics and status are served on a public address without allowedHosts: anybody who reaches it can read them',
+      'metrics and status are served on a public address without allowedHosts: anybody who reaches it can read them, and have the configuration file read anew',
     );
   }
   return {
@@ -200,7 +200,7 @@ export async function serve(
   const config = read();
   if (stop.isAsked) return;
   let running: Running | null = null;
-  // Without a listener it would end the process, as it does where a terminal is closed. What has just been read is new.
+  // One that comes before this finds what has just been read.
   process.on('SIGHUP', () => void running?.reload());
   running = await start(config, given.file === undefined ? null : read);
   await Promise.race([running.greet({ isTTY: stderr.isTTY, write: running.say }), stop.asked]);

@@ -27,6 +27,25 @@ test('a signal that comes before it listens ends it with 0', async () => {
   expect(await ended).toEqual([0, null]);
 });
 
+test('a SIGHUP that comes before it has read its configuration is no end', async () => {
+  const { child, ended, config } = await reading('serve');
+
+  child.kill('SIGHUP');
+  await config.write('upstreams: [{ url: http://127.0.0.1:1/sse }]\nlisten: { port: 0 }\n');
+  child.kill('SIGTERM');
+  await config.close();
+
+  expect(await ended).toEqual([0, null]);
+});
+
+test('what has nothing to read anew is ended by a SIGHUP', async () => {
+  const { child, ended } = await reading('check');
+
+  child.kill('SIGHUP');
+
+  expect(await ended).toEqual([null, 'SIGHUP']);
+});
+
 test('what needs no orderly end is ended by a signal as if nobody had listened', async () => {
   const { child, ended } = await reading('check');
 
