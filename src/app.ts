@@ -133,7 +133,9 @@ export function createApp(options: AppOptions): App {
   const listener = new Listener(config.timeouts, journal);
 
   const gauges = (): Gauges => ({
-    upstreams: mounts.map(mountGauges),
+    upstreams: [...Map.groupBy(allMounts(), ({ name }) => name).values()].flatMap(([first, ...others]) =>
+      first === undefined ? [] : [mountGauges([first, ...others], mounts.includes(first))],
+    ),
     replies: inFlight.count,
     bufferedBytes: registry.bufferedBytes,
     isDraining: closing !== null,

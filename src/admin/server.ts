@@ -50,7 +50,7 @@ export function createAdminServer(host: string, deps: AdminDeps): FastifyInstanc
   };
   const app = Fastify({
     logger: false,
-    // Nothing here takes a body.
+    // Nothing here wants a body.
     bodyLimit: 1024,
     requestTimeout: timeouts.clientBody,
     keepAliveTimeout: timeouts.keepAlive,
@@ -80,15 +80,20 @@ export function createAdminServer(host: string, deps: AdminDeps): FastifyInstanc
   });
   app.get('/status', async () => statusOf(gauges(), version, process.uptime()));
 
-  app.post(RELOAD, async (_request, reply) => {
-    try {
-      const { config: _, ...told } = await deps.reload();
-      return told;
-    } catch (thrown) {
-      // The journal has it already, as what it is: no request was wrong.
-      if (!(thrown instanceof ConfigError)) throw thrown;
-      return reply.code(400).send({ reason: 'configuration', message: thrown.message });
-    }
+  void app.register(async (scope) => {
+    // Clients send a body with it, of whichever type: it means nothing.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null));
+    scope.post(RELOAD, async (_request, reply) => {
+      try {
+        const { config: _, ...told } = await deps.reload();
+        return told;
+      } catch (thrown) {
+        // The journal has it already, as what it is: no request was wrong.
+        if (!(thrown instanceof ConfigError)) throw thrown;
+        return reply.code(400).send({ reason: 'configuration', message: thrown.message });
+      }
+    });
   });
 
   app.setNotFoundHandler((request, reply) => {

@@ -43,8 +43,9 @@ export interface PoolOptions<C extends Poolable> {
 /** A link that ends sooner than this after it opened counts as one that failed to open. */
 const SHORT_LIFE_MS = 5000;
 const LONG_WAIT_MS = 1500;
-/** Which of them it was depends on what others hold: all are named. */
+/** Nothing of the caller's request was sent. */
 const NOT_SENT = { outcome: 'not_executed' } as const;
+/** Which of them it was depends on what others hold: all are named. */
 const BOUND = 'links.max, links.maxTotal and links.maxInFlight bound what is free';
 
 export class ConversationPool<C extends Poolable> {
@@ -522,7 +523,6 @@ function hasLinks<C extends Poolable>(bucket: Bucket<C>): boolean {
   return bucket.entries.some(({ leaving }) => !leaving);
 }
 
-/** Nothing of the caller's request was sent. */
 /** Behind the key that was met stand those that bound what is free. */
 function outOfLinks(code: ErrorCode, limit: Limit, text: string): ProxyError {
   return new ProxyError(code, `${text} (${limit}): ${BOUND}`, { ...NOT_SENT, limit });

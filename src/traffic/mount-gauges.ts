@@ -1,31 +1,37 @@
-// What one mount holds at this moment. Counted when it is asked for: nothing of this costs a request anything.
+// What is held for one upstream at this moment. Counted when it is asked for: nothing of this costs a request anything.
 
 import { LINK_PHASES, type LinkCounts, type UpstreamGauges } from '../domain/gauges.ts';
 import type { Mount } from './mount.ts';
 
-export function mountGauges(mount: Mount): UpstreamGauges {
-  const { health, onlyLink, modern } = mount;
+/**
+ * `mounts`: the one that serves the upstream first, then those that finish what runs on them; without `isServed` they are
+ * all of that kind.
+ */
+export function mountGauges(mounts: readonly [Mount, ...Mount[]], isServed: boolean): UpstreamGauges {
+  const [{ name, health, isReady, openBreakers, isSingle }] = mounts;
+  const sum = (of: (mount: Mount) => number): number => mounts.reduce((total, mount) => total + of(mount), 0);
   return {
-    upstream: mount.name,
+    upstream: name,
     state: health.is,
-    isReady: mount.isReady,
-    openBreakers: mount.openBreakers,
-    isSingle: mount.isSingle,
+    // Of one that gets no request any more no balancer needs to know.
+    isReady: isReady || !isServed,
+    openBreakers,
+    isSingle,
     lastError: health.lastError,
-    links: linksOf(mount),
-    sessions: onlyLink.sessions.size,
-    streams: [...onlyLink.sessions].reduce((total, { openStreams }) => total + openStreams, 0),
-    passthroughStreams: mount.passage?.openStreams ?? 0,
-    calls: mount.inFlight,
-    heldCalls: modern.held.size,
-    listens: modern.listens.count,
-    waitingCallers: mount.waitingCount,
+    links: linksOf(mounts),
+    sessions: sum(({ onlyLink }) => onlyLink.sessions.size),
+    streams: sum(({ onlyLink }) => [...onlyLink.sessions].reduce((total, { openStreams }) => total + openStreams, 0)),
+    passthroughStreams: sum(({ passage }) => passage?.openStreams ?? 0),
+    calls: sum(({ inFlight }) => inFlight),
+    heldCalls: sum(({ modern }) => modern.held.size),
+    listens: sum(({ modern }) => modern.listens.count),
+    waitingCallers: sum(({ waitingCount }) => waitingCount),
   };
 }
 
-function linksOf({ conversations }: Mount): LinkCounts {
+function linksOf(mounts: readonly Mount[]): LinkCounts {
   const none = (): Record<(typeof LINK_PHASES)[number], number> => ({ opening: 0, open: 0, closing: 0 });
   const counts = { pooled: none(), dedicated: none() };
-  for (const { use, phase } of conversations) counts[use][phase]++;
+  for (const { conversations } of mounts) for (const { use, phase } of conversations) counts[use][phase]++;
   return counts;
 }

@@ -55,10 +55,10 @@ interface Attempt {
   readonly count?: number;
 }
 
-/** Where others on the same link have asked for more, and this session has not said what it wants. */
 /** What can end a session that its client has not ended. */
 export type SessionLimit = `timeouts.${'sessionIdle' | 'sessionMax'}`;
 
+/** Where others on the same link have asked for more, and this session has not said what it wants. */
 const DEFAULT_LEVEL = 'info';
 const ENDED: Refusal = { code: -32603, message: 'the session has ended' };
 

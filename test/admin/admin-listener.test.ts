@@ -469,6 +469,18 @@ describe('POST /-/reload', () => {
     expect((await status(gateway)).upstreams.map(({ name }: { name: string }) => name)).toEqual(['default', 'other']);
   });
 
+  test('a body means nothing, whatever it is', async () => {
+    const { gateway } = await gatewayBefore({}, ADMIN);
+    const url = `${gateway.adminOrigin}/-/reload`;
+
+    // As curl -d '' sends it.
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const empty = await fetch(url, { method: 'POST', headers: form, body: '' });
+    const json = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{' });
+
+    expect([empty.status, json.status]).toEqual([200, 200]);
+  });
+
   test('of an upstream that is gone no gauge is left', async () => {
     const other = { name: 'other', path: '/other', url: 'http://127.0.0.1:1/sse' };
     const { gateway } = await gatewayBefore({}, { ...ADMIN, others: [other] });
@@ -479,7 +491,30 @@ describe('POST /-/reload', () => {
     await reload(gateway);
 
     expect(before?.length).toBe(2);
-    expect(await gauges()).toEqual([expect.stringContaining('upstream="default"')]);
+    await expect.poll(gauges, { timeout: 5000 }).toEqual([expect.stringContaining('upstream="default"')]);
+  });
+
+  test('what finishes on an upstream that was replaced or taken out is counted with it until then', async () => {
+    const drain = { timeout: '10s' };
+    const { gateway, upstream } = await gatewayBefore({}, { ...ADMIN, drain });
+    const other = { name: 'other', path: '/other', url: upstream.url.href };
+    const running = gateway.call('slow');
+    const call = await upstream.nextCall('slow');
+    const calls = async () => (await scrape(gateway)).sum('causeway_calls', { upstream: 'default' });
+
+    gateway.rewrite({ ...ADMIN, drain, upstream: { headers: { 'x-new': '1' } } });
+    await reload(gateway);
+    const replaced = await calls();
+    gateway.rewrite({ ...ADMIN, drain, upstream: other });
+    await reload(gateway);
+    const removed = await calls();
+    // One that gets no request any more keeps no balancer away.
+    await expect.poll(async () => (await get(gateway, '/readyz')).status, { timeout: 5000 }).toBe(200);
+    call.release();
+    await running;
+
+    expect([replaced, removed]).toEqual([1, 1]);
+    await expect.poll(async () => (await status(gateway)).upstreams.length, { timeout: 5000 }).toBe(1);
   });
 
   test('is nothing that a page of elsewhere can ask for, and the names that may are those of the new configuration', async () => {
