@@ -15,7 +15,7 @@ import { Listener, setTimeouts } from './downstream/listener.ts';
 import type { RouteDeps } from './downstream/open-exchange.ts';
 import { createServer } from './downstream/server.ts';
 import { drain, retire } from './drain.ts';
-import { known } from './identity/authenticate.ts';
+import { authenticator, known } from './identity/authenticate.ts';
 import { BothJournals } from './observe/both-journals.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { ALL_REVISIONS, UPSTREAM_REVISIONS } from './protocol/eras.ts';
@@ -80,6 +80,7 @@ export function createApp(options: AppOptions): App {
   const journal = metrics === null ? options.journal : new BothJournals(options.journal, metrics);
   /** What goes now. */
   let config = options.config;
+  let authenticate = authenticator(config.inbound);
 
   // Of this process alone: neither a session nor the stream of an old client outlives the process that holds it.
   const sealer = new TokenSealer(random.bytes(32), (length) => random.bytes(length));
@@ -121,6 +122,7 @@ export function createApp(options: AppOptions): App {
     registry,
     journal,
     random,
+    authenticate: () => authenticate,
     inFlight,
     calls: () => allMounts().reduce((total, mount) => total + mount.inFlight, 0),
     listens: new Tally(),
@@ -171,6 +173,7 @@ export function createApp(options: AppOptions): App {
     const gone = mounts.filter((mount) => !next.includes(mount));
     mounts = next;
     config = what.config;
+    authenticate = authenticator(config.inbound);
     if (admin !== null) setTimeouts(admin.server, config.timeouts);
     for (const mount of fresh) mount.start();
     for (const mount of gone) {

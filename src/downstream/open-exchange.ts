@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Journal, Random, ReplySink } from '../domain/ports.ts';
+import type { Authenticate } from '../identity/authenticate.ts';
 import { accepted } from '../protocol/headers.ts';
 import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
 import { methodRow } from '../protocol/methods.ts';
@@ -21,6 +22,8 @@ export interface RouteDeps {
   readonly registry: SessionRegistry;
   readonly journal: Journal;
   readonly random: Random;
+  /** Who lets callers in at this moment: another one after a reload. */
+  readonly authenticate: () => Authenticate;
   /** Replies that have not been taken to their end, over all mounts. */
   readonly inFlight: Tally;
   /** Calls upstream at this moment, over all mounts. */

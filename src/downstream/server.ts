@@ -8,7 +8,6 @@ import { ProxyError } from '../domain/errors.ts';
 import { readiness } from '../domain/gauges.ts';
 import { checkHost, hostRules } from '../edge/host-guard.ts';
 import { checkOrigin, originRules } from '../edge/origin-guard.ts';
-import { authenticator } from '../identity/authenticate.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { identifyCallers } from './caller.ts';
 import { fromFastify, refuse } from './error-reply.ts';
@@ -57,7 +56,7 @@ export async function createServer(
     return refusal === null ? undefined : refuse(reply, journal, refusal);
   });
 
-  identifyCallers(app, authenticator(config.inbound), isProbe, journal);
+  identifyCallers(app, deps.authenticate, isProbe, journal);
 
   app.get(HEALTH, async (_request, reply) => {
     // A new connection would be refused: who probes over one that is kept open hears of the end too.

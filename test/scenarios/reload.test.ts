@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { ConfigError } from '../../src/config/load.ts';
 import { type EventClient, openEvents } from '../support/event-client.ts';
 import { type Gateway, type GatewayConfig, JSON_HEADERS, gatewayBefore } from '../support/gateway.ts';
+import { LATE_CALL, halfSent } from '../support/half-sent.ts';
 import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
 import { EVERYTHING, modern, openModern, retry } from '../support/modern-client.ts';
 import { openOldClient } from '../support/old-client.ts';
@@ -76,24 +77,13 @@ test('what a call in flight asks its client can still be answered', async () => 
 test('a request whose body is on its way while its upstream is replaced is served by the new one', async () => {
   const { gateway } = await gatewayBefore();
   await gateway.call('count');
-  const body = JSON.stringify({
-    jsonrpc: '2.0',
-    id: 'late',
-    method: 'tools/call',
-    params: { name: 'count', arguments: {} },
-  });
-  const client = await gateway.connect();
-  const headers = { host: 'localhost', ...JSON_HEADERS, 'content-length': String(body.length), expect: '100-continue' };
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  client.write(`POST /mcp HTTP/1.1\r\n${head.join('')}\r\n`);
-  await client.until('100 Continue');
-  client.write(body.slice(0, 10));
+  const late = await halfSent(gateway, LATE_CALL);
 
   await gateway.reload(REPLACED);
   await gateway.journal.until((fact) => fact.fact === 'link_closed' && fact.reason === 'shutdown');
-  client.write(body.slice(10));
+  late.finish();
 
-  expect(await client.until('"late"')).toContain('HTTP/1.1 200 OK');
+  expect(await late.until('"late"')).toContain('HTTP/1.1 200 OK');
 });
 
 test('an upstream at another URL: new calls go there, those in flight end where they are', async () => {
