@@ -1,15 +1,19 @@
 // The listener for whoever runs the gateway: metrics, health in detail, reload. It carries no MCP, and nothing can be
 // changed by it but what the configuration says by now. Its guards are those of the listener for clients.
 
+import { createServer } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Difference } from '../config/diff.ts';
 import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { type Gauges, readiness } from '../domain/gauges.ts';
+import { overLimit } from '../domain/over-limit.ts';
 import type { Journal } from '../domain/ports.ts';
 import { type HostRules, checkHost, hostRules, isLoopback } from '../edge/host-guard.ts';
 import { checkOrigin, originRules } from '../edge/origin-guard.ts';
+import { oneAtATime } from '../edge/one-at-a-time.ts';
+import { watchWrites } from '../edge/taken.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { statusOf } from './status.ts';
 
@@ -42,19 +46,28 @@ export function createAdminServer(host: string, deps: AdminDeps): FastifyInstanc
       checkOrigin(request.headers.origin, originRules(host, allowedOrigins))
     );
   };
-  const refused = (reply: FastifyReply, error: ProxyError): FastifyReply => {
-    const { code: reason, status, message, cause } = error;
+  const tell = ({ code: reason, status, message, seen, cause }: ProxyError): void => {
     const why = cause === undefined ? {} : { cause };
-    journal.record({ fact: 'refused', listener: 'admin', reason, status, why: message, ...why });
-    return reply.code(status).send({ reason, message });
+    journal.record({ fact: 'refused', listener: 'admin', reason, status, why: message, ...seen, ...why });
+  };
+  const refused = (reply: FastifyReply, error: ProxyError): FastifyReply => {
+    tell(error);
+    return reply.code(error.status).send({ reason: error.code, message: error.message });
   };
   const app = Fastify({
     logger: false,
     // Nothing here wants a body.
     bodyLimit: 1024,
-    requestTimeout: timeouts.clientBody,
-    keepAliveTimeout: timeouts.keepAlive,
-    http: { headersTimeout: timeouts.clientHeaders, connectionsCheckingInterval: 1000 },
+    serverFactory: (handler) =>
+      createServer(
+        {
+          headersTimeout: timeouts.clientHeaders,
+          requestTimeout: timeouts.clientBody,
+          keepAliveTimeout: timeouts.keepAlive,
+          connectionsCheckingInterval: 1000,
+        },
+        oneAtATime(handler),
+      ),
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
@@ -64,6 +77,11 @@ export function createAdminServer(host: string, deps: AdminDeps): FastifyInstanc
     },
   });
   app.addHook('onRequest', async (request, reply) => {
+    const idleMs = deps.config().timeouts.clientWrite;
+    const onCut = (): void => {
+      tell(overLimit('slow_reader', 'timeouts.clientWrite', 'the client took nothing of its answer for too long'));
+    };
+    watchWrites(reply.raw, { idleMs, onCut });
     const refusal = guard(request);
     return refusal === null ? undefined : refused(reply, refusal);
   });

@@ -2,7 +2,8 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Reply, ReplySink } from '../domain/ports.ts';
-import { type WriteWatch, watchWrites, writeJson } from './raw-reply.ts';
+import { type WriteWatch, watchWrites } from '../edge/taken.ts';
+import { writeJson } from './raw-reply.ts';
 
 export class JsonReply implements ReplySink {
   readonly canStream = false;

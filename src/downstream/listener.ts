@@ -8,6 +8,7 @@ import { type AddressInfo, Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TimeoutConfig } from '../config/schema.ts';
 import type { Journal } from '../domain/ports.ts';
+import { oneAtATime } from '../edge/one-at-a-time.ts';
 import { Tally } from '../traffic/tally.ts';
 import { type SocketState, refuseRaw } from './error-reply.ts';
 
@@ -64,9 +65,8 @@ export class Listener {
   }
 
   async #bind(host: string, port: number): Promise<AddressInfo> {
-    const server = createServer({ connectionsCheckingInterval: 1000 }, (request, response) => {
-      this.#take(request, response);
-    });
+    const inTurn = oneAtATime((request, response) => this.#take(request, response));
+    const server = createServer({ connectionsCheckingInterval: 1000 }, inTurn);
     setTimeouts(server, this.#timeouts);
     server.on('clientError', (error, socket) => refuseRaw(socket, this.#journal, error, this.#stateOf(socket)));
     // Of a CONNECT the socket is handed over bare: without a listener of our own its errors would end the process.

@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Journal, Random, ReplySink } from '../domain/ports.ts';
+import { whenTaken } from '../edge/taken.ts';
 import type { Authenticate } from '../identity/authenticate.ts';
 import { accepted } from '../protocol/headers.ts';
 import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
@@ -15,7 +16,7 @@ import type { SessionRegistry } from '../traffic/session-registry.ts';
 import type { Session } from '../traffic/session.ts';
 import type { Tally } from '../traffic/tally.ts';
 import { JsonReply } from './json-reply.ts';
-import { whenTaken, writeWatch } from './raw-reply.ts';
+import { writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export interface RouteDeps {

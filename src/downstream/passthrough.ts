@@ -11,6 +11,7 @@ import type { FastifyInstance } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
+import { watchWrites } from '../edge/taken.ts';
 import { EndpointRewriter } from '../protocol/endpoint-rewriter.ts';
 import { isJson } from '../protocol/headers.ts';
 import { joined } from '../protocol/json-rpc.ts';
@@ -20,7 +21,7 @@ import type { Choice } from '../traffic/upstream-urls.ts';
 import { principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import { type Incoming, type RouteDeps, inFlightLimit, isFull, waitedFor } from './open-exchange.ts';
-import { watchWrites, writeWatch } from './raw-reply.ts';
+import { writeWatch } from './raw-reply.ts';
 
 /** What of a client's headers goes on; its credentials are for us. Of its query nothing does. */
 const STREAM_HEADERS = ['mcp-protocol-version', 'user-agent'] as const;

@@ -3,8 +3,9 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Chunks, EventReply, Reply } from '../domain/ports.ts';
+import { type WriteWatch, watchWrites } from '../edge/taken.ts';
 import { HEARTBEAT, eventFrame } from '../protocol/sse-frames.ts';
-import { type WriteWatch, watchWrites, writeChunks, writeJson } from './raw-reply.ts';
+import { writeChunks, writeJson } from './raw-reply.ts';
 
 export class SseReply implements EventReply {
   readonly canStream = true;

@@ -359,6 +359,25 @@ describe('the listener', () => {
     expect((await get(gateway, '/healthz')).status).toBe(200);
   });
 
+  test('answers that nobody reads are not made in advance, and are cut after timeouts.clientWrite', async () => {
+    const { gateway } = await gatewayBefore({}, { ...ADMIN, timeouts: { clientWrite: '200ms' } });
+    const page = (await (await get(gateway, '/metrics')).text()).length;
+    const socket = connect(Number(new URL(gateway.adminOrigin).port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => {});
+    socket.pause();
+
+    socket.write(requestBytes('GET', '/metrics', [['Host', 'localhost']]).repeat(1500));
+    await gateway.journal.until((fact) => fact.fact === 'refused' && fact.reason === 'slow_reader');
+    const of = await scrape(gateway);
+    let made = 0;
+    for await (const piece of socket) made += (piece as Buffer).length;
+
+    expect(made / page).toBeLessThan(1000);
+    expect(gateway.journal.of('refused')).toMatchObject([{ listener: 'admin', limit: 'timeouts.clientWrite' }]);
+    expect(of.sum('causeway_limits_met_total', { limit: 'timeouts.clientWrite' })).toBe(1);
+  });
+
   test('shows the drain to its end, and ends with it', async () => {
     const { gateway, upstream } = await gatewayBefore({}, { ...ADMIN, drain: { timeout: '10s' } });
     const slow = gateway.call('slow');

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { createApp } from '../../src/app.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { text } from '../support/legacy-behaviour.ts';
 import {
   type Gateway,
   JSON_HEADERS,
@@ -80,6 +81,28 @@ test('requests that are sent in one go are answered in their order', async () =>
   client.write([CALL, NEXT].map((body) => requestBytes('POST', '/mcp', [HOST, LENGTH, ...JSON_PAIRS], body)).join(''));
 
   expect(await client.until('"id":8')).toMatch(/"id":7.*"id":8/s);
+});
+
+test('what is sent behind a request whose answer is not read is not served before it is', async () => {
+  const large = 'x'.repeat(15 * 1024 * 1024);
+  const { gateway, upstream } = await gatewayBefore({
+    tools: { large: () => text(large), count: () => text('counted') },
+  });
+  const client = await gateway.connect();
+  const requests = ['large', 'count'].map((name, id) => {
+    const body = JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: {} } });
+    return requestBytes('POST', '/mcp', [HOST, ['content-length', String(body.length)], ...JSON_PAIRS], body);
+  });
+
+  client.pause();
+  client.write(requests.join(''));
+  await gateway.journal.until((fact) => fact.fact === 'exchange' && fact.name === 'large');
+  await gateway.call('add', { a: 1, b: 2 });
+  const ran = upstream.received.map(({ message }) => message.params?.['name']);
+  client.resume();
+
+  expect(ran).not.toContain('count');
+  expect(replyIn(await client.until('counted')).json).toMatchObject({ id: 1 });
 });
 
 test.each([
