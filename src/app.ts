@@ -86,6 +86,7 @@ export function createApp(options: AppOptions): App {
   const sealer = new TokenSealer(random.bytes(32), (length) => random.bytes(length));
   const owner = Buffer.from(random.bytes(8)).toString('base64url');
   const wallSeconds = (): number => Math.floor(Date.now() / 1000);
+  const heapBytes = getHeapStatistics().heap_size_limit;
   let links = 0;
   const mountOf = (within: Config, upstream: UpstreamConfig): Mount =>
     new Mount({
@@ -111,7 +112,7 @@ export function createApp(options: AppOptions): App {
     timers,
     random,
     wallSeconds,
-    heapBytes: getHeapStatistics().heap_size_limit,
+    heapBytes,
     sealer,
     owner,
   });
@@ -124,11 +125,12 @@ export function createApp(options: AppOptions): App {
     random,
     authenticate: () => authenticate,
     inFlight,
+    received: new Tally(),
     calls: () => allMounts().reduce((total, mount) => total + mount.inFlight, 0),
     listens: new Tally(),
     isLeaving: () => closing !== null,
     isDraining: () => isRefusing,
-    limits: () => config.limits,
+    limits: () => ({ ...config.limits, receivedBytes: config.limits.receivedBytes || heapBytes / 4 }),
     current: (mount) => mounts.find(({ name, path }) => name === mount.name && path === mount.path) ?? mount,
     ofName: (mount) => allMounts().filter(({ name }) => name === mount.name),
   };

@@ -65,6 +65,15 @@ const limitKeys = {
   jsonDepth: count(128, 'nesting of a message', { least: 8 }),
   sessions: count(10_000, 'sessions at once', { least: 1, wide: true }),
   inFlight: count(10_000, 'exchanges at once', { least: 1, wide: true }),
+  receivedBytes: size(
+    '0B',
+    'bytes of requests at once, from when they come until they are answered; 0B: a quarter of the heap',
+    {
+      least: 0,
+      wide: true,
+      example: '256MiB',
+    },
+  ),
   listens: count(1000, 'subscriptions/listen streams of 2026-07-28 clients at once', { least: 1, wide: true }),
   listenUris: count(1000, 'resources that one of them may name', { least: 1 }),
   passthroughStreams: count(100, 'event streams of old clients at once, per upstream', { least: 1 }),

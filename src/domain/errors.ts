@@ -200,7 +200,12 @@ export const ERRORS = {
     rpc: INTERNAL,
     remedy: 'the gateway is shutting down, or was reloaded: try again, or ask another replica',
   },
-  in_flight_limit: { side: 'gateway', before: 503, rpc: INTERNAL, remedy: 'try again later, or raise limits.inFlight' },
+  in_flight_limit: {
+    side: 'gateway',
+    before: 503,
+    rpc: INTERNAL,
+    remedy: 'try again later, or raise the limit that the text names',
+  },
   sessions_limit: {
     side: 'gateway',
     before: 503,

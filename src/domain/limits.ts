@@ -21,6 +21,7 @@ export const LIMITS = [
   'limits.jsonDepth',
   'limits.sessions',
   'limits.inFlight',
+  'limits.receivedBytes',
   'limits.listens',
   'limits.listenUris',
   'limits.passthroughStreams',

@@ -84,8 +84,6 @@ export function fromFastify(thrown: unknown): ProxyError {
   if (thrown instanceof ProxyError) return thrown;
   const { code, statusCode } = thrown as { code?: unknown; statusCode?: unknown };
   switch (code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return overLimit('body_too_large', 'limits.bodyBytes', 'the body is too large');
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_EMPTY_TYPE':
       return new ProxyError('unsupported_media_type', 'Content-Type must be application/json');

@@ -27,6 +27,8 @@ export interface RouteDeps {
   readonly authenticate: () => Authenticate;
   /** Replies that have not been taken to their end, over all mounts. */
   readonly inFlight: Tally;
+  /** Bytes of requests that are being received, or not answered yet, over all mounts. */
+  readonly received: Tally;
   /** Calls upstream at this moment, over all mounts. */
   readonly calls: () => number;
   /** `subscriptions/listen` that are open or wait for a link, over all mounts. */
@@ -36,7 +38,7 @@ export interface RouteDeps {
   /** New requests are refused. */
   readonly isDraining: () => boolean;
   /** Of this moment, over all mounts. */
-  readonly limits: () => Pick<Config['limits'], 'inFlight' | 'listens'>;
+  readonly limits: () => Pick<Config['limits'], 'inFlight' | 'listens' | 'receivedBytes'>;
   /** The mount that has taken this one's place by now, or itself. */
   readonly current: (mount: Mount) => Mount;
   /** Those of this one's name: the one that serves, and those that finish what runs on them. */

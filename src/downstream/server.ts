@@ -9,6 +9,7 @@ import { readiness } from '../domain/gauges.ts';
 import { checkHost, hostRules } from '../edge/host-guard.ts';
 import { checkOrigin, originRules } from '../edge/origin-guard.ts';
 import type { Mount } from '../traffic/mount.ts';
+import { receiveBodies } from './bodies.ts';
 import { identifyCallers } from './caller.ts';
 import { fromFastify, refuse } from './error-reply.ts';
 import type { RouteDeps } from './open-exchange.ts';
@@ -36,7 +37,6 @@ export async function createServer(
   };
   const app = Fastify({
     logger: false,
-    bodyLimit: config.limits.bodyBytes,
     // It has no listener of its own, and never listens: see Listener.
     serverFactory: (handler) => createHttpServer(handler),
     exposeHeadRoutes: false,
@@ -47,16 +47,18 @@ export async function createServer(
     },
   });
 
-  // Bodies are bytes: any parser in between would lose what we promise to keep.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-
   app.addHook('onRequest', async (request, reply) => {
     const refusal = guard(request);
     return refusal === null ? undefined : refuse(reply, journal, refusal);
   });
 
   identifyCallers(app, deps.authenticate, isProbe, journal);
+
+  receiveBodies(app, {
+    maxBytes: config.limits.bodyBytes,
+    maxHeld: () => deps.limits().receivedBytes,
+    held: deps.received,
+  });
 
   app.get(HEALTH, async (_request, reply) => {
     // A new connection would be refused: who probes over one that is kept open hears of the end too.

@@ -36,6 +36,7 @@ test('everything but what is of the process as a whole can be an upstream’s ow
     'limits.bodyBytes',
     'limits.sessions',
     'limits.inFlight',
+    'limits.receivedBytes',
     'limits.listens',
     'limits.bufferedBytes',
   ]);

@@ -310,6 +310,16 @@ const ROWS: Readonly<Record<string, Row>> = {
     status: 503,
     ...failed('in_flight_limit', 'refused'),
   },
+  'limits.receivedBytes': {
+    config: { limits: { receivedBytes: '64KiB' } },
+    trip: async ({ gateway, upstream }) => {
+      void gateway.call('never', { filler: 'x'.repeat(40_000) });
+      await upstream.nextCall('never');
+      return seen(await gateway.call('count', { filler: 'x'.repeat(40_000) }));
+    },
+    status: 503,
+    ...failed('in_flight_limit', 'refused'),
+  },
   'limits.listens': {
     config: { limits: { listens: 1 } },
     trip: async ({ gateway }) => {
