@@ -52,12 +52,13 @@ export class Passage {
   readonly #streams = new Set<PassedStream>();
 
   constructor(options: PassageOptions) {
-    const { paths, timeouts, limits } = options;
+    const { paths, timeouts } = options;
     this.#options = options;
     this.paths = paths;
     this.dispatcher = new Agent({
-      // Both kinds are counted before they come here: one more would wait in silence.
-      connections: limits.passthroughStreams + limits.inFlight,
+      // As many as it takes: both kinds are counted before they come here, by limits of the moment. One more than there
+      // were connections for would wait in silence.
+      connections: null,
       // A server's own hint can be ten minutes, for sockets of a burst that is over.
       keepAliveMaxTimeout: 60_000,
       headersTimeout: timeouts.headers,

@@ -676,6 +676,20 @@ describe('streams are counted', () => {
     expect((await first).status).toBe(200);
     expect(gateway.app.inFlight()).toBe(0);
   });
+
+  test('messages are sent at once up to a limits.inFlight that a reload has raised', async () => {
+    const config = { ...ALONE, limits: { inFlight: 1, passthroughStreams: 1 } };
+    const { gateway, client, upstream } = await oldClientBefore({ post: 'finished' }, config);
+
+    await gateway.reload({ ...config, limits: { ...config.limits, inFlight: 10 } });
+    const posts = Array.from({ length: 4 }, () => client.post({ ...CALL, params: { name: 'slow' } }));
+    const calls = [];
+    // oxlint-disable-next-line no-await-in-loop -- all are there before one is answered
+    for (const _ of posts) calls.push(await upstream.nextCall('slow'));
+    for (const call of calls) call.release();
+
+    expect((await Promise.all(posts)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  });
 });
 
 describe('who leaves, and who is slow', () => {
