@@ -1,4 +1,5 @@
-// A new configuration while the process runs: read and judged as a whole before anything changes, one after the other.
+// A new configuration while the process runs: read and judged as a whole before anything changes, one after the other. All
+// that is asked for while one runs is one more: it reads what is there by then.
 
 import { type Difference, difference } from './config/diff.ts';
 import { ConfigError } from './config/load.ts';
@@ -8,7 +9,7 @@ import type { Journal } from './domain/ports.ts';
 /** Where configurations come from, and what of them is not the app's. */
 export interface ConfigSource {
   /** The same file, environment and flags as at the start. Throws a ConfigError. */
-  read(): Config;
+  read(): Config | Promise<Config>;
   /** Throws a ConfigError for what must not be served. */
   check(config: Config): void;
   /** Told when it goes. */
@@ -28,14 +29,24 @@ export interface ReloaderOptions {
 export class Reloader {
   readonly #options: ReloaderOptions;
   #last: Promise<unknown> = Promise.resolve();
+  /** Has not begun yet. */
+  #next: Promise<Difference> | null = null;
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
   }
 
-  /** Rejects, with a ConfigError where the configuration is to blame, and nothing has changed then. */
+  /**
+   * What came of a reload that began after this was called. Rejects, with a ConfigError where the configuration is to
+   * blame, and nothing has changed then.
+   */
   reload(): Promise<Difference> {
-    const next = this.#last.then(() => this.#reload());
+    if (this.#next !== null) return this.#next;
+    const next = this.#last.then(() => {
+      this.#next = null;
+      return this.#reload();
+    });
+    this.#next = next;
     this.#last = next.catch(() => {});
     return next;
   }
@@ -46,7 +57,8 @@ export class Reloader {
       if (source === null)
         throw new ConfigError('there is nothing to read anew: the gateway was started without a file');
       if (isLeaving()) throw new ConfigError('the gateway is shutting down');
-      const what = difference(current(), source.read());
+      const read = await source.read();
+      const what = difference(current(), read);
       source.check(what.config);
       await apply(what);
       source.applied(what.config);

@@ -15,7 +15,7 @@ import { banner } from './banner.ts';
 import { descriptorShortage } from './descriptors.ts';
 import { isAdminOpenToAll, isOpenToAll, refuseUnsafe } from './exposure.ts';
 import { FirstContact } from './first-contact.ts';
-import type { Terminal } from './surroundings.ts';
+import { type Terminal, readAside } from './surroundings.ts';
 import { VERSION } from './version.ts';
 
 export interface Running {
@@ -50,7 +50,7 @@ const BIND_FAILURES: Readonly<Record<string, string>> = {
  * Starts the gateway. Rejects with a ConfigError when an address cannot be had. `readAgain`: the configuration as it is by
  * then; null where there is nothing to read.
  */
-export async function start(config: Config, readAgain: (() => Config) | null = null): Promise<Running> {
+export async function start(config: Config, readAgain: (() => Promise<Config>) | null = null): Promise<Running> {
   refuseUnsafe(config);
   const { lines: log, ...output } = await createLog(config.log);
   const journal = new LogJournal(log);
@@ -196,8 +196,8 @@ export async function serve(
   stop: Pick<StopSignal, 'isAsked' | 'asked'>,
 ): Promise<void> {
   const { stderr } = machine;
-  const read = (): Config => readConfig(given, machine);
-  const config = read();
+  const read = (): Promise<Config> => readAside(machine, (surroundings) => readConfig(given, surroundings));
+  const config = await read();
   if (stop.isAsked) return;
   let running: Running | null = null;
   // One that comes before this finds what has just been read.

@@ -2,6 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import type { Surroundings } from '../config/substitution.ts';
 
 export interface Terminal {
@@ -25,12 +26,63 @@ export const THIS_MACHINE = {
 /** Far more than anybody writes, and little enough to be read at once. */
 const MAX_BYTES = 4 * 1024 * 1024;
 const PIPE_WAIT_MS = 5000;
+const LOOK_AGAIN_MS = 10;
 
 /**
  * A text from a file, or from a pipe such as `<(command)`; nothing of it can keep a start waiting for ever. What it throws
  * has a code, as what node:fs throws.
  */
 export function readText(path: string, waitMs = PIPE_WAIT_MS): string {
+  const reading = readInSteps(path, waitMs);
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_AGAIN_MS);
+  }
+}
+
+/** The same, and others are served while it waits for a pipe. */
+async function readTextAside(path: string): Promise<string> {
+  const reading = readInSteps(path, PIPE_WAIT_MS);
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+    // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
+    await setTimeout(LOOK_AGAIN_MS);
+  }
+}
+
+/**
+ * What `read` makes of this machine, without keeping anything waiting that runs beside it. It is called until it has asked for
+ * no file any more that has not been read; what it throws counts as well.
+ */
+export async function readAside<T>(machine: Surroundings, read: (surroundings: Surroundings) => T): Promise<T> {
+  const texts = new Map<string, PromiseSettledResult<string>>();
+  for (;;) {
+    const missing = new Set<string>();
+    const readFile = (path: string): string => {
+      const text = texts.get(path);
+      if (text?.status === 'rejected') throw text.reason;
+      if (text === undefined) missing.add(path);
+      return text?.value ?? '';
+    };
+    try {
+      const result = read({ ...machine, readFile });
+      if (missing.size === 0) return result;
+    } catch (error) {
+      if (missing.size === 0) throw error;
+    }
+    const reading = Array.from(missing, async (path) => {
+      const [text] = await Promise.allSettled([readTextAside(path)]);
+      texts.set(path, text);
+    });
+    // oxlint-disable-next-line no-await-in-loop -- a file may name others
+    await Promise.all(reading);
+  }
+}
+
+/** Yields where there is nothing to read at the moment. */
+function* readInSteps(path: string, waitMs: number): Generator<undefined, string> {
   // Else opening a pipe that nobody writes to would wait for somebody.
   // oxlint-disable-next-line no-bitwise -- as node:fs has it
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -38,7 +90,7 @@ export function readText(path: string, waitMs = PIPE_WAIT_MS): string {
     const stats = fstatSync(file);
     if (stats.isDirectory()) throw coded('EISDIR');
     if (!stats.isFile() && !stats.isFIFO()) throw coded('NO_FILE');
-    const bytes = readAll(file, stats.isFIFO() ? waitMs : 0);
+    const bytes = yield* readAll(file, stats.isFIFO() ? waitMs : 0);
     if (!isUtf8(bytes) || bytes.includes(0)) throw coded('NOT_UTF8');
     return bytes.toString('utf8');
   } finally {
@@ -46,7 +98,7 @@ export function readText(path: string, waitMs = PIPE_WAIT_MS): string {
   }
 }
 
-function readAll(file: number, waitMs: number): Buffer {
+function* readAll(file: number, waitMs: number): Generator<undefined, Buffer> {
   const until = performance.now() + waitMs;
   const pieces: Buffer[] = [];
   let length = 0;
@@ -60,7 +112,7 @@ function readAll(file: number, waitMs: number): Buffer {
     } else if (performance.now() >= until) {
       throw coded('SILENT');
     } else {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+      yield;
     }
   }
   throw coded('TOO_LARGE');

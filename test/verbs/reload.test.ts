@@ -1,10 +1,11 @@
 // SIGHUP to the built program.
 
 import { writeFileSync } from 'node:fs';
+import { open, writeFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { INITIALIZE } from '../../src/verbs/snippets.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
-import { file, run, runWith } from './program.ts';
+import { fifo, file, run, runWith } from './program.ts';
 
 describe('SIGHUP', () => {
   const post = async (endpoint: string, session?: string) => {
@@ -57,6 +58,25 @@ describe('SIGHUP', () => {
     expect(await post(endpoint.replace('/one', '/two'))).toBe(200);
     program.child.kill('SIGTERM');
     expect(await program.ended).toBe(0);
+  });
+
+  test('keeps nobody waiting while the file is a pipe that nobody has written to yet', async () => {
+    const path = fifo();
+    const yaml = "listen: { port: 0 }\nlog: { format: json }\nupstreams: [{ url: 'http://127.0.0.1:1/sse' }]\n";
+    const program = run('serve', '-c', path);
+    await writeFile(path, yaml);
+    const [endpoint] = await program.says(/http:\/\/127\.0\.0\.1:\d+\/mcp/);
+
+    program.child.kill('SIGHUP');
+    // There is somebody to write to as soon as it reads.
+    const pipe = await open(path, 'w');
+    onTestFinished(() => pipe.close());
+    const health = await fetch(endpoint.replace('/mcp', '/healthz'), { signal: AbortSignal.timeout(4000) });
+    await pipe.write(yaml);
+    await pipe.close();
+
+    expect(health.status).toBe(200);
+    await program.says(/configuration reloaded/);
   });
 
   test('changes the level of the log', async () => {

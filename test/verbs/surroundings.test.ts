@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { whyUnreadable } from '../../src/config/substitution.ts';
-import { readText } from '../../src/verbs/surroundings.ts';
+import { readAside, readText } from '../../src/verbs/surroundings.ts';
 import { file } from './program.ts';
 
 function refusalOf(path: string): string {
@@ -58,4 +59,24 @@ test('a pipe is read to its end, and waited for', () => {
   onTestFinished(() => void writer.kill());
 
   expect(readText(path)).toBe('onetwo');
+});
+
+test('what is read aside keeps nothing waiting beside it, whatever files it turns out to need', async () => {
+  const [outer, inner] = [pipe(), pipe()];
+  const read = readAside(
+    { env: {}, readFile: () => '' },
+    ({ readFile }) => `${readFile(readFile(outer))}${readFile(outer)}`,
+  );
+
+  // Nothing could be written here if this process waited for it.
+  await writeFile(outer, inner);
+  await writeFile(inner, 'one');
+
+  expect(await read).toBe(`one${inner}`);
+});
+
+test('a file that is read aside and cannot be is blamed as ever', async () => {
+  const read = readAside({ env: {}, readFile: () => '' }, ({ readFile }) => readFile('/nowhere'));
+
+  await expect(read).rejects.toMatchObject({ code: 'ENOENT' });
 });
