@@ -193,15 +193,17 @@ function firstContact(contact: FirstContact): Promise<void> {
 export async function serve(
   given: Given,
   machine: Surroundings & { readonly stderr: Terminal },
-  stop: Pick<StopSignal, 'isAsked' | 'asked'>,
+  stop: Pick<StopSignal, 'isAsked' | 'asked' | 'listenToHangup'>,
 ): Promise<void> {
   const { stderr } = machine;
+  // With nothing to read anew it means what it is named for: the terminal is closed.
+  if (given.file === undefined) stop.listenToHangup();
   const read = (): Promise<Config> => readAside(machine, (surroundings) => readConfig(given, surroundings));
   const config = await read();
   if (stop.isAsked) return;
   let running: Running | null = null;
-  // One that comes before this finds what has just been read.
-  process.on('SIGHUP', () => void running?.reload());
+  // Without a listener it would end the process, as it does where a terminal is closed. What has just been read is new.
+  if (given.file !== undefined) process.on('SIGHUP', () => void running?.reload());
   running = await start(config, given.file === undefined ? null : read);
   await Promise.race([running.greet({ isTTY: stderr.isTTY, write: running.say }), stop.asked]);
   // At a terminal nobody waits for a balancer.

@@ -120,6 +120,7 @@ const EXITS: Readonly<Record<string, () => Promise<Program>>> = {
   '1': async () => run('healthcheck', '--listen', '127.0.0.1:1'),
   '2': async () => run('--no-such-flag'),
   '3': async () => run('not a URL'),
+  '129': () => stoppedTwice('SIGHUP'),
   '130': () => stoppedTwice('SIGINT'),
   '143': () => stoppedTwice('SIGTERM'),
 };
@@ -209,7 +210,7 @@ async function serving(): Promise<Program> {
 }
 
 /** The second comes while a call is waited for. */
-async function stoppedTwice(signal: 'SIGINT' | 'SIGTERM'): Promise<Program> {
+async function stoppedTwice(signal: 'SIGHUP' | 'SIGINT' | 'SIGTERM'): Promise<Program> {
   const upstream = await startLegacyServer();
   onTestFinished(() => upstream.close());
   const program = run(upstream.url.href, '--listen', '127.0.0.1:0', '--log-format', 'json');

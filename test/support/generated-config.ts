@@ -151,7 +151,7 @@ function configurationPage(): string {
     '## Reload',
     '',
     'SIGHUP, or `POST /-/reload` on the listener of `admin`, has the same file read anew, with the environment and the flags of the',
-    'start; the files behind `${file:}` too. A configuration that is wrong anywhere changes nothing: what is wrong with it is in the',
+    'start; the files behind `${file:}` too. Without a file a SIGHUP stops the gateway, as SIGINT does. A configuration that is wrong anywhere changes nothing: what is wrong with it is in the',
     'log, and in the 400 of `/-/reload`. Else an upstream whose settings are the same, its own and the general ones that go for it,',
     'keeps its connections and sessions. One that has changed, by whichever key, is replaced: requests go to the new one at once,',
     'calls in flight get `drain.timeout` to finish on the old one, those too that wait for answers of their client, then its sessions',
