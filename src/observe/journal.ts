@@ -29,9 +29,11 @@ function lineOf(fact: Fact): Line {
       };
     case 'refused':
       return {
-        level: ERRORS[fact.reason].side === 'gateway' ? 'error' : 'info',
+        level: fact.reason === 'internal_error' ? 'error' : 'info',
         message: 'refused',
         count: `refused.${fact.reason}`,
+        // A limit of ours that is met, by whoever likes.
+        ...(ERRORS[fact.reason].side === 'gateway' && { news: 'warn' }),
       };
     case 'dropped':
       return { level: 'debug', message: 'dropped', count: `dropped.${fact.what}`, news: 'info' };

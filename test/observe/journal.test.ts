@@ -34,6 +34,12 @@ const EXCHANGE = {
 
 const FAILED = { ...EXCHANGE, outcome: 'failed', reason: 'upstream_unavailable', status: 502 } satisfies Fact;
 const DROPPED = { fact: 'dropped', upstream: 'billing', what: 'late_answer' } satisfies Fact;
+const REFUSED = {
+  fact: 'refused',
+  reason: 'in_flight_limit',
+  status: 503,
+  why: 'full (limits.inFlight)',
+} satisfies Fact;
 const [INFO, WARN] = [30, 40];
 
 test('an exchange is one line, whose facts are its fields', () => {
@@ -51,6 +57,11 @@ describe('what can come by the thousand', () => {
     ['answers, at warn', EXCHANGE, 'warn', 0],
     ['failures, at info', FAILED, 'info', 1000],
     ['failures, at warn', FAILED, 'warn', 1],
+    ['limits met, at info', REFUSED, 'info', 1000],
+    ['limits met, at warn', REFUSED, 'warn', 1],
+    ['limits met, at error', REFUSED, 'error', 0],
+    ['bad requests, at warn', { ...REFUSED, reason: 'parse_error', status: 400 }, 'warn', 0],
+    ['bugs of ours, at error', { ...REFUSED, reason: 'internal_error', status: 500 }, 'error', 1000],
     ['drops, at debug', DROPPED, 'debug', 1000],
     ['drops, at info', DROPPED, 'info', 1],
     ['drops, at warn', DROPPED, 'warn', 0],
