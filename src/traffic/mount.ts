@@ -5,7 +5,7 @@ import { Agent, type Dispatcher } from 'undici';
 import type { CallOptions } from '../bridge/call.ts';
 import { CallIds } from '../bridge/correlation.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
-import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { ProxyError, asProxyError, noLongerServed } from '../domain/errors.ts';
 import type { LinkId } from '../domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from '../domain/ports.ts';
 import { ANYONE, NO_CREDENTIAL, type Principal, type UpstreamCredential } from '../domain/principal.ts';
@@ -461,6 +461,8 @@ export class Mount {
 
   /** A link to one of the URLs; where the first that is tried cannot be had, to another. */
   async #openAny(...what: OpenParameters): Promise<OpenedConversation> {
+    // A request can come late: its body was on its way while the mount was closed.
+    if (this.#closed) throw noLongerServed();
     // Nobody stands in line only to hear that nothing is tried.
     const { refusal } = this.#urls;
     if (refusal !== null) throw refusal;

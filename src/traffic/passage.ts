@@ -7,7 +7,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { Agent, type Dispatcher } from 'undici';
 import type { LegacyPaths, LimitConfig, TimeoutConfig } from '../config/schema.ts';
-import { type ErrorDetails, ProxyError } from '../domain/errors.ts';
+import { type ErrorDetails, ProxyError, noLongerServed } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
@@ -50,6 +50,7 @@ export class Passage {
   readonly #options: PassageOptions;
   /** Each stream that is open, or being opened. */
   readonly #streams = new Set<PassedStream>();
+  #isClosed = false;
 
   constructor(options: PassageOptions) {
     const { paths, timeouts } = options;
@@ -78,6 +79,7 @@ export class Passage {
 
   /** A place for one more stream, and where to; throws a ProxyError where there is none. */
   enter(stream: PassedStream): Choice {
+    if (this.#isClosed) throw noLongerServed();
     if (this.#streams.size >= this.#options.limits.passthroughStreams) {
       const text = 'too many event streams of old clients are open';
       throw overLimit('passthrough_limit', 'limits.passthroughStreams', text, { outcome: 'not_executed' });
@@ -113,11 +115,16 @@ export class Passage {
     return `${this.paths.messages}?token=${token}`;
   }
 
-  /** Where the message of this client goes; null where no stream of this passage was told this token, or not for this client. */
+  /**
+   * Where the message of this client goes; null where no stream of this passage was told this token, or not for this client.
+   * Throws a ProxyError where it comes too late.
+   */
   destination(token: string, principal: Principal): Destination | null {
     const { id, urls, sealer, wallSeconds } = this.#options;
     const claims = sealer.open(token, wallSeconds());
     if (claims?.kind !== 'endpoint' || claims.passage !== id || claims.principal !== principal.key) return null;
+    // Its body was on its way until now.
+    if (this.#isClosed) throw noLongerServed();
     const of = urls.at(claims.url);
     const origin = of === null ? undefined : originsOf(of.endpoint)[claims.origin];
     // Joined, not resolved: a path may begin with two slashes.
@@ -154,6 +161,7 @@ export class Passage {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     // What has arrived is passed on: an answer on a stream, when the POST that it belongs to was waited for.
     if (this.#streams.size > 0) await setImmediate();
     this.endStreams();

@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { ConfigError } from '../../src/config/load.ts';
 import { type EventClient, openEvents } from '../support/event-client.ts';
-import { type Gateway, type GatewayConfig, JSON_HEADERS, gatewayBefore } from '../support/gateway.ts';
+import { type Gateway, type GatewayConfig, JSON_HEADERS, gatewayBefore, replyIn } from '../support/gateway.ts';
 import { LATE_CALL, halfSent } from '../support/half-sent.ts';
 import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
-import { EVERYTHING, modern, openModern, retry } from '../support/modern-client.ts';
+import { EVERYTHING, modern, modernMessage, openModern, retry } from '../support/modern-client.ts';
 import { openOldClient } from '../support/old-client.ts';
 import { ASKABLE, IN } from '../support/session-client.ts';
 import { keepsUnderReloads } from '../support/reloads.ts';
@@ -84,6 +84,38 @@ test('a request whose body is on its way while its upstream is replaced is serve
   late.finish();
 
   expect(await late.until('"late"')).toContain('HTTP/1.1 200 OK');
+});
+
+test('a request whose body comes after its upstream was removed and closed is told so, and nothing is opened for it', async () => {
+  const { gateway, upstream } = await gatewayBefore();
+  const others = [
+    { name: 'other', path: '/other', url: upstream.url.href, legacy: { sse: '/sse', messages: '/messages' } },
+  ];
+  await gateway.reload({ upstream: { legacy: false }, others });
+  const old = await openOldClient(gateway.origin);
+  const [call, initialize] = ['tools/call', 'initialize'].map((method) =>
+    JSON.stringify({ jsonrpc: '2.0', id: 'late', method, params: { name: 'count', ...ASKABLE } }),
+  ) as [string, string];
+  const listen = modernMessage('subscriptions/listen', { notifications: { toolsListChanged: true } });
+  const late = [
+    await halfSent(gateway, call, {}, '/other'),
+    await halfSent(gateway, initialize, {}, '/other'),
+    await halfSent(gateway, listen.body, listen.headers, '/other'),
+    await halfSent(gateway, call, {}, await old.endpoint()),
+  ];
+  const other = gateway.app.mounts.find(({ name }) => name === 'other');
+
+  await gateway.reload({ upstream: { legacy: false } });
+  await other?.close();
+  const gets = upstream.gets.length;
+  for (const each of late) each.finish();
+  const replies = await Promise.all(late.map(async (each) => replyIn(await each.until('outcome'))));
+
+  expect(replies.map(({ status, json }) => [status, json.error.data.reason, json.error.data.outcome])).toEqual(
+    late.map(() => [503, 'draining', 'not_executed']),
+  );
+  expect(replies.filter(({ json }) => !json.error.message.includes('reload'))).toEqual([]);
+  expect(upstream.gets.length).toBe(gets);
 });
 
 test('an upstream at another URL: new calls go there, those in flight end where they are', async () => {
