@@ -33,14 +33,17 @@ async function until(client: Socket, last: string): Promise<string> {
 test('each is served when the one before is answered, in their order, with their bodies', async () => {
   const served: string[] = [];
   let running = 0;
-  const { client } = await serving(async (incoming, response) => {
+  const { client } = await serving((incoming, response) => {
     running++;
     let body = '';
-    for await (const piece of incoming) body += String(piece);
-    await new Promise(setImmediate);
-    served.push(`${incoming.url} ${body} ${running}`);
-    running--;
-    response.end(incoming.url);
+    incoming.on('data', (piece) => (body += String(piece)));
+    incoming.on('end', () => {
+      setImmediate(() => {
+        served.push(`${incoming.url} ${body} ${running}`);
+        running--;
+        response.end(incoming.url);
+      });
+    });
   });
 
   client.write(request('/1'));
