@@ -36,6 +36,7 @@ const NOTHING = {
   heldCalls: 0,
   listens: 0,
   waitingCallers: 0,
+  openBreakers: 0,
   replies: 0,
   bufferedBytes: 0,
   pooled: 1,
@@ -46,13 +47,13 @@ async function isNothingLeft(gateway: Gateway): Promise<void> {
   await expect.poll(() => counts(gateway), { timeout: 5000 }).toEqual(NOTHING);
 }
 
-test('2,000 sessions in turn, of which a fifth is abandoned, leave nothing [G21]', { timeout: 60_000 }, async () => {
+test('500 sessions in turn, of which a fifth is abandoned, leave nothing [G21]', { timeout: 60_000 }, async () => {
   const time = new VirtualTime();
   const { gateway, upstream } = await gatewayBefore({}, { timeouts: { sessionIdle: '1m' } }, time);
   await upstream.whenStreams(1);
   let most = 0;
 
-  await inTurn(2000, 8, async (number) => {
+  await inTurn(500, 8, async (number) => {
     const session = await gateway.openSession();
     await gateway.call('add', { a: 1, b: 2 }, 1, IN(session));
     most = Math.max(most, upstream.streams.length);
@@ -66,11 +67,11 @@ test('2,000 sessions in turn, of which a fifth is abandoned, leave nothing [G21]
 
   await isNothingLeft(gateway);
   await upstream.whenStreams(1);
-  expect(abandoned).toBe(400);
-  expect(most).toBeGreaterThan(300);
+  expect(abandoned).toBe(100);
+  expect(most).toBeGreaterThan(75);
   const ends = gateway.journal.of('session_ended').map(({ why }) => why);
-  expect(ends.filter((why) => why === 'deleted')).toHaveLength(1600);
-  expect(ends.filter((why) => why === 'expired')).toHaveLength(400);
+  expect(ends.filter((why) => why === 'deleted')).toHaveLength(400);
+  expect(ends.filter((why) => why === 'expired')).toHaveLength(100);
   // What is left is of the pool and its warm link: no timer of a session.
   expect(time.pendingCount).toBeLessThan(5);
 });
