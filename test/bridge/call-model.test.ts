@@ -83,5 +83,5 @@ test('an exchange has one outcome, a lease one release, and a client that is ser
   expect([...seen].toSorted()).toEqual([...ends, 'queue_timeout'].toSorted());
   // Who has come back waits for no lease.
   expect([...seenAfterAHold].toSorted()).toEqual(ends.toSorted());
-  expect(most).toBeGreaterThan(2);
+  expect(most).toBeGreaterThan(1);
 });
