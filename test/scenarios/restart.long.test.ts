@@ -33,6 +33,8 @@ test.each([0, 15])(
     const gateway = await startGatewayProcess(upstream.url, '--links-max-dedicated=2000', '--log-level=warn');
     const sessions = await inTurn(SESSIONS, 8, () => gateway.openSession());
     await upstream.stop();
+    // A call on a link of which it is not known yet that it is dead may have run.
+    await gateway.scrapeUntil((of) => of.sum('causeway_links', { use: 'dedicated', state: 'open' }) === 0, 30_000);
     Object.assign(handshakes, { opened: 0, done: 0, mostAtOnce: 0, at: [] });
     const startedAt = performance.now() + outage * 1000;
     const back = delay(outage * 1000).then(() => upstream.start());
@@ -76,6 +78,7 @@ test.each([0, 15])(
     expect(told.served).toBe(SESSIONS);
     expect(seconds).toBeLessThanOrEqual(SESSIONS / RATE + 5);
     expect(handshakes.mostAtOnce).toBeLessThanOrEqual(AT_ONCE);
-    expect(mostInASecond).toBeLessThanOrEqual(2 * RATE);
+    // They are counted where they arrive.
+    expect(mostInASecond).toBeLessThanOrEqual(2 * RATE + AT_ONCE);
   },
 );
