@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { JSON_HEADERS } from './gateway.ts';
@@ -10,6 +10,8 @@ import { type Scrape, readScrape } from './prometheus.ts';
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
 const WAIT_MS = 30_000;
+/** The sockets of Node's own time out after 5 s, whatever a request says. */
+const agent = new Agent({ keepAlive: true });
 export const MiB = 1024 * 1024;
 
 export interface GatewayProcess {
@@ -79,7 +81,7 @@ export interface Sent {
 /** One POST, or a DELETE where there is no body, on the connections of this process. */
 export async function send(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Sent> {
   const method = body === undefined ? 'DELETE' : 'POST';
-  const sent = request(url, { method, headers: { ...JSON_HEADERS, ...headers }, timeout: WAIT_MS });
+  const sent = request(url, { method, headers: { ...JSON_HEADERS, ...headers }, agent, timeout: WAIT_MS });
   sent.on('timeout', () => sent.destroy(new Error(`no answer within ${WAIT_MS} ms`)));
   sent.end(body === undefined ? undefined : JSON.stringify(body));
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
