@@ -13,9 +13,10 @@ import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
 import type { Principal } from './domain/principal.ts';
 import { Listener, setTimeouts } from './downstream/listener.ts';
 import type { RouteDeps } from './downstream/open-exchange.ts';
-import { createServer } from './downstream/server.ts';
+import { type Answering, createServer } from './downstream/server.ts';
 import { drain, retire } from './drain.ts';
-import { authenticator, known } from './identity/authenticate.ts';
+import { letInStill } from './identity/let-in-still.ts';
+import { type Entrance, Reception } from './identity/reception.ts';
 import { BothJournals } from './observe/both-journals.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { ALL_REVISIONS, UPSTREAM_REVISIONS } from './protocol/eras.ts';
@@ -80,7 +81,8 @@ export function createApp(options: AppOptions): App {
   const journal = metrics === null ? options.journal : new BothJournals(options.journal, metrics);
   /** What goes now. */
   let config = options.config;
-  let authenticate = authenticator(config.inbound);
+  /** The ways in of now. */
+  let entrances: ReadonlyMap<string, Entrance> = new Map();
 
   // Of this process alone: neither a session nor the stream of an old client outlives the process that holds it.
   const sealer = new TokenSealer(random.bytes(32), (length) => random.bytes(length));
@@ -121,9 +123,10 @@ export function createApp(options: AppOptions): App {
   let closing: Promise<void> | null = null;
   const deps: RouteDeps = {
     registry,
+    reception: new Reception({ clock, timers, journal, wallSeconds }),
     journal,
     random,
-    authenticate: () => authenticate,
+    entrance: (path) => entrances.get(path),
     inFlight,
     received: new Tally(),
     calls: () => allMounts().reduce((total, mount) => total + mount.inFlight, 0),
@@ -163,19 +166,21 @@ export function createApp(options: AppOptions): App {
       return earlier ?? mountOf(what.config, upstream);
     });
     const fresh = next.filter((mount) => !mounts.includes(mount));
+    let answering: Answering;
     try {
-      const answer = await createServer(what.config, next, deps);
+      answering = await createServer(what.config, next, deps);
       // What comes while it drains is for those that drain.
       if (closing !== null) throw new ConfigError('the gateway is shutting down');
-      listener.answerWith(answer, what.config.timeouts);
+      listener.answerWith(answering.answer, what.config.timeouts);
     } catch (thrown) {
       await Promise.all(fresh.map((mount) => mount.close()));
       throw thrown;
     }
     const gone = mounts.filter((mount) => !next.includes(mount));
+    const before = config;
     mounts = next;
     config = what.config;
-    authenticate = authenticator(config.inbound);
+    ({ entrances } = answering);
     if (admin !== null) setTimeouts(admin.server, config.timeouts);
     for (const mount of fresh) mount.start();
     for (const mount of gone) {
@@ -184,12 +189,19 @@ export function createApp(options: AppOptions): App {
         .catch((cause: unknown) => journal.record({ fact: 'fault', upstream: mount.name, cause }))
         .finally(() => leaving.delete(mount));
     }
-    const isKnown = known(config.inbound);
-    const isUnknown = ({ principal }: { readonly principal: Principal }): boolean => !isKnown(principal);
-    registry.endThose(isUnknown, 'reloaded');
-    for (const { modern, passage } of allMounts()) {
-      modern.listens.endThose(isUnknown);
-      passage?.endThose(isUnknown);
+    for (const upstream of config.upstreams) {
+      const earlier = before.upstreams.find(({ name }) => name === upstream.name);
+      if (earlier !== undefined) endOthers(upstream.name, letInStill([before, earlier], [config, upstream]));
+    }
+  }
+
+  /** What callers of this upstream hold open who may hold it no more, also where it is on its way out. */
+  function endOthers(upstream: string, isLetIn: (principal: Principal) => boolean): void {
+    registry.endThose(({ mount, principal }) => mount.name === upstream && !isLetIn(principal), 'reloaded');
+    for (const { name, modern, passage } of allMounts()) {
+      if (name !== upstream) continue;
+      modern.listens.endThose(({ principal }) => !isLetIn(principal));
+      passage?.endThose(({ principal }) => !isLetIn(principal));
     }
   }
 
@@ -207,7 +219,9 @@ export function createApp(options: AppOptions): App {
       return admin.server.address() as AddressInfo;
     },
     async listen() {
-      listener.answerWith(await createServer(config, mounts, deps), config.timeouts);
+      const answering = await createServer(config, mounts, deps);
+      ({ entrances } = answering);
+      listener.answerWith(answering.answer, config.timeouts);
       const address = await listener.listen(config.listen);
       for (const mount of mounts) mount.start();
       return address;
@@ -226,7 +240,10 @@ export function createApp(options: AppOptions): App {
         onRefusing: () => {
           isRefusing = true;
         },
-      }).then(() => admin?.close());
+      }).then(() => {
+        deps.reception.close();
+        return admin?.close();
+      });
       return closing;
     },
   };

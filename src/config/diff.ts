@@ -13,7 +13,7 @@ export interface Difference {
   readonly replaced: readonly string[];
   readonly added: readonly string[];
   readonly removed: readonly string[];
-  /** Keys outside the upstreams that have another value now. */
+  /** Keys that have another value now, outside the upstreams or without replacing one. */
   readonly changed: readonly string[];
   /** Those that would have one after a restart. */
   readonly needsRestart: readonly string[];
@@ -21,6 +21,8 @@ export interface Difference {
 
 /** The sections of which each upstream has its share. */
 const SHARED = ['heartbeat', 'links', 'timeouts', 'limits', 'streams', 'reconnect'] as const;
+/** Settled at the listener: it changes without the upstream being replaced. */
+const OF_LISTENER = ['inbound'];
 
 const WIDE = KEYS.filter(({ node }) => node['x-wide'] === true).map(({ path }) => path);
 const GENERAL = KEYS.filter(({ path }) => path[0] !== 'upstreams');
@@ -47,9 +49,16 @@ export function difference(before: Config, after: Config): Difference {
     replaced: names.filter((name) => old.has(name) && !isKept.has(name)),
     added: names.filter((name) => !old.has(name)),
     removed: [...old.keys()].filter((name) => !names.includes(name)),
-    changed: told.filter(isLive).map(({ name }) => name),
+    changed: [...told.filter(isLive).map(({ name }) => name), ...changedOf(config.upstreams, old)],
     needsRestart: told.filter((key) => !isLive(key)).map(({ name }) => name),
   };
+}
+
+function changedOf(upstreams: Config['upstreams'], old: ReadonlyMap<string, UpstreamConfig>): string[] {
+  return upstreams.flatMap(({ name, inbound }) => {
+    const earlier = old.get(name);
+    return earlier === undefined || isSame(inbound, earlier.inbound) ? [] : [`upstreams.${name}.inbound`];
+  });
 }
 
 /** All that is settled for one upstream, wherever that is said. */
@@ -57,7 +66,7 @@ function shareOf(config: Config, upstream: UpstreamConfig): unknown {
   const settings = settingsOf(config, upstream);
   const shared: unknown = Object.fromEntries(SHARED.map((section) => [section, settings[section]]));
   const own = Object.fromEntries(
-    Object.entries(upstream).filter(([name]) => !(SHARED as readonly string[]).includes(name)),
+    Object.entries(upstream).filter(([name]) => ![...SHARED, ...OF_LISTENER].includes(name)),
   );
   return [own, WIDE.reduce((value, path) => without(value, path), shared)];
 }

@@ -94,8 +94,12 @@ class Input {
       return;
     }
     this.#set(key.path, value, place);
-    // It goes for every upstream, whatever the file says of one.
-    if (key.ownable) this.#upstreams().forEach((_, index) => this.#remove(['upstreams', index, ...key.path]));
+    if (!key.ownable) return;
+    // It goes for every upstream, whatever the file says of one; of a section with several forms nothing is left.
+    const [first = ''] = key.path;
+    const isOfForms = nodesAt([first]).length > 1;
+    const own = isOfForms ? [first] : key.path;
+    this.#upstreams().forEach((_, index) => this.#remove(['upstreams', index, ...own]));
   }
 
   #assignUpstreams({ key, value, place }: Assignment): void {

@@ -3,8 +3,9 @@
 // docs/configuration.md are all made from it: a key that is added here is everywhere.
 
 import { z } from 'zod';
-import { alike, wrongDigests } from './credentials.ts';
-import { legacyOf, taken, takenAddress } from './served-paths.ts';
+import { alike } from './credentials.ts';
+import { inbound } from './inbound-keys.ts';
+import { legacyOf, taken, takenAddress, unseen } from './served-paths.ts';
 import {
   HEADER_NAME,
   NO_HEADER_NAME,
@@ -14,6 +15,7 @@ import {
   httpUrl,
   httpUrlWithoutUser,
   pageOrigin,
+  publicUrl,
   servedPath,
   setting,
   size,
@@ -219,6 +221,7 @@ const upstream = z
         'x-example': { sse: '/sse', messages: '/messages' },
         'x-live': true,
       }),
+    inbound: inbound.unwrap().optional().meta({ description: 'inbound of this upstream', 'x-own': true }),
     heartbeat: heartbeat.unwrap().optional().meta({ description: 'heartbeat of this upstream', 'x-own': true }),
     links: own(linkKeys, 'links of this upstream'),
     timeouts: own(timeoutKeys, 'timeouts of this upstream'),
@@ -231,17 +234,6 @@ const upstream = z
     // One URL at least: the list is refused when it is empty.
     return { ...rest, urls, url: urls[0] as URL };
   });
-
-const bearerKey = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}$/, 'must be letters, digits, dots, dashes, underscores and @, at most 63')
-    .meta({ description: 'who calls with it; callers of different names share nothing' }),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-fA-F]{64}$/, 'must be the 64 hexadecimal digits of `printf %s "$KEY" | sha256sum | cut -d\' \' -f1`')
-    .meta({ description: 'the SHA-256 of the key; the key itself stands nowhere' }),
-});
 
 export const configSchema = z
   .strictObject({
@@ -291,31 +283,13 @@ export const configSchema = z
         'x-example': ['https://app.example.com'],
         'x-live': true,
       }),
-    inbound: setting(
-      z.union([
-        z.literal('none'),
-        z.strictObject({
-          bearer: z
-            .strictObject({
-              keys: z
-                .array(bearerKey)
-                .min(1, 'names no key: give at least one')
-                .superRefine((keys, context) => {
-                  for (const { path, message } of wrongDigests(keys))
-                    context.addIssue({ code: 'custom', path, message });
-                })
-                .meta({
-                  description: 'the keys that are let in, by name',
-                  'x-example': [{ name: 'alice', sha256: '0'.repeat(64) }],
-                  'x-live': true,
-                }),
-            })
-            .meta({ description: 'callers send Authorization: Bearer KEY' }),
-        }),
-      ]),
-      'none',
-      'who may call: everybody who reaches the address, or holders of a key',
-    ),
+    inbound,
+    publicUrl: publicUrl.optional().meta({
+      description:
+        'what clients put in front of the paths of the upstreams; needed with inbound.jwt, where resource and audience come from it',
+      'x-example': 'https://mcp.example.com',
+      'x-live': true,
+    }),
     upstreams: z.array(upstream).min(1, 'names no server: give at least one').meta({ description: 'the servers' }),
     heartbeat,
     links: section(linkKeys, 'connections to an upstream'),
@@ -349,8 +323,9 @@ export const configSchema = z
     ),
   })
   .superRefine(
-    ({ upstreams, listen, admin }, context) => {
-      for (const { path, message } of [...taken(upstreams), ...takenAddress(listen, admin)]) {
+    ({ upstreams, listen, admin, inbound: general, publicUrl: seenAt }, context) => {
+      const faults = [...taken(upstreams), ...takenAddress(listen, admin), ...unseen(general, upstreams, seenAt)];
+      for (const { path, message } of faults) {
         context.addIssue({ code: 'custom', path, message });
       }
     },
@@ -371,3 +346,4 @@ export type LimitConfig = Config['limits'];
 export type StreamConfig = Config['streams'];
 export type LegacyPaths = Exclude<UpstreamConfig['legacy'], false>;
 export type InboundConfig = Config['inbound'];
+export type JwtConfig = Extract<InboundConfig, { readonly jwt: unknown }>['jwt'];

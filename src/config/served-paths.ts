@@ -1,4 +1,5 @@
-// What stands at which path and address: nothing twice, and where clients of the old transport go if nobody says.
+// What stands at which path and address: nothing twice, what must be given, and where clients of the old transport go if
+// nobody says.
 
 export interface Taken {
   readonly path: (string | number)[];
@@ -47,6 +48,19 @@ export function takenAddress(listen: unknown, admin: unknown): Taken[] {
 function addressIn(section: unknown): { readonly host: unknown; readonly port: unknown } | null {
   if (typeof section !== 'object' || section === null || !('host' in section) || !('port' in section)) return null;
   return { host: section.host, port: section.port };
+}
+
+/** Tokens for a resource that has no URL. What it is given may be wrong in other ways. */
+export function unseen(inbound: unknown, upstreams: unknown, publicUrl: unknown): Taken[] {
+  const takesTokens = (of: unknown): boolean => typeof of === 'object' && of !== null && 'jwt' in of;
+  const list: unknown[] = Array.isArray(upstreams) ? upstreams : [];
+  const own = list.map((each) =>
+    typeof each === 'object' && each !== null && 'inbound' in each ? each.inbound : null,
+  );
+  if (publicUrl !== undefined || ![inbound, ...own].some(takesTokens)) return [];
+  const message =
+    'is missing: with inbound.jwt callers are told for which resource their token must be, such as https://mcp.example.com';
+  return [{ path: ['publicUrl'], message }];
 }
 
 const LEGACY_PATHS = { sse: '/sse', messages: '/messages' };

@@ -5,6 +5,7 @@ import type { Config, UpstreamConfig } from './schema.ts';
 export function settingsOf(config: Config, upstream: UpstreamConfig): Config {
   return {
     ...config,
+    inbound: upstream.inbound ?? config.inbound,
     heartbeat: upstream.heartbeat ?? config.heartbeat,
     links: over(config.links, upstream.links),
     timeouts: over(config.timeouts, upstream.timeouts),

@@ -55,9 +55,17 @@ function problemsOf(issue: Issue, base: Path, input: unknown): Problem[] {
 
 /** Of several forms that a value may have the one that was begun; else all of them. */
 function unionProblems(errors: readonly (readonly Issue[])[], path: Path, input: unknown): Problem[] {
-  const begun = errors.find((issues) => issues.length > 0 && issues.every((issue) => !isOfForm(issue)));
-  if (begun !== undefined) return begun.flatMap((issue) => problemsOf(issue, path, input));
-  return [wrongForm(path, input)];
+  const begun = errors.filter((issues) => issues.length > 0 && issues.every((issue) => !isOfForm(issue)));
+  const [first] = begun;
+  if (first === undefined) return [wrongForm(path, input)];
+  const meant = begun.find((issues) => !issues.some(isOfOtherForm));
+  // What a form would need is of no interest where it is not clear which one is meant.
+  const issues = meant ?? first.filter(isOfOtherForm);
+  return issues.flatMap((issue) => problemsOf(issue, path, input));
+}
+
+function isOfOtherForm({ path, code }: Issue): boolean {
+  return path.length === 0 && code === 'unrecognized_keys';
 }
 
 function isOfForm({ path, code }: Issue): boolean {
@@ -150,6 +158,8 @@ function unknownKey(path: Path, input: unknown): Problem {
   const free = known.filter((each) => typeof present !== 'object' || present === null || !Object.hasOwn(present, each));
   const suggestion = nearest(key, free) ?? elsewhere(key) ?? nearest(key, known);
   const isGeneral = parent[0] === 'upstreams' && keysAt(parent.slice(2)).includes(key);
+  const beside = known.includes(key) ? Object.keys(present ?? {}).filter((each) => each !== key) : [];
+  if (beside.length > 0) return { path, at: 'key', message: `cannot stand beside ${beside.join(', ')}: choose one` };
   const message = isGeneral
     ? `is of all upstreams together: set ${nameOf([...parent.slice(2), key])} at the top`
     : 'is no known key';

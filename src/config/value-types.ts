@@ -68,10 +68,49 @@ export const httpUrlWithoutUser = urlOf(HTTP_URL_WITHOUT_USER, (text) => {
   return 'holds a user name or password, which would not be sent: those of url, or headers, go with every request';
 });
 
-const PATH = /^(?!\/(?:healthz|readyz)$)\/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$/;
+const PATH = /^(?!\/(?:healthz|readyz)$)(?!\/\.well-known(?:\/|$))\/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$/;
 export const servedPath = z
   .string()
-  .regex(PATH, 'must start with a slash, not end with one, and not be /healthz or /readyz; such as /mcp');
+  .regex(
+    PATH,
+    'must start with a slash, not end with one, and not be /healthz, /readyz or below /.well-known; such as /mcp',
+  );
+
+const NAMED_HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)`;
+const LOOPBACK = String.raw`(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])`;
+const SOME_PORT = String.raw`(?::[1-9]\d{0,4})?`;
+/** What comes from there decides who is let in: nobody on the way may change it. */
+const TRUSTED = String.raw`(?:https:\/\/${NAMED_HOST}|http:\/\/${LOOPBACK}(?![^:/?]))${SOME_PORT}`;
+const NO_TRUST = 'must be an https URL, or http on a loopback address';
+
+const parsedUrl = (text: string, context: z.core.$RefinementCtx): URL => {
+  if (URL.canParse(text)) return new URL(text);
+  context.addIssue({ code: 'custom', message: 'is not a URL: is the port over 65535?' });
+  return z.NEVER;
+};
+
+/** Kept as it is written: it is compared as text. */
+export const issuerUrl = z
+  .string()
+  .regex(
+    new RegExp(String.raw`^${TRUSTED}(?:\/[^\s?#"\\]*)?$`),
+    `${NO_TRUST}, as the iss of the tokens says it, such as https://login.example.com`,
+  );
+export const trustedUrl = z
+  .string()
+  .regex(
+    new RegExp(String.raw`^${TRUSTED}(?:[/?][^\s#]*)?$`),
+    `${NO_TRUST}, without user name and fragment, such as https://login.example.com/jwks.json`,
+  )
+  .transform(parsedUrl);
+/** Where others see us. */
+export const publicUrl = z
+  .string()
+  .regex(
+    new RegExp(String.raw`^https?:\/\/${NAMED_HOST}${SOME_PORT}(?:\/|(?:\/[A-Za-z0-9_.-]*[A-Za-z0-9_-])+\/?)?$`),
+    'must be the URL in front of the paths of the upstreams, without user name, query and fragment, such as https://mcp.example.com',
+  )
+  .transform(parsedUrl);
 
 /** As a Host header names it, without its port. */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)$/;

@@ -127,7 +127,14 @@ export const ERRORS = {
     side: 'downstream',
     before: 401,
     rpc: INVALID,
-    remedy: 'send Authorization: Bearer with a key that is listed in inbound.bearer.keys',
+    remedy:
+      'send Authorization: Bearer with a key that is listed in inbound.bearer.keys, or a token as inbound.jwt wants it: the text says what is wrong with this one',
+  },
+  insufficient_scope: {
+    side: 'downstream',
+    before: 403,
+    rpc: INVALID,
+    remedy: 'ask the authorization server for a token with the scopes in WWW-Authenticate',
   },
   origin_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the page’s origin to allowedOrigins' },
   host_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the name to allowedHosts' },
@@ -205,6 +212,12 @@ export const ERRORS = {
     before: 503,
     rpc: INTERNAL,
     remedy: 'try again later, or raise the limit that the text names',
+  },
+  keys_unavailable: {
+    side: 'gateway',
+    before: 503,
+    rpc: INTERNAL,
+    remedy: 'tokens cannot be checked: see whether inbound.jwt.jwksUri answers with the public keys; it is asked again',
   },
   sessions_limit: {
     side: 'gateway',

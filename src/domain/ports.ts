@@ -241,6 +241,8 @@ export type Fact =
       readonly removed: readonly string[];
       readonly changed: readonly string[];
     }
+  /** The public keys of an issuer could not be fetched; those that are held are used as long as they may be. */
+  | { readonly fact: 'keys_unread'; readonly server: string; readonly why: string; readonly cause?: unknown }
   /** What a reload could not change. */
   | { readonly fact: 'needs_restart'; readonly keys: readonly string[] }
   /** Everything is as it was. */

@@ -2,10 +2,10 @@
 // it found out anew: what counts is who is let in when it is served.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ProxyError } from '../domain/errors.ts';
+import { ProxyError, noLongerServed } from '../domain/errors.ts';
 import type { Journal } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
-import { type Authenticate, challenge } from '../identity/authenticate.ts';
+import type { Entrance } from '../identity/reception.ts';
 import { refuse } from './error-reply.ts';
 
 const CALLER = 'caller';
@@ -13,47 +13,52 @@ const CALLER = 'caller';
 interface Caller {
   readonly principal: Principal;
   /** That has let it in. */
-  readonly by: Authenticate;
+  readonly by: Entrance;
 }
 
-/**
- * From now on every route knows its caller, or is not reached; those that are `open` are for everybody. `current`: who
- * lets in at this moment.
- */
-export function identifyCallers(
+/** Routes that know their caller, or are not reached. `current`: the way in at this moment; undefined: there is none. */
+export function behind(
+  entrance: Entrance,
+  current: () => Entrance | undefined,
   app: FastifyInstance,
-  current: () => Authenticate,
-  isOpen: (request: FastifyRequest) => boolean,
   journal: Journal,
+  routes: (scope: FastifyInstance) => void,
 ): void {
-  app.decorateRequest(CALLER);
-  const letIn = (request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined => {
+  const letIn = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    by: Entrance,
+  ): Promise<FastifyReply | undefined> => {
     const { authorization } = request.headers;
-    const by = current();
-    const principal = by(authorization);
+    const principal = await by.identify(authorization);
     if (principal instanceof ProxyError) {
-      return refuse(reply.header('www-authenticate', challenge(authorization)), journal, principal);
+      const asked = by.challenge(principal, authorization);
+      if (asked !== null) reply.header('www-authenticate', asked);
+      return refuse(reply, journal, principal);
     }
     request.setDecorator(CALLER, { principal, by } satisfies Caller);
     return undefined;
   };
-  // What is not there needs no key: clients look for OAuth metadata before they have one, and a 404 tells them.
-  const isForAll = (request: FastifyRequest): boolean => isOpen(request) || request.is404;
-  app.addHook('onRequest', async (request, reply): Promise<FastifyReply | undefined> => {
-    if (isForAll(request)) return undefined;
-    if (timesGiven(request.raw.rawHeaders, 'authorization') > 1) {
-      return refuse(
-        reply,
-        journal,
-        new ProxyError('invalid_request', 'a request has one Authorization header at most'),
-      );
-    }
-    return letIn(request, reply);
-  });
-  // Without a promise, so that no reload comes between this and the route.
-  app.addHook('preHandler', (request, reply, next) => {
-    const isUpToDate = isForAll(request) || request.getDecorator<Caller>(CALLER).by === current();
-    if (isUpToDate || letIn(request, reply) === undefined) next();
+  void app.register(async (scope) => {
+    scope.decorateRequest(CALLER);
+    scope.addHook('onRequest', async (request, reply): Promise<FastifyReply | undefined> => {
+      if (timesGiven(request.raw.rawHeaders, 'authorization') > 1) {
+        const text = 'a request has one Authorization header at most';
+        return refuse(reply, journal, new ProxyError('invalid_request', text));
+      }
+      return letIn(request, reply, entrance);
+    });
+    // Without a promise where nothing has changed, so that no reload comes between this and the route.
+    scope.addHook('preHandler', (request, reply, next) => {
+      const look = (): void => {
+        const by = current();
+        if (by === undefined) void refuse(reply, journal, noLongerServed());
+        else if (request.getDecorator<Caller>(CALLER).by === by) next();
+        else letIn(request, reply, by).then((refused) => (refused === undefined ? look() : undefined), next);
+      };
+      look();
+    });
+    routes(scope);
   });
 }
 
@@ -62,7 +67,7 @@ function timesGiven(rawHeaders: readonly string[], name: string): number {
   return rawHeaders.filter((each, index) => index % 2 === 0 && each.toLowerCase() === name).length;
 }
 
-/** Only on routes that are not open. */
+/** Only on routes that are behind an entrance. */
 export function principalOf(request: FastifyRequest): Principal {
   return request.getDecorator<Caller>(CALLER).principal;
 }

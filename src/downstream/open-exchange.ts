@@ -7,11 +7,12 @@ import { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Journal, Random, ReplySink } from '../domain/ports.ts';
 import { whenTaken } from '../edge/taken.ts';
-import type { Authenticate } from '../identity/authenticate.ts';
+import type { Entrance } from '../identity/reception.ts';
 import { accepted } from '../protocol/headers.ts';
 import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
 import { methodRow } from '../protocol/methods.ts';
 import type { Mount } from '../traffic/mount.ts';
+import type { Reception } from '../identity/reception.ts';
 import type { SessionRegistry } from '../traffic/session-registry.ts';
 import type { Session } from '../traffic/session.ts';
 import type { Tally } from '../traffic/tally.ts';
@@ -21,10 +22,11 @@ import { SseReply } from './sse-reply.ts';
 
 export interface RouteDeps {
   readonly registry: SessionRegistry;
+  readonly reception: Reception;
   readonly journal: Journal;
   readonly random: Random;
   /** Who lets callers in at this moment: another one after a reload. */
-  readonly authenticate: () => Authenticate;
+  readonly entrance: (path: string) => Entrance | undefined;
   /** Replies that have not been taken to their end, over all mounts. */
   readonly inFlight: Tally;
   /** Bytes of requests that are being received, or not answered yet, over all mounts. */

@@ -50,7 +50,7 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
   app.post(mount.path, {
     // Before the body is read: what could not be answered need not be received.
     onRequest: async (request, reply) => {
-      const refusal = refusalOf(request, deps);
+      const refusal = refusalOf(request, mount, deps);
       return refusal === null ? undefined : refuse(reply, deps.journal, refusal);
     },
     handler: (request, reply) => {
@@ -72,11 +72,11 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
   sessionRoutes(app, mount, deps);
 }
 
-function refusalOf(request: FastifyRequest, deps: RouteDeps): ProxyError | null {
+function refusalOf(request: FastifyRequest, mount: Mount, deps: RouteDeps): ProxyError | null {
   // What belongs to a session can be an answer or a cancel: to refuse those would keep what is in flight from ending.
   // A request is looked at again before it is begun.
   const sessionId = request.headers['mcp-session-id'];
-  const isOfSession = typeof sessionId === 'string' && deps.registry.has(sessionId);
+  const isOfSession = typeof sessionId === 'string' && deps.registry.has(sessionId, mount, principalOf(request));
   if (deps.isDraining() && !isOfSession) return draining();
   if (!isJson(request.headers['content-type'])) {
     return new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
@@ -198,7 +198,7 @@ function factsOf({ request, mount, deps }: Incoming): RequestFacts {
   const sessionId = request.headers['mcp-session-id'] || undefined;
   return {
     sessionId,
-    isLiveSession: typeof sessionId === 'string' && deps.registry.has(sessionId),
+    isLiveSession: typeof sessionId === 'string' && deps.registry.has(sessionId, mount, principalOf(request)),
     protocolVersion: request.headers['mcp-protocol-version'],
     mode: mount.mode,
     headers: headersOf(request),

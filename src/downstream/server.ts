@@ -2,15 +2,17 @@
 // one, for the requests that come from then on.
 
 import { type RequestListener, createServer as createHttpServer } from 'node:http';
-import Fastify, { type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { readiness } from '../domain/gauges.ts';
 import { checkHost, hostRules } from '../edge/host-guard.ts';
 import { checkOrigin, originRules } from '../edge/origin-guard.ts';
+import { ROOT_METADATA } from '../identity/protected-resource.ts';
+import type { Entrance } from '../identity/reception.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { receiveBodies } from './bodies.ts';
-import { identifyCallers } from './caller.ts';
+import { behind } from './caller.ts';
 import { fromFastify, refuse } from './error-reply.ts';
 import type { RouteDeps } from './open-exchange.ts';
 import { passthroughMethods, passthroughRoutes } from './passthrough.ts';
@@ -20,11 +22,14 @@ import { ALLOWED_METHODS, mountRoutes } from './routes.ts';
 const HEALTH = '/healthz';
 const READY = '/readyz';
 
-export async function createServer(
-  config: Config,
-  mounts: readonly Mount[],
-  deps: RouteDeps,
-): Promise<RequestListener> {
+/** What answers requests by one configuration. */
+export interface Answering {
+  readonly answer: RequestListener;
+  /** By their paths. */
+  readonly entrances: ReadonlyMap<string, Entrance>;
+}
+
+export async function createServer(config: Config, mounts: readonly Mount[], deps: RouteDeps): Promise<Answering> {
   const { journal } = deps;
   const hosts = hostRules(config.listen.host, config.allowedHosts);
   const origins = originRules(config.listen.host, config.allowedOrigins);
@@ -52,8 +57,6 @@ export async function createServer(
     return refusal === null ? undefined : refuse(reply, journal, refusal);
   });
 
-  identifyCallers(app, deps.authenticate, isProbe, journal);
-
   receiveBodies(app, {
     maxBytes: config.limits.bodyBytes,
     maxHeld: () => deps.limits().receivedBytes,
@@ -71,14 +74,34 @@ export async function createServer(
     return reply.code(status === 'ok' ? 200 : 503).send({ status });
   });
 
-  for (const mount of mounts) {
-    mountRoutes(app, mount, deps);
-    if (mount.passage !== null) passthroughRoutes(app, mount, mount.passage, deps);
+  const documents = new Map<string, string>();
+  const open = new Map<string, Entrance>();
+  for (const upstream of config.upstreams) {
+    const mount = mounts.find(({ name }) => name === upstream.name);
+    if (mount === undefined) continue;
+    // oxlint-disable-next-line no-await-in-loop -- nothing is waited for but what is loaded once
+    const entrances = await deps.reception.entrancesTo(config, upstream);
+    const { passage } = mount;
+    const enter = (path: string, routes: (scope: FastifyInstance) => void): void => {
+      const entrance = entrances.at(path);
+      open.set(path, entrance);
+      behind(entrance, () => deps.entrance(path), app, journal, routes);
+    };
+    enter(mount.path, (scope) => mountRoutes(scope, mount, deps));
+    if (passage !== null) enter(passage.paths.sse, (scope) => passthroughRoutes(scope, mount, passage, deps));
+    const [sole] = mounts.length === 1 ? entrances.documents.values() : [];
+    if (sole !== undefined) documents.set(ROOT_METADATA, sole);
+    for (const document of entrances.documents) documents.set(...document);
+  }
+  // For everybody: clients look for them before they have a token.
+  for (const [url, text] of documents) {
+    app.route({ method: ['GET', 'HEAD'], url, handler: (_, reply) => reply.type('application/json').send(text) });
   }
 
   const allowed = new Map<string, string>([
     [HEALTH, 'GET'],
     [READY, 'GET'],
+    ...[...documents.keys()].map((path): [string, string] => [path, 'GET, HEAD']),
     ...mounts.flatMap(({ path, passage }): [string, string][] => [
       [path, ALLOWED_METHODS],
       ...(passage === null ? [] : passthroughMethods(passage)),
@@ -96,7 +119,7 @@ export async function createServer(
   });
   app.setErrorHandler((error, _request, reply) => refuse(reply, journal, fromFastify(error)));
   await app.ready();
-  return (request, response) => app.routing(request, response);
+  return { answer: (request, response) => app.routing(request, response), entrances: open };
 }
 
 function pathOf(request: FastifyRequest): string {

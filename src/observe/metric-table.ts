@@ -231,6 +231,12 @@ export const METRICS = {
     labels: ['outcome'],
     meaning: 'reloads of the configuration: `reloaded`, or `failed` with everything as it was',
   },
+  causeway_issuer_key_failures_total: {
+    type: 'counter',
+    unit: 'fetches',
+    labels: [],
+    meaning: 'fetches of `inbound.jwt.jwksUri` that failed; tokens are checked with the known keys for an hour',
+  },
   causeway_draining: {
     type: 'gauge',
     unit: '0 or 1',

@@ -159,6 +159,9 @@ export class Metrics implements Journal {
       case 'reload_failed':
         this.#count('causeway_reloads_total', { outcome: 'failed' });
         return;
+      case 'keys_unread':
+        this.#count('causeway_issuer_key_failures_total', {});
+        return;
       // What they say is a gauge, or advice.
       case 'needs_restart':
       case 'upstream_up':

@@ -58,9 +58,10 @@ export class SessionRegistry {
     return this.#events.bytes;
   }
 
-  /** Whether this is the id of a live session, whoever asks. */
-  has(id: string): boolean {
-    return this.#sessions.get(id)?.state.phase === 'live';
+  /** Whether this is the id of a live session of the caller: to others it is unknown, in whatever they ask. */
+  has(id: string, { name }: Mount, { key }: Principal): boolean {
+    const session = this.#sessions.get(id);
+    return session?.state.phase === 'live' && session.mount.name === name && session.principal.key === key;
   }
 
   /** A session for this initialize, not yet open. Throws a ProxyError. */

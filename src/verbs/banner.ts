@@ -4,11 +4,15 @@ import { printable } from '../config/printable.ts';
 import { redactedUrl } from '../config/redacted-url.ts';
 import type { Config } from '../config/schema.ts';
 import type { Contact, Quirk } from './first-contact.ts';
-import { snippets } from './snippets.ts';
+import { type SnippetOptions, snippets } from './snippets.ts';
 
 export interface Served {
   readonly upstream: Config['upstreams'][number];
+  /** As somebody on this machine dials it. */
   readonly endpoint: string;
+  /** As clients do, where that is configured. */
+  readonly publicEndpoint: string | null;
+  readonly needs: SnippetOptions['needs'];
   readonly contact: Contact;
   /** There is one link for everything. */
   readonly isSingle: boolean;
@@ -26,17 +30,17 @@ const QUIRKS: { readonly [quirk in Quirk]: string } = {
   sends_unknown_events: 'it sends events that the transport does not have; they are dropped, and counted in the log',
 };
 
-export function banner(version: string, served: readonly Served[], needsKey: boolean): string {
+export function banner(version: string, served: readonly Served[]): string {
   const [first] = served;
   const lines = [`mcp-causeway ${version}`, '', ...served.flatMap(described), ''];
   if (first !== undefined) {
     const { name, mode } = first.upstream;
     lines.push(served.length > 1 ? `Connect to ${name}:` : 'Connect:', '');
     const of = {
-      endpoint: first.endpoint,
+      endpoint: first.publicEndpoint ?? first.endpoint,
       name: name === 'default' ? 'causeway' : name.replaceAll('.', '-'),
       mode,
-      needsKey,
+      needs: first.needs,
     };
     for (const { client, text } of snippets(of)) lines.push(`  ${client}`, `  ${text}`, '');
   }

@@ -6,14 +6,15 @@ import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
 import type { Surroundings } from '../config/substitution.ts';
 import { ANYONE } from '../domain/principal.ts';
+import { protectedResource } from '../identity/protected-resource.ts';
 import { LogJournal } from '../observe/journal.ts';
 import { createLog } from '../observe/log.ts';
 import { parsed } from '../protocol/json-rpc.ts';
 import { systemTimers } from '../real-time.ts';
 import type { StopSignal } from '../stop-signal.ts';
-import { banner } from './banner.ts';
+import { type Served, banner } from './banner.ts';
 import { descriptorShortage } from './descriptors.ts';
-import { isAdminOpenToAll, isOpenToAll, refuseUnsafe } from './exposure.ts';
+import { isAdminOpenToAll, isOpenToAll, isSeenInTheClear, refuseUnsafe } from './exposure.ts';
 import { FirstContact } from './first-contact.ts';
 import { type Terminal, readAside } from './surroundings.ts';
 import { VERSION } from './version.ts';
@@ -85,7 +86,13 @@ export async function start(config: Config, readAgain: (() => Promise<Config>) |
   if (isOpenToAll(config)) {
     log.warn(
       { host: config.listen.host },
-      'bound to a public address without authentication (inbound.bearer) or allowedHosts: anybody who reaches it can use the server behind it',
+      'bound to a public address without authentication (inbound) or allowedHosts: anybody who reaches it can use the server behind it',
+    );
+  }
+  if (isSeenInTheClear(config)) {
+    log.warn(
+      { publicUrl: config.publicUrl?.href },
+      'publicUrl is plain http on a public name: keys and tokens can be read on their way; put TLS in front',
     );
   }
   if (isAdminOpenToAll(config)) {
@@ -106,6 +113,8 @@ export async function start(config: Config, readAgain: (() => Promise<Config>) |
         return {
           upstream,
           endpoint: origin + upstream.path,
+          publicEndpoint: publicEndpoint(config, upstream),
+          needs: neededBy(config, upstream),
           contact: contact.of(upstream.name),
           isSingle: mount?.isSingle ?? isToldSingle,
           quirks: [
@@ -115,7 +124,7 @@ export async function start(config: Config, readAgain: (() => Promise<Config>) |
           ],
         };
       });
-      stderr.write(banner(VERSION, served, config.inbound !== 'none'));
+      stderr.write(banner(VERSION, served));
     },
     say: (text) => output.write(text),
     async reload() {
@@ -130,6 +139,16 @@ export async function start(config: Config, readAgain: (() => Promise<Config>) |
       }
     },
   };
+}
+
+function publicEndpoint({ publicUrl }: Config, { path }: UpstreamConfig): string | null {
+  return publicUrl === undefined ? null : protectedResource(publicUrl, path).url;
+}
+
+function neededBy(config: Config, upstream: UpstreamConfig): Served['needs'] {
+  const { inbound } = settingsOf(config, upstream);
+  if (inbound === 'none') return 'nothing';
+  return 'bearer' in inbound ? 'key' : 'token';
 }
 
 /** Of what is known already: no link is opened for this. */
@@ -164,6 +183,8 @@ async function listen(app: App, { listen, admin }: Config): Promise<Origins> {
 }
 
 function cannotBind(flag: 'listen' | 'admin', { host, port }: Config['listen'], cause: unknown): never {
+  // It has not come to that.
+  if (cause instanceof ConfigError) throw cause;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
   const known = BIND_FAILURES[code];
   const remedy = code === 'EACCES' ? 'choose a port from 1024 on' : `choose another with --${flag} HOST:PORT`;

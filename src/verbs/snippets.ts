@@ -10,22 +10,25 @@ export interface SnippetOptions {
   /** What the client will call it. */
   readonly name: string;
   readonly mode: 'auto' | 'stateless' | 'session';
-  /** Callers need a key. */
-  readonly needsKey: boolean;
+  /** What callers need. Clients get a token by themselves, from whom the endpoint names; curl does not. */
+  readonly needs: 'nothing' | 'key' | 'token';
 }
 
 const KEY = 'Bearer YOUR_KEY';
+const TOKEN = 'Bearer YOUR_TOKEN';
 
 const LIST = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
 /** What an endpoint answers that serves sessions only. */
 export const INITIALIZE =
   '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}';
 
-export function snippets({ endpoint, name, mode, needsKey }: SnippetOptions): Snippet[] {
+export function snippets({ endpoint, name, mode, needs }: SnippetOptions): Snippet[] {
+  const needsKey = needs === 'key';
   const headers = needsKey ? { headers: { Authorization: KEY } } : {};
   const json = (value: object): string => JSON.stringify(value);
   // It takes plain http from this machine only, unless told; and clients on Windows break arguments that hold a blank.
-  const isNear = ['localhost', '127.0.0.1'].includes(new URL(endpoint).hostname);
+  const { protocol, hostname } = new URL(endpoint);
+  const isNear = protocol === 'https:' || ['localhost', '127.0.0.1'].includes(hostname);
   const remote = [
     '-y',
     'mcp-remote',
@@ -54,11 +57,11 @@ export function snippets({ endpoint, name, mode, needsKey }: SnippetOptions): Sn
       client: 'TypeScript SDK',
       text: `await client.connect(new StreamableHTTPClientTransport(new URL('${endpoint}')${init}))`,
     },
-    { client: 'curl', text: curlLine(endpoint, mode === 'session' ? INITIALIZE : LIST, needsKey) },
+    { client: 'curl', text: curlLine(endpoint, mode === 'session' ? INITIALIZE : LIST, needs) },
   ];
 }
 
-export function curlLine(endpoint: string, body: string, needsKey = false): string {
-  const key = needsKey ? ` -H 'authorization: ${KEY}'` : '';
+export function curlLine(endpoint: string, body: string, needs: SnippetOptions['needs'] = 'nothing'): string {
+  const key = needs === 'nothing' ? '' : ` -H 'authorization: ${needs === 'key' ? KEY : TOKEN}'`;
   return `curl -s ${endpoint} -H 'content-type: application/json'${key} -d '${body}'`;
 }

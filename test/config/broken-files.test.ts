@@ -6,6 +6,9 @@ import { readConfig } from '../../src/config/load.ts';
 import { shownLine } from '../../src/config/shown-line.ts';
 import { URL_LINE as U, configOf, faultsOf, machine } from './surroundings.ts';
 
+const J = `${U}publicUrl: https://mcp.example.com\n`;
+const jwt = (keys: string): string => `${J}inbound: { jwt: { ${keys} } }\n`;
+
 const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegExp[]])[] = [
   // Not YAML
   ['a tab that indents', 'upstreams:\n§\t- url: http://a/sse\n', /tabs/],
@@ -109,7 +112,7 @@ const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegEx
   ['any origin', `${U}allowedOrigins: [ §"*" ]\n`, /is a pattern.*list each origin/],
   ['an origin with a user', `${U}allowedOrigins: [ §http://u:pw@a/ ]\n`, /write http:\/\/a$/m],
   ['a blank origin', `${U}allowedOrigins: [ §"" ]\n`, /such as https:\/\/app\.example\.com/],
-  ['inbound as a word', `${U}inbound: §bearer\n`, /"none" or a section with bearer/],
+  ['inbound as a word', `${U}inbound: §bearer\n`, /"none", a section with bearer or a section with jwt/],
   ['inbound without keys', `${U}inbound: { bearer: §{} }\n`, /inbound\.bearer\.keys: is missing/],
   [
     'a key instead of its digest',
@@ -131,6 +134,37 @@ const BROKEN: readonly (readonly [what: string, yaml: string, ...messages: RegEx
     `${U}inbound:\n  bearer:\n    keys:\n      - { name: a, sha256: ${'a'.repeat(64)} }\n      - { name: b, sha256: §${'A'.repeat(64)} }\n`,
     /the key of a already/,
   ],
+  [
+    'two kinds of callers',
+    `${J}inbound: { bearer: {}, §jwt: {} }\n`,
+    /inbound\.jwt: cannot stand beside bearer: choose one/,
+  ],
+  ['a kind that is none', `${U}inbound: { §jtw: { issuer: https://a } }\n`, /is no known key.*did you mean jwt/],
+  ['tokens of nobody', `${J}inbound: { jwt: §{ jwksUri: https://a/jwks } }\n`, /jwt\.issuer: is missing: who issues/],
+  ['an issuer in the clear', jwt('issuer: §http://login.example.com, jwksUri: https://a/k'), /must be an https URL/],
+  [
+    'an issuer that looks like loopback',
+    jwt('issuer: §http://localhost.evil.com, jwksUri: https://a/k'),
+    /must be an https URL/,
+  ],
+  ['keys in the clear', jwt('issuer: https://a, jwksUri: §http://a/k'), /must be an https URL, or http on a loopback/],
+  ['keys behind a password', jwt('issuer: https://a, jwksUri: §https://u:p@a/k'), /without user name/],
+  ['keys from nowhere', `${J}inbound: { jwt: §{ issuer: https://a } }\n`, /jwksUri: is missing: .* or from jwksFile/],
+  ['keys from two places', jwt('issuer: https://a, jwksUri: §https://a/k, jwksFile: /k'), /stands beside jwksFile/],
+  [
+    'an algorithm with a shared secret',
+    jwt('issuer: https://a, jwksUri: https://a/k, algorithms: [ §HS256 ]'),
+    /must be "RS256"/,
+  ],
+  ['no algorithm', jwt('issuer: https://a, jwksUri: https://a/k, algorithms: §[]'), /names no algorithm/],
+  [
+    'tokens without a signature',
+    jwt('issuer: https://a, jwksUri: https://a/k, algorithms: [ §none ]'),
+    /must be "RS256"/,
+  ],
+  ['any audience', jwt('issuer: https://a, jwksUri: https://a/k, audience: §[]'), /names no audience/],
+  ['two scopes as one', jwt('issuer: https://a, jwksUri: https://a/k, scopes: [ §"a b" ]'), /must be one scope/],
+  ['a public URL with a query', `${U}publicUrl: §https://a/?b\n`, /without user name, query and fragment/],
   ['no keys', `${U}inbound: { bearer: { keys: §[] } }\n`, /names no key/],
   // What is put in
   ['an empty variable in a header', `${U}    headers:\n      x-key: Bearer §\${EMPTY}\n`, /is empty: set it/],

@@ -126,15 +126,26 @@ function objectFor({ properties = {}, required = [] }: SchemaNode): fc.Arbitrary
   return fc.tuple(some, stranger).map(([object, more]) => ({ ...object, ...more }));
 }
 
-/** One server at a path of its own: that names and paths differ is more than a JSON Schema can say. */
-const configuration = (objectFor(SCHEMA) as fc.Arbitrary<Record<string, unknown>>).map((config) => {
+/** That names, paths and digests differ, and what tokens need, is more than a JSON Schema can say: there is one of each. */
+const configuration = (objectFor(SCHEMA) as fc.Arbitrary<Record<string, unknown>>).map((given) => {
+  const { inbound, ...rest } = given;
+  const config: Record<string, unknown> = { ...rest, ...(inbound !== undefined && { inbound: asSchemasSay(inbound) }) };
   const { upstreams } = config;
   if (!Array.isArray(upstreams)) return config;
   const [first] = upstreams.slice(0, 1) as unknown[];
   if (typeof first !== 'object' || first === null) return config;
-  const { legacy, ...rest } = first as Record<string, unknown>;
-  return { ...config, upstreams: [legacy === false ? { ...rest, legacy } : rest] };
+  const { legacy, inbound: own, ...server } = first as Record<string, unknown>;
+  const sole = { ...server, ...(own !== undefined && { inbound: asSchemasSay(own) }) };
+  return { ...config, upstreams: [legacy === false ? { ...sole, legacy } : sole] };
 });
+
+function asSchemasSay(inbound: unknown): unknown {
+  const { bearer, jwt } = (typeof inbound === 'object' && inbound !== null ? inbound : {}) as Record<string, unknown>;
+  // It is judged on its own below.
+  if (jwt !== undefined) return 'none';
+  const { keys } = (typeof bearer === 'object' && bearer !== null ? bearer : {}) as Record<string, unknown>;
+  return Array.isArray(keys) && keys.length > 1 ? { bearer: { keys: keys.slice(0, 1) as unknown[] } } : inbound;
+}
 
 test('the JSON Schema and the program agree on 1,000 configurations, good and bad', () => {
   const judged = { good: 0, bad: 0 };
@@ -169,6 +180,25 @@ test('and on every single key with a good or a bad value', () => {
   }
 });
 
+test('and on every key of tokens', () => {
+  const keys = KEYS.filter(({ name }) => name.startsWith('inbound.jwt.'));
+  const whole = { issuer: 'https://login.example.com', jwksUri: 'https://login.example.com/jwks.json' };
+  expect(keys.length).toBeGreaterThan(5);
+  for (const { path, node } of keys) {
+    const name = path.at(-1) ?? '';
+    const { jwksUri, ...rest } = whole;
+    const around = name === 'jwksFile' ? rest : { ...rest, jwksUri };
+    fc.assert(
+      fc.property(valueFor(node), (value) => {
+        const jwt = { ...around, [name]: value };
+        const config = { upstreams: [{ url: 'http://a/sse' }], publicUrl: 'https://a', inbound: { jwt } };
+        expect([judge(config), config]).toEqual([validate(config).problems === null, config]);
+      }),
+      { numRuns: 60 },
+    );
+  }
+});
+
 test('a text that is still to be replaced is good for editors wherever a value stands', () => {
   const url = '${URL}';
 
@@ -182,6 +212,8 @@ test('a text that is still to be replaced is good for editors wherever a value s
   expect(judge({ upstreams: url })).toBe(false);
 });
 
+const JWT = { issuer: 'https://login.example.com', jwksUri: 'https://login.example.com/jwks.json' };
+
 test('what it does not know is known to the page that says so', () => {
   const twice = { url: 'http://a/sse' };
   const unknown = [
@@ -190,6 +222,9 @@ test('what it does not know is known to the page that says so', () => {
     { upstreams: [twice], listen: { port: 1 }, admin: { port: 1 } },
     { upstreams: [{ url: 'http://u:%zz@a/sse' }] },
     { upstreams: [{ url: 'http://a/sse', headers: { 'X-A': '1', 'x-a': '1' } }] },
+    { upstreams: [twice], inbound: { jwt: JWT } },
+    { upstreams: [twice], publicUrl: 'https://a', inbound: { jwt: { ...JWT, jwksFile: '/keys.json' } } },
+    { upstreams: [twice], publicUrl: 'https://a', inbound: { jwt: { issuer: JWT.issuer } } },
     ...[['0'.repeat(64), '0'.repeat(64)], [createHash('sha256').digest('hex')]].map((digests) => ({
       upstreams: [{ url: 'http://a/sse' }],
       inbound: { bearer: { keys: digests.map((sha256, index) => ({ name: `n${index}`, sha256 })) } },

@@ -27,6 +27,8 @@ test('the environment alone is enough', () => {
 function textFor({ name, node }: (typeof KEYS)[number]): string {
   if (name === 'inbound') return 'none';
   if (name === 'inbound.bearer.keys') return `alice=${'a'.repeat(64)}`;
+  if (name === 'inbound.jwt.algorithms') return 'RS256';
+  if (/^(?:publicUrl|inbound\.jwt\.(?:issuer|jwksUri))$/.test(name)) return 'https://other';
   if (name === 'upstreams[].headers') return 'x-plain=v';
   if (name === 'upstreams[].legacy') return 'false';
   if (/^(?:listen|admin)\./.test(name)) return 'localhost:9';
@@ -40,14 +42,26 @@ function textFor({ name, node }: (typeof KEYS)[number]): string {
   return node.type === 'integer' ? '17' : 'other';
 }
 
+/** What tokens need, without this key and what cannot stand beside it. */
+function tokensBut(name: string): Record<string, string> {
+  return {
+    CAUSEWAY_PUBLIC_URL: 'https://mcp.example.com',
+    ...(name !== 'inbound.jwt.issuer' && { CAUSEWAY_INBOUND_JWT_ISSUER: 'https://login.example.com' }),
+    ...(!name.startsWith('inbound.jwt.jwks') && {
+      CAUSEWAY_INBOUND_JWT_JWKS_URI: 'https://login.example.com/jwks.json',
+    }),
+  };
+}
+
 test.each(KEYS.filter(({ flag }) => flag !== undefined).map((key) => [key.name, key] as const))(
   '%s can be said by variable and by flag, with one meaning',
   (_name, key) => {
     const text = textFor(key);
     const { flag = '', variable = '' } = key;
+    const env = key.name.startsWith('inbound.jwt.') ? { ...UPSTREAM, ...tokensBut(key.name) } : UPSTREAM;
 
-    const byVariable = configOf({ env: { ...UPSTREAM, [variable]: text } });
-    const byFlag = configOf({ env: UPSTREAM, flags: { [flag]: flag === 'header' ? [text] : text } });
+    const byVariable = configOf({ env: { ...env, [variable]: text } });
+    const byFlag = configOf({ env, flags: { [flag]: flag === 'header' ? [text] : text } });
 
     expect(byFlag).toEqual(byVariable);
     if (key.name !== 'inbound') expect(byFlag).not.toEqual(configOf({ env: UPSTREAM }));
@@ -287,4 +301,22 @@ test('a secret that may not be read is told with the remedy', () => {
   expect(() => readConfig({ flags: { header: ['x=@/run/key'] } }, surroundings)).toThrow(
     /^--header: x: \/run\/key cannot be read: the user that runs mcp-causeway may not read it: change its owner or mode$/,
   );
+});
+
+test.each([
+  ['the whole', { CAUSEWAY_INBOUND: 'none' }, 'none'],
+  [
+    'a part of another form',
+    { CAUSEWAY_INBOUND_BEARER_KEYS: `bob=${'b'.repeat(64)}` },
+    { bearer: { keys: [{ name: 'bob' }] } },
+  ],
+])('what the environment says of inbound goes for every upstream: %s', (_what, env, expected) => {
+  const keys = `keys: [ { name: alice, sha256: "${'a'.repeat(64)}" } ]`;
+  const yaml = `${URL_LINE}    inbound: { bearer: { ${keys} } }\n`;
+
+  const config = configOf({ yaml, env });
+
+  expect(config.upstreams[0]?.inbound).toBeUndefined();
+  if (typeof expected === 'string') expect(config.inbound).toBe(expected);
+  else expect(config.inbound).toMatchObject(expected);
 });

@@ -34,8 +34,14 @@ inbound: { bearer: { keys: [ { name: alice, sha256: "${'a'.repeat(64)}" } ] } }
   });
 });
 
-test('what is shown of a configuration without secrets is that configuration', () => {
-  const config = configOf({ yaml: 'upstreams:\n  - url: http://a/sse\n    links: { max: 3 }\n' });
+const TOKENS = '{ jwt: { issuer: https://a, jwksUri: https://a/k, audience: [b], scopes: [c], clockTolerance: 1m } }';
+
+test.each([
+  ['of one server', 'upstreams:\n  - url: http://a/sse\n    links: { max: 3 }\n'],
+  ['of tokens', `publicUrl: https://b/c/\nupstreams:\n  - url: http://a/sse\ninbound: ${TOKENS}\n`],
+  ['of tokens for one server', `publicUrl: https://b\nupstreams:\n  - { url: http://a/sse, inbound: ${TOKENS} }\n`],
+])('what is shown of a configuration without secrets is that configuration: %s', (_what, yaml) => {
+  const config = configOf({ yaml });
 
   const again = configOf({ yaml: JSON.stringify(parse(JSON.stringify(effective(config)))) });
 

@@ -41,6 +41,7 @@ const SECTIONS: readonly (readonly (string | number)[])[] = [
   ['inbound'],
   ['inbound', 'bearer'],
   ['inbound', 'bearer', 'keys', 0],
+  ['inbound', 'jwt'],
 ];
 
 /** A file with nothing but this key. */

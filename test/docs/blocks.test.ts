@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { KEYS } from '../../src/config/keys.ts';
 import { durations } from '../../src/config/quantities.ts';
+import type { Config } from '../../src/config/schema.ts';
 import { configOf } from '../config/surroundings.ts';
+import { startIssuer } from '../support/issuer.ts';
 import { run } from '../verbs/program.ts';
 import { type Container, type Secrets, composed, createdSecret, deployed, dockerRun } from './containers.ts';
 import { curlRequest } from './curl-line.ts';
@@ -115,7 +117,8 @@ test.each(blocksOf('configuration').map((block) => [block.title, block] as const
   async (_, { text }) => {
     const files = { '/run/secrets/billing': SERVER_KEY, 'proxy.yaml': text };
     const config = configOf({ yaml: text, env: PLACE.variables, files });
-    const env = { ...PLACE.variables, CAUSEWAY_CONFIG: 'proxy.yaml' };
+    const { headers, variables } = await credentialsFor(config);
+    const env = { ...PLACE.variables, ...variables, CAUSEWAY_CONFIG: 'proxy.yaml' };
 
     const standIns = new StandIns();
     const started = await startHere({ args: [], env, files }, standIns);
@@ -123,11 +126,11 @@ test.each(blocksOf('configuration').map((block) => [block.title, block] as const
     expect(started.endpoints.map(({ endpoint }) => new URL(endpoint).pathname)).toEqual(
       config.upstreams.map(({ path }) => path),
     );
-    for (const { endpoint } of started.endpoints) expect(await called(endpoint)).toBe('5');
+    for (const { endpoint } of started.endpoints) expect(await called(endpoint, headers)).toBe('5');
     for (const { legacy } of config.upstreams) {
       if (legacy === false) continue;
       const events = await fetch(new URL(legacy.sse, started.endpoints[0]?.endpoint), {
-        headers: bearer(),
+        headers,
         ...within(),
       });
       expect(events.headers.get('content-type')).toMatch(/^text\/event-stream/);
@@ -262,8 +265,8 @@ async function stops({ program }: Started): Promise<void> {
 }
 
 /** The text of what a tool answers through the gateway. */
-async function called(endpoint: string): Promise<string | undefined> {
-  const response = await posted(endpoint, bearer());
+async function called(endpoint: string, headers = bearer()): Promise<string | undefined> {
+  const response = await posted(endpoint, headers);
   const { result } = (await response.json()) as { result?: { content: { text: string }[] } };
   return result?.content[0]?.text;
 }
@@ -271,6 +274,21 @@ async function called(endpoint: string): Promise<string | undefined> {
 function posted(endpoint: string, headers: Readonly<Record<string, string>>): Promise<Response> {
   const type = { 'content-type': 'application/json' };
   return fetch(endpoint, { method: 'POST', headers: { ...type, ...headers }, body: CALL, ...within() });
+}
+
+/** What a caller sends, and where tokens are asked for, who publishes their keys in place of the issuer. */
+async function credentialsFor({ inbound, publicUrl, upstreams }: Config): Promise<{
+  readonly headers: Record<string, string>;
+  readonly variables: Record<string, string>;
+}> {
+  if (inbound === 'none' || 'bearer' in inbound || publicUrl === undefined) return { headers: bearer(), variables: {} };
+  const issuer = await startIssuer();
+  const aud = upstreams.map(({ path }) => new URL(path, publicUrl).href);
+  const claims = { iss: inbound.jwt.issuer, scope: inbound.jwt.scopes.join(' '), aud };
+  return {
+    headers: await issuer.bearer(claims),
+    variables: { CAUSEWAY_INBOUND_JWT_JWKS_URI: issuer.jwksUri },
+  };
 }
 
 /** Passed over where no keys are wanted. */

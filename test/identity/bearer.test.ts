@@ -1,8 +1,5 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { ProxyError } from '../../src/domain/errors.ts';
-import { ANYONE } from '../../src/domain/principal.ts';
-import { authenticator, challenge } from '../../src/identity/authenticate.ts';
 import { bearerReader } from '../../src/identity/bearer.ts';
 
 const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex');
@@ -35,25 +32,4 @@ test('a very long header is no work', () => {
   expect(bearerReader(keys)(`Bearer${' '.repeat(65_536)}`)).toBeNull();
 
   expect(performance.now() - started).toBeLessThan(100);
-});
-
-test('without authentication everybody is the same', () => {
-  const authenticate = authenticator('none');
-
-  expect([authenticate(undefined), authenticate('Bearer whatever')]).toEqual([ANYONE, ANYONE]);
-});
-
-test('with keys nobody else gets in, and nothing of the header is in the refusal', () => {
-  const authenticate = authenticator({ bearer: { keys } });
-
-  expect(authenticate('Bearer alice-key')).toEqual({ key: 'key:alice', proof: sha256('alice-key') });
-  for (const header of [undefined, 'Bearer wrong-key']) {
-    const refusal = authenticate(header);
-    expect(refusal).toBeInstanceOf(ProxyError);
-    expect(refusal).toMatchObject({ code: 'unauthorized', status: 401, message: expect.not.stringContaining('wrong') });
-  }
-});
-
-test('the challenge says that a key was wrong only where one was sent', () => {
-  expect([challenge(undefined), challenge('Bearer x')]).toEqual(['Bearer', 'Bearer error="invalid_token"']);
 });

@@ -44,7 +44,10 @@ test.each(ROUTES)(
     const wrong = await gateway.send(method, path, { ...accept, authorization: 'Bearer nope' }, body);
 
     expect([without.status, without.headers['www-authenticate']]).toEqual([401, 'Bearer']);
-    expect([wrong.status, wrong.headers['www-authenticate']]).toEqual([401, 'Bearer error="invalid_token"']);
+    expect([wrong.status, wrong.headers['www-authenticate']]).toEqual([
+      401,
+      'Bearer error="invalid_token", error_description="the key is not known"',
+    ]);
     expect(wrong.json.error.data.reason).toBe('unauthorized');
     expect(upstream.streams).toHaveLength(0);
   },

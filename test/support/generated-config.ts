@@ -94,10 +94,14 @@ function ownExample(name: string, node: SchemaNode, indent: string): string {
 /** A section that may stand in place of a word. */
 function alternativeLines(name: string, node: SchemaNode, indent: string): string[] {
   if (name !== 'inbound') return [];
-  const keys = node.anyOf?.find(({ properties }) => properties !== undefined)?.properties?.['bearer']?.properties?.[
-    'keys'
-  ];
-  return [`${indent}# inbound: { bearer: { keys: ${inline(keys?.['x-example'])} } }`];
+  const jwt = ['issuer', 'jwksUri', 'audience', 'scopes', 'algorithms', 'clockTolerance'];
+  const shown = (form: string, keys: readonly string[]): string => {
+    const known = node.anyOf?.find(({ properties }) => properties?.[form] !== undefined)?.properties?.[form]
+      ?.properties;
+    const list = keys.map((key) => `${key}: ${inline(known?.[key]?.['x-example'] ?? known?.[key]?.default)}`);
+    return `${indent}# inbound: { ${form}: { ${list.join(', ')} } }`;
+  };
+  return [shown('bearer', ['keys']), shown('jwt', jwt), shown('jwt', ['issuer', 'jwksFile'])];
 }
 
 function inline(value: unknown): string {
@@ -166,19 +170,8 @@ function configurationPage(): string {
     '## What the JSON Schema does not know',
     '',
     'Two upstreams with one name, two things at one path or address, a port over 65535 inside a URL, a URL whose credentials are not',
-    'percent-encoded, one header in two spellings, one digest with two names or of an empty key, and what a `${…}` becomes:',
-    '`check` does.',
-    '',
-    '## Keys of callers',
-    '',
-    '```sh',
-    'KEY=$(head -c 32 /dev/urandom | base64 | tr -d /+=)',
-    `printf %s "$KEY" | sha256sum | cut -d' ' -f1`,
-    '```',
-    '',
-    'The digest goes into `inbound.bearer.keys`, the key to the caller, who sends `Authorization: Bearer KEY`. Whoever has none',
-    'gets 401 wherever something is served, but for `/healthz` and `/readyz`. Callers with different names share no session and, under',
-    '`links.isolation: principal`, no link.',
+    'percent-encoded, one header in two spellings, one digest with two names or of an empty key, `inbound.jwt` without `publicUrl` or',
+    'with keys from nowhere or from two places, and what a `${…}` becomes: `check` does.',
     '',
   ].join('\n');
 }

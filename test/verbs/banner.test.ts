@@ -39,6 +39,8 @@ test.each(['auto', 'stateless', 'session'] as const)(
   },
 );
 
+const OPEN = { publicEndpoint: null, needs: 'nothing' } as const;
+
 test('an upstream that cannot be used is told with the next step', async () => {
   const upstream = await startLegacyServer();
   onTestFinished(() => upstream.close());
@@ -64,20 +66,24 @@ test('every upstream is listed, quirks and modes too; secrets are not', () => {
   const [first, second] = upstreams;
   if (first === undefined || second === undefined) throw new Error('two were given');
 
-  const text = banner(
-    '1.2.3',
-    [
-      {
-        upstream: first,
-        endpoint: 'http://h/billing',
-        contact: { state: 'up', server: 'Bill 1', revision: '2024-11-05' },
-        isSingle: true,
-        quirks: ['single', 'offers_tasks'],
-      },
-      { upstream: second, endpoint: 'http://h/search', contact: { state: 'unknown' }, isSingle: false, quirks: [] },
-    ],
-    false,
-  );
+  const text = banner('1.2.3', [
+    {
+      upstream: first,
+      endpoint: 'http://h/billing',
+      ...OPEN,
+      contact: { state: 'up', server: 'Bill 1', revision: '2024-11-05' },
+      isSingle: true,
+      quirks: ['single', 'offers_tasks'],
+    },
+    {
+      upstream: second,
+      endpoint: 'http://h/search',
+      ...OPEN,
+      contact: { state: 'unknown' },
+      isSingle: false,
+      quirks: [],
+    },
+  ]);
 
   expect(text).toMatch(
     /http:\/\/h\/billing[^]*\(billing\)[^]*Bill 1, revision 2024-11-05[^]*quirk +every[^]*links\.single[^]*quirk +it offers tasks[^]*http:\/\/h\/search/,
@@ -86,21 +92,35 @@ test('every upstream is listed, quirks and modes too; secrets are not', () => {
   expect(text).not.toMatch(/s3cret|t0ken/);
 });
 
+test('what clients are to dial is where they see it', () => {
+  const [upstream] = parseConfig({ upstreams: [{ url: 'http://a/sse' }] }).upstreams;
+  if (upstream === undefined) throw new Error('one was given');
+  const served = { upstream, endpoint: 'http://127.0.0.1:8080/mcp', contact: { state: 'unknown' } } as const;
+  const publicEndpoint = 'https://mcp.example.com/mcp';
+
+  const text = banner('1', [{ ...served, publicEndpoint, needs: 'token', isSingle: false, quirks: [] }]);
+
+  expect(text).toMatch(
+    / {2}http:\/\/127\.0\.0\.1:8080\/mcp\n[^]*--transport http causeway https:\/\/mcp\.example\.com\/mcp\n/,
+  );
+  expect(text).not.toContain('--allow-http');
+});
+
 test('what a server says of itself cannot write elsewhere on the terminal', () => {
   const [upstream] = parseConfig({ upstreams: [{ url: 'http://a/sse' }] }).upstreams;
   if (upstream === undefined) throw new Error('one was given');
   const server = 'Bill\u001b]0;title\u0007\u001b[2J\n\u009b1A\u202e 1';
   const contact = { state: 'up', server, revision: '2024-11-05' } as const;
 
-  const text = banner('1', [{ upstream, endpoint: 'http://h/mcp', contact, isSingle: false, quirks: [] }], false);
+  const text = banner('1', [{ upstream, endpoint: 'http://h/mcp', ...OPEN, contact, isSingle: false, quirks: [] }]);
 
   expect(text).toMatch(/answered {2}Bill\ufffd\]0;title\ufffd\ufffd\[2J\ufffd\ufffd1A\ufffd 1, revision/);
   // oxlint-disable-next-line no-control-regex -- control characters are just what this looks for
   expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
 });
 
-test.each([false, true])('the snippets are what their clients read; with a key needed: %s', (needsKey) => {
-  const given = snippets({ endpoint: 'http://127.0.0.1:8080/mcp', name: 'causeway', mode: 'auto', needsKey });
+test.each(['nothing', 'key', 'token'] as const)('the snippets are what their clients read; needed: %s', (needs) => {
+  const given = snippets({ endpoint: 'http://127.0.0.1:8080/mcp', name: 'causeway', mode: 'auto', needs });
 
   expect(given.map(({ client }) => client.split(' (')[0])).toEqual([
     'Claude Code',
@@ -112,13 +132,14 @@ test.each([false, true])('the snippets are what their clients read; with a key n
   ]);
   for (const { text } of given) {
     expect(text).toContain('http://127.0.0.1:8080/mcp');
-    expect(text.includes('YOUR_KEY')).toBe(needsKey);
+    expect(text.includes('YOUR_KEY')).toBe(needs === 'key');
+    expect(text.includes('YOUR_TOKEN')).toBe(needs === 'token' && text.startsWith('curl'));
     if (text.startsWith('{')) expect(() => JSON.parse(text)).not.toThrow();
   }
 });
 
 test('a client on another machine is told to take plain http, and a key with its blank stands in no argument', () => {
-  const given = snippets({ endpoint: 'http://10.0.0.5:8080/mcp', name: 'causeway', mode: 'auto', needsKey: true });
+  const given = snippets({ endpoint: 'http://10.0.0.5:8080/mcp', name: 'causeway', mode: 'auto', needs: 'key' });
 
   const desktop = given.find(({ client }) => client.startsWith('Claude Desktop'))?.text ?? '';
 

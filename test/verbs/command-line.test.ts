@@ -186,6 +186,39 @@ test('a credential in the query of a URL is not open to everybody either', async
   expect(program.stderr()).not.toContain('t0ken');
 });
 
+const TOKENS = 'inbound: { jwt: { issuer: https://login.example.com, jwksFile: /no/such/file } }\n';
+
+test.each([
+  ['is not checked as good', ['check', '-c']],
+  ['is not started with', ['serve', '-c']],
+])('a file of keys that is not there %s', async (_what, args) => {
+  const config = file(`upstreams:\n  - url: http://127.0.0.1:1/sse\npublicUrl: https://mcp.example.com\n${TOKENS}`);
+
+  const program = run(...args, config);
+
+  expect(await program.ended).toBe(3);
+  expect(program.stderr()).toMatch(/inbound\.jwt\.jwksFile: \/no\/such\/file cannot be read: .*no such file/i);
+});
+
+test.each([
+  ['http://mcp.example.com', true],
+  ['http://localhost:8080', false],
+  ['https://mcp.example.com', false],
+])('publicUrl: %s is warned of: %s', async (publicUrl, isWarned) => {
+  const program = run(
+    'http://127.0.0.1:1/sse',
+    '--public-url',
+    publicUrl,
+    '--listen',
+    '127.0.0.1:0',
+    '--log-format',
+    'json',
+  );
+  await program.says(/upstream cannot be used/);
+
+  expect(/publicUrl is plain http on a public name/.test(program.stderr())).toBe(isWarned);
+});
+
 test.each([
   ['a result', ['check', '-c'], 0],
   ['what is wrong', ['check', '--upstream', 'http://b/sse', '--links-max', '0', '-c'], 3],
