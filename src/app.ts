@@ -6,6 +6,7 @@ import { createAdminServer } from './admin/server.ts';
 import type { Difference } from './config/diff.ts';
 import { ConfigError } from './config/load.ts';
 import type { Config, UpstreamConfig } from './config/schema.ts';
+import { secretBytes } from './config/sealing-secret.ts';
 import { settingsOf } from './config/settings.ts';
 import type { Gauges } from './domain/gauges.ts';
 import { linkId } from './domain/ids.ts';
@@ -21,9 +22,10 @@ import { BothJournals } from './observe/both-journals.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { ALL_REVISIONS, UPSTREAM_REVISIONS } from './protocol/eras.ts';
 import { METHODS } from './protocol/methods.ts';
-import { TokenSealer } from './protocol/sealed-token.ts';
+import { SECRET_BYTES, TokenSealer } from './protocol/sealed-token.ts';
 import { type ConfigSource, Reloader } from './reload.ts';
 import { systemClock, systemRandom, systemTimers } from './real-time.ts';
+import { Budgets } from './traffic/budgets.ts';
 import { mountGauges } from './traffic/mount-gauges.ts';
 import { Mount } from './traffic/mount.ts';
 import { Tally } from './traffic/tally.ts';
@@ -84,11 +86,19 @@ export function createApp(options: AppOptions): App {
   /** The ways in of now. */
   let entrances: ReadonlyMap<string, Entrance> = new Map();
 
-  // Of this process alone: neither a session nor the stream of an old client outlives the process that holds it.
-  const sealer = new TokenSealer(random.bytes(32), (length) => random.bytes(length));
+  // Of this process alone, and known to nobody else: what it has sealed opens as long as the process runs.
+  const ownSecret = random.bytes(SECRET_BYTES);
+  const sealer = new TokenSealer(ownSecret, (length) => random.bytes(length));
+  const useSecrets = ({ secrets }: Config): void => {
+    const older = secrets?.previous === undefined ? [] : [secretBytes(secrets.previous)];
+    if (secrets === undefined) sealer.use(ownSecret, []);
+    else sealer.use(secretBytes(secrets.current), [...older, ownSecret]);
+  };
+  useSecrets(config);
   const owner = Buffer.from(random.bytes(8)).toString('base64url');
   const wallSeconds = (): number => Math.floor(Date.now() / 1000);
   const heapBytes = getHeapStatistics().heap_size_limit;
+  const budgets = new Budgets({ limits: () => config.budgets, clock });
   let links = 0;
   const mountOf = (within: Config, upstream: UpstreamConfig): Mount =>
     new Mount({
@@ -103,6 +113,7 @@ export function createApp(options: AppOptions): App {
       sealer,
       owner,
       wallSeconds,
+      budgets,
     });
   let mounts = config.upstreams.map((upstream) => mountOf(config, upstream));
   /** Served no more; what runs on them is finished. */
@@ -110,6 +121,8 @@ export function createApp(options: AppOptions): App {
   const allMounts = (): readonly Mount[] => [...mounts, ...leaving];
   const registry = new SessionRegistry({
     limits: () => config.limits,
+    budgets,
+    bytesOfCaller: () => config.budgets.bufferedBytes,
     clock,
     timers,
     random,
@@ -131,6 +144,7 @@ export function createApp(options: AppOptions): App {
     received: new Tally(),
     calls: () => allMounts().reduce((total, mount) => total + mount.inFlight, 0),
     listens: new Tally(),
+    budgets,
     isLeaving: () => closing !== null,
     isDraining: () => isRefusing,
     limits: () => ({ ...config.limits, receivedBytes: config.limits.receivedBytes || heapBytes / 4 }),
@@ -181,6 +195,7 @@ export function createApp(options: AppOptions): App {
     mounts = next;
     config = what.config;
     ({ entrances } = answering);
+    useSecrets(config);
     if (admin !== null) setTimeouts(admin.server, config.timeouts);
     for (const mount of fresh) mount.start();
     for (const mount of gone) {

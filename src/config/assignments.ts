@@ -103,6 +103,7 @@ class Collector implements Assigned {
     if (first === undefined) return;
     if (first.flag === 'listen' || first.flag === 'admin') this.#address(first.flag, keys, text, place);
     else if (first.flag === 'header') this.#headers(first, texts, place);
+    else if (first.node['x-secret'] === true) this.#secret(first, text, place);
     else this.assignments.push({ key: first, value: valueOf(first, text), place });
   }
 
@@ -121,6 +122,16 @@ class Collector implements Assigned {
     for (const key of keys) {
       this.assignments.push({ key, value: key.name === `${section}.port` ? port : host, place });
     }
+  }
+
+  #secret(key: Key, text: string, place: Place): void {
+    if (place.kind === 'flag' && holdsLiteral(text)) {
+      const message = `a literal value would be in the process list for everybody to read: write '\${VARIABLE}', without a default, or @FILE`;
+      this.#blame(place, key.name, message);
+      return;
+    }
+    const value = this.#secretValue(text, key, place);
+    if (value !== null) this.assignments.push({ key, value, place });
   }
 
   #headers(key: Key, texts: readonly string[], place: Place): void {
@@ -143,24 +154,25 @@ class Collector implements Assigned {
         this.#blame(place, key.name, message);
         continue;
       }
-      const value = this.#headerValue(name, given, key, place);
+      const value = this.#secretValue(given, key, place, `${name}: `);
       if (value !== null) headers.set(name, value);
     }
     this.assignments.push({ key, value: Object.fromEntries(headers), place });
   }
 
-  #headerValue(name: string, given: string, key: Key, place: Place): string | null {
+  /** `of`: what begins a fault, where the key alone does not say which value it is. */
+  #secretValue(given: string, key: Key, place: Place, of = ''): string | null {
     if (given.startsWith('@')) {
       const content = readSecret(given.slice(1), this.#surroundings);
       if ('text' in content && content.text.trim() !== '') return content.text;
       const why = 'text' in content ? `${given.slice(1)} is empty` : content.message;
-      this.#blame(place, key.name, `${name}: ${why}`);
+      this.#blame(place, key.name, `${of}${why}`);
       return null;
     }
     const { text, faults, empty } = substitute(given, this.#surroundings);
-    for (const { message, suggestion } of faults) this.#blame(place, key.name, `${name}: ${message}`, suggestion);
+    for (const { message, suggestion } of faults) this.#blame(place, key.name, `${of}${message}`, suggestion);
     for (const { text: placeholder, message } of empty) {
-      this.#blame(place, key.name, `${name}: ${placeholder} ${message}`);
+      this.#blame(place, key.name, `${of}${placeholder} ${message}`);
     }
     return faults.length + empty.length > 0 ? null : text;
   }

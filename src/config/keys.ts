@@ -23,6 +23,8 @@ export interface SchemaNode {
   readonly 'x-live'?: boolean;
   readonly 'x-wide'?: boolean;
   readonly 'x-own'?: boolean;
+  /** It is shown nowhere, and not taken from a command line. */
+  readonly 'x-secret'?: boolean;
   readonly 'x-unit'?: 'duration' | 'size';
 }
 

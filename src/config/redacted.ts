@@ -24,7 +24,7 @@ function section(value: object, path: readonly string[]): Record<string, unknown
 function shownAt(path: readonly string[], value: unknown): unknown {
   const name = path.at(-1);
   if (value instanceof URL) return redactedUrl(value);
-  if (name === 'sha256') return HIDDEN;
+  if (name === 'sha256' || (path[0] === 'secrets' && path.length === 2)) return HIDDEN;
   if (typeof value === 'number') return withUnit(path, value);
   if (Array.isArray(value)) return value.map((each) => shownAt([...path, '[]'], each));
   if (typeof value !== 'object' || value === null) return value;

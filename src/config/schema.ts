@@ -16,6 +16,7 @@ import {
   httpUrlWithoutUser,
   pageOrigin,
   publicUrl,
+  sealingSecret,
   servedPath,
   setting,
   size,
@@ -87,6 +88,18 @@ const limitKeys = {
     example: '256MiB',
   }),
   streamBacklogBytes: size('1MiB', 'what a slow client may leave unread beyond one message', { least: 0 }),
+};
+
+const budgetKeys = {
+  sessions: count(1000, 'sessions at once'),
+  links: count(0, 'connections to servers at once: pooled ones, those of sessions, event streams of old clients'),
+  listens: count(0, 'subscriptions/listen streams at once'),
+  heldCalls: count(0, 'calls of 2026-07-28 clients that wait for answers; the oldest makes room'),
+  bufferedBytes: size('0B', 'bytes of events kept for its sessions; the oldest make room', {
+    least: 0,
+    example: '64MiB',
+  }),
+  callsPerMinute: count(0, 'requests a minute, as many of them at once'),
 };
 
 const streamKeys = {
@@ -290,11 +303,40 @@ export const configSchema = z
       'x-example': 'https://mcp.example.com',
       'x-live': true,
     }),
+    secrets: z
+      .strictObject({
+        current: sealingSecret.meta({
+          description: 'seals; 32 random bytes as base64 or hexadecimal: `openssl rand -base64 32`',
+          // oxlint-disable-next-line no-template-curly-in-string -- as it stands in a file
+          'x-example': '${file:/run/secrets/causeway}',
+          'x-live': true,
+          'x-secret': true,
+        }),
+        previous: sealingSecret.optional().meta({
+          description: 'the one before: what it has sealed still opens',
+          // oxlint-disable-next-line no-template-curly-in-string -- as it stands in a file
+          'x-example': '${file:/run/secrets/causeway-previous}',
+          'x-live': true,
+          'x-secret': true,
+        }),
+      })
+      .optional()
+      .meta({
+        description:
+          'what session ids, request states and the URLs of old clients are sealed with; not given: a random one of this process',
+        // oxlint-disable-next-line no-template-curly-in-string -- as it stands in a file
+        'x-example': { current: '${file:/run/secrets/causeway}', previous: '${file:/run/secrets/causeway-previous}' },
+        'x-live': true,
+      }),
     upstreams: z.array(upstream).min(1, 'names no server: give at least one').meta({ description: 'the servers' }),
     heartbeat,
     links: section(linkKeys, 'connections to an upstream'),
     timeouts: section(timeoutKeys, 'how long to wait for what'),
     limits: section(limitKeys, 'how much of what'),
+    budgets: section(
+      budgetKeys,
+      'how much of it one caller may have, where inbound tells callers apart; 0: no bound of its own',
+    ),
     streams: section(streamKeys, 'event streams of sessions'),
     reconnect: section(reconnectKeys, 'waits between attempts, doubling from min to max'),
     drain: section(

@@ -33,7 +33,7 @@ const URL_START = /^[a-z]{2,6}:\/\/\S*$/i;
 
 const NAMES = new Set(KEYS.flatMap(({ path }) => [...path]));
 /** Whatever stands there instead of what belongs there may be a secret, a number too. */
-const OF_SECRETS = ['headers', 'bearer', 'keys'];
+const OF_SECRETS = ['headers', 'bearer', 'keys', 'secrets', 'current', 'previous'];
 const WORDS = [...new Set(wordsOf(SCHEMA))];
 
 export function shownLine(line: string): string {

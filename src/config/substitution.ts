@@ -8,6 +8,8 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What it throws has a code: of node:fs, or one of UNREADABLE. */
   readonly readFile: (path: string) => string;
+  /** Told of each file that a secret was read from. */
+  readonly onSecretFile?: (path: string) => void;
 }
 
 export interface SubstitutionFault {
@@ -92,11 +94,13 @@ function withoutLastBreak(text: string): string {
 /** A file that holds one secret. */
 export function readSecret(
   path: string,
-  { readFile }: Surroundings,
+  { readFile, onSecretFile }: Surroundings,
 ): { readonly text: string } | { readonly message: string } {
   if (path === '') return { message: 'no file is named' };
   try {
-    return { text: withoutLastBreak(readFile(path)) };
+    const text = withoutLastBreak(readFile(path));
+    onSecretFile?.(path);
+    return { text };
   } catch (cause) {
     return { message: `${path} cannot be read: ${whyUnreadable(cause)}` };
   }

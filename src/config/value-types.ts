@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { HTTP_URL, HTTP_URL_WITHOUT_USER, urlFault } from './http-url.ts';
 import { type Quantity, durations, sizes } from './quantities.ts';
+import { SEALING_SECRET, secretFault } from './sealing-secret.ts';
 
 export interface About {
   readonly example?: unknown;
@@ -125,6 +126,15 @@ export const hostName = z.string().regex(HOST, {
     return `must be a name alone, without scheme, port and path${hint}`;
   },
 });
+
+/** 32 random bytes, as a text. */
+export const sealingSecret = z
+  .string({ error: 'must be a text of 32 random bytes, such as `openssl rand -base64 32` prints' })
+  .regex(SEALING_SECRET, { error: ({ input }) => secretFault(String(input)) ?? 'is no secret' })
+  .superRefine((text, context) => {
+    const why = SEALING_SECRET.test(text) ? secretFault(text) : null;
+    if (why !== null) context.addIssue({ code: 'custom', message: why });
+  });
 
 /** As browsers send it: they leave out the port that goes without saying. `null` is what pages of no origin send. */
 const ORIGIN =

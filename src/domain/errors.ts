@@ -207,6 +207,12 @@ export const ERRORS = {
     rpc: INTERNAL,
     remedy: 'the gateway is shutting down, or was reloaded: try again, or ask another replica',
   },
+  budget_spent: {
+    side: 'gateway',
+    before: 503,
+    rpc: INTERNAL,
+    remedy: 'this caller has what one caller may have: end something of it, or wait; the text names the key to raise',
+  },
   in_flight_limit: {
     side: 'gateway',
     before: 503,

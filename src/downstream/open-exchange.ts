@@ -11,6 +11,7 @@ import type { Entrance } from '../identity/reception.ts';
 import { accepted } from '../protocol/headers.ts';
 import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
 import { methodRow } from '../protocol/methods.ts';
+import type { Budgets } from '../traffic/budgets.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Reception } from '../identity/reception.ts';
 import type { SessionRegistry } from '../traffic/session-registry.ts';
@@ -35,6 +36,7 @@ export interface RouteDeps {
   readonly calls: () => number;
   /** `subscriptions/listen` that are open or wait for a link, over all mounts. */
   readonly listens: Tally;
+  readonly budgets: Budgets;
   /** No balancer should send anything here any more. */
   readonly isLeaving: () => boolean;
   /** New requests are refused. */

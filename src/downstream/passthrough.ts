@@ -85,7 +85,7 @@ function messageRefusal(passing: Passing): ProxyError | null {
       throw new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
     }
     addressed(passing);
-    return isFull(deps) ? inFlightLimit() : null;
+    return isFull(deps) ? inFlightLimit() : deps.budgets.call(principalOf(request));
   } catch (thrown) {
     return asProxyError(thrown);
   }

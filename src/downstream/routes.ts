@@ -1,7 +1,7 @@
 // POST of one mount: from an HTTP request to one of traffic's doors. Reads top to bottom as a request goes.
 
 import { isUtf8 } from 'node:buffer';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Exchange } from '../bridge/exchange.ts';
 import { BatchReply } from '../bridge/batch-reply.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
@@ -50,7 +50,7 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
   app.post(mount.path, {
     // Before the body is read: what could not be answered need not be received.
     onRequest: async (request, reply) => {
-      const refusal = refusalOf(request, mount, deps);
+      const refusal = refusalOf({ request, reply, mount, deps });
       return refusal === null ? undefined : refuse(reply, deps.journal, refusal);
     },
     handler: (request, reply) => {
@@ -72,11 +72,11 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
   sessionRoutes(app, mount, deps);
 }
 
-function refusalOf(request: FastifyRequest, mount: Mount, deps: RouteDeps): ProxyError | null {
+function refusalOf(incoming: Incoming): ProxyError | null {
+  const { request, deps } = incoming;
   // What belongs to a session can be an answer or a cancel: to refuse those would keep what is in flight from ending.
   // A request is looked at again before it is begun.
-  const sessionId = request.headers['mcp-session-id'];
-  const isOfSession = typeof sessionId === 'string' && deps.registry.has(sessionId, mount, principalOf(request));
+  const isOfSession = isOfLiveSession(incoming);
   if (deps.isDraining() && !isOfSession) return draining();
   if (!isJson(request.headers['content-type'])) {
     return new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
@@ -98,6 +98,7 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
   try {
     const classified = unlessRejected(classify(message, factsOf(incoming)));
     const session = sessionOf(classified, incoming, message.kind !== 'request');
+    if (message.kind === 'request') spendCalls(1, incoming);
     if (message.kind !== 'request') {
       take(message, session, incoming);
       void reply.code(202).send();
@@ -121,6 +122,12 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
   }
 }
 
+/** Notifications and answers cost nothing: they let something end. Throws a ProxyError. */
+function spendCalls(howMany: number, { request, deps }: Incoming): void {
+  const refusal = deps.budgets.call(principalOf(request), howMany);
+  if (refusal !== null) throw refusal;
+}
+
 /**
  * Revision 2026-07-28: a request that stands alone, but where a call is held for it, perhaps by a mount that is on its way
  * out. Throws a ProxyError, with nothing begun. */
@@ -135,17 +142,24 @@ function serveAlone(message: Request, given: Incoming): void {
   if (isListen && deps.listens.count >= deps.limits().listens) {
     throw overLimit('listens_limit', 'limits.listens', 'too many listens are open');
   }
+  const principal = principalOf(request);
+  const refusal = isListen ? deps.budgets.refusal('listens', principal) : null;
+  if (refusal !== null) throw refusal;
   // A listen waits for nothing that would come by itself, so nothing waits for it.
   const open = openReply(incoming, null, isListen ? 0 : 1);
   if (isListen) {
     deps.listens.begin();
-    incoming.reply.raw.on('close', () => deps.listens.end());
+    const giveBack = deps.budgets.take('listens', principal);
+    incoming.reply.raw.on('close', () => {
+      deps.listens.end();
+      giveBack();
+    });
   }
   const speaker: Speaker = { mode: 'modern', revision: MODERN_REVISION };
   const exchange = openExchange(message, open.sink, speaker, exchangeTimes(incoming, null), incoming);
   open.onGone = () => exchange.clientGone();
   try {
-    const alone = { mount, principal: principalOf(request), request: message, exchange };
+    const alone = { mount, principal, request: message, exchange };
     if (isListen) serveListen(alone);
     else serveModern({ ...alone, headers: headersOf(request) });
   } catch (thrown) {
@@ -172,6 +186,7 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
       void reply.code(202).send();
       return;
     }
+    spendCalls(requests.length, incoming);
     const open = openReply(incoming, session, requests.length);
     const { heartbeatMs } = exchangeTimes(incoming, session);
     const together = new BatchReply(open.sink, mount.timers, heartbeatMs);
@@ -194,11 +209,16 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
   }
 }
 
-function factsOf({ request, mount, deps }: Incoming): RequestFacts {
-  const sessionId = request.headers['mcp-session-id'] || undefined;
+function isOfLiveSession({ request, mount, deps }: Incoming): boolean {
+  const sessionId = request.headers['mcp-session-id'];
+  return typeof sessionId === 'string' && deps.registry.has(sessionId, mount, principalOf(request));
+}
+
+function factsOf(incoming: Incoming): RequestFacts {
+  const { request, mount } = incoming;
   return {
-    sessionId,
-    isLiveSession: typeof sessionId === 'string' && deps.registry.has(sessionId, mount, principalOf(request)),
+    sessionId: request.headers['mcp-session-id'] || undefined,
+    isLiveSession: isOfLiveSession(incoming),
     protocolVersion: request.headers['mcp-protocol-version'],
     mode: mount.mode,
     headers: headersOf(request),

@@ -1,8 +1,10 @@
 // Seals and opens the tokens that clients carry for us: session ids, where old clients post, and the state of a request
 // that waits for answers. Authenticated encryption, so that nobody but us can make one or read one, and an owner inside,
-// so that a replica can tell whose it is. A token that is forged, foreign or expired looks exactly like an unknown one: `open` says null and nothing more.
+// so that a replica can tell whose it is. Each purpose has keys of its own, made from the same secrets: no token of one
+// kind opens as another. A token that is forged, foreign or expired looks exactly like an unknown one: `open` says null
+// and nothing more.
 
-import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
 
 interface Sealed {
   /** The replica that holds the link. */
@@ -56,50 +58,95 @@ export interface ReplayClaims extends Sealed {
 
 export type SealedClaims = SessionClaims | EndpointClaims | RoundClaims | ReplayClaims;
 
+/** What a token is for, and what it says then. */
+interface ClaimsFor {
+  readonly session: SessionClaims;
+  readonly endpoint: EndpointClaims;
+  readonly state: RoundClaims | ReplayClaims;
+}
+
+export type Purpose = keyof ClaimsFor;
+
+const PURPOSES: Readonly<Record<SealedClaims['kind'], Purpose>> = {
+  session: 'session',
+  endpoint: 'endpoint',
+  round: 'state',
+  replay: 'state',
+};
+
+export const SECRET_BYTES = 32;
 const VERSION = 1;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const KID_BYTES = 4;
 const HEAD_BYTES = 1 + KID_BYTES + IV_BYTES;
 
-export class TokenSealer {
-  readonly #key: Uint8Array;
-  readonly #kid: Uint8Array;
-  readonly #random: (length: number) => Uint8Array;
+/** Of one secret and one purpose. */
+interface SealingKey {
+  readonly key: Uint8Array;
+  /** Names the key inside the token, and says nothing of it. */
+  readonly kid: Uint8Array;
+}
 
-  /** `key` is 32 bytes; `random` gives cryptographic randomness. */
-  constructor(key: Uint8Array, random: (length: number) => Uint8Array) {
-    if (key.length !== 32) throw new RangeError('a sealing key has 32 bytes');
-    this.#key = key;
-    this.#kid = createHash('sha256').update(key).digest().subarray(0, KID_BYTES);
+/** The first one seals, all of them open. */
+type KeyRing = readonly [SealingKey, ...SealingKey[]];
+
+export class TokenSealer {
+  readonly #random: (length: number) => Uint8Array;
+  #rings: Readonly<Record<Purpose, KeyRing>>;
+
+  /** See `use`; `random` gives cryptographic randomness. */
+  constructor(secret: Uint8Array, random: (length: number) => Uint8Array, older: readonly Uint8Array[] = []) {
     this.#random = random;
+    this.#rings = ringsOf(secret, older);
+  }
+
+  /** From now on `secret` seals, and what the `older` ones have sealed still opens. Each has 32 bytes. */
+  use(secret: Uint8Array, older: readonly Uint8Array[]): void {
+    this.#rings = ringsOf(secret, older);
   }
 
   seal(claims: SealedClaims): string {
+    const [{ key, kid }] = this.#rings[PURPOSES[claims.kind]];
     const iv = this.#random(IV_BYTES);
-    const head = Buffer.concat([Buffer.of(VERSION), this.#kid, iv]);
-    const cipher = createCipheriv('aes-256-gcm', this.#key, iv).setAAD(head.subarray(0, 1 + KID_BYTES));
+    const head = Buffer.concat([Buffer.of(VERSION), kid, iv]);
+    const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(head.subarray(0, 1 + KID_BYTES));
     const sealed = Buffer.concat([cipher.update(JSON.stringify(claims), 'utf8'), cipher.final()]);
     return Buffer.concat([head, sealed, cipher.getAuthTag()]).toString('base64url');
   }
 
-  /** The claims of a token of ours that has not expired, else null. */
-  open(token: string, nowSeconds: number): SealedClaims | null {
+  /** The claims of a token of ours that is for this and has not expired, else null. */
+  open<For extends Purpose>(purpose: For, token: string, nowSeconds: number): ClaimsFor[For] | null {
     // Canonical text only: base64url has spare bits in its last character, and one token must have one spelling.
     const bytes = Buffer.from(token, 'base64url');
     if (bytes.toString('base64url') !== token) return null;
     if (bytes.length < HEAD_BYTES + TAG_BYTES || bytes[0] !== VERSION) return null;
-    if (!bytes.subarray(1, 1 + KID_BYTES).equals(this.#kid)) return null;
+    const ring = this.#rings[purpose];
+    const named = ring.find(({ kid }) => bytes.subarray(1, 1 + KID_BYTES).equals(kid));
+    // With a key that it does not name it cannot open. It is tried all the same: which keys there are takes no less time
+    // to find out than which token is good.
+    const { key } = named ?? ring[0];
     try {
-      const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(1 + KID_BYTES, HEAD_BYTES))
+      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(1 + KID_BYTES, HEAD_BYTES))
         .setAAD(bytes.subarray(0, 1 + KID_BYTES))
         .setAuthTag(bytes.subarray(-TAG_BYTES));
       const text = Buffer.concat([decipher.update(bytes.subarray(HEAD_BYTES, -TAG_BYTES)), decipher.final()]);
-      // Only we can have sealed it, so its shape is ours.
-      const claims = JSON.parse(text.toString('utf8')) as SealedClaims;
+      // Only we can have sealed it, and with this key for this purpose, so its shape is ours.
+      const claims = JSON.parse(text.toString('utf8')) as ClaimsFor[For];
       return claims.expiresAt > nowSeconds ? claims : null;
     } catch {
       return null;
     }
   }
+}
+
+function ringsOf(secret: Uint8Array, older: readonly Uint8Array[]): Readonly<Record<Purpose, KeyRing>> {
+  const ring = (purpose: Purpose): KeyRing => [keyFor(purpose, secret), ...older.map((each) => keyFor(purpose, each))];
+  return { session: ring('session'), endpoint: ring('endpoint'), state: ring('state') };
+}
+
+function keyFor(purpose: Purpose, secret: Uint8Array): SealingKey {
+  if (secret.length !== SECRET_BYTES) throw new RangeError(`a sealing secret has ${SECRET_BYTES} bytes`);
+  const key = Buffer.from(hkdfSync('sha256', secret, '', `mcp-causeway ${purpose} token`, 32));
+  return { key, kid: createHash('sha256').update(key).digest().subarray(0, KID_BYTES) };
 }

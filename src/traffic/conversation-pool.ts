@@ -6,6 +6,7 @@ import { type ErrorCode, ProxyError, asProxyError, noLongerServed } from '../dom
 import type { Limit } from '../domain/limits.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
 import { KeptLinks } from './kept-links.ts';
@@ -32,6 +33,8 @@ export interface PoolOptions<C extends Poolable> {
   /** Why none can be opened for now; null: one can be tried. */
   readonly refusal: () => ProxyError | null;
   readonly config: LinkConfig;
+  /** Why the caller of this key cannot have one more link, whatever is free; null: he can. */
+  readonly overBudget: (key: LinkKey) => ProxyError | null;
   readonly clock: Clock;
   readonly timers: Timers;
   /** Told when somebody has waited for 1.5 s: what is held for nobody should make room. */
@@ -46,7 +49,7 @@ const LONG_WAIT_MS = 1500;
 /** Nothing of the caller's request was sent. */
 const NOT_SENT = { outcome: 'not_executed' } as const;
 /** Which of them it was depends on what others hold: all are named. */
-const BOUND = 'links.max, links.maxTotal and links.maxInFlight bound what is free';
+const BOUND = 'links.max, links.maxTotal, links.maxInFlight and budgets.links bound what is free';
 
 export class ConversationPool<C extends Poolable> {
   readonly #options: PoolOptions<C>;
@@ -194,6 +197,16 @@ export class ConversationPool<C extends Poolable> {
     };
   }
 
+  /** Makes room in the budget of a caller by closing a link of his that nobody uses or wants open. False: there is none. */
+  closeIdleOf(holder: Principal): boolean {
+    const spare = [...this.#buckets.values()].filter(
+      ({ key, entries }) => key.holder?.key === holder.key && entries.length > this.#kept.count(key),
+    );
+    const idle = longestIdle(spare);
+    if (idle !== null) this.#discard(idle, 'evicted');
+    return idle !== null;
+  }
+
   /** Ends everything, what is in use included. */
   close(): void {
     this.#closed = true;
@@ -307,16 +320,28 @@ export class ConversationPool<C extends Poolable> {
     for (let missing = linksMissing(bucket, this.#rules); missing > 0 && this.#makeRoom(bucket); missing--) {
       this.#open(bucket);
     }
+    if (hasLinks(bucket) || bucket.opening > 0) return;
+    // The caller holds all that he may elsewhere: to wait here would be for nothing.
+    const refusal = this.#options.overBudget(bucket.key);
+    if (refusal === null) return;
+    for (const waiter of bucket.waiters.slice()) if (this.#leave(waiter)) waiter.take(refusal);
   }
 
   /** Room for one more link of this key and in all, made by closing an idle one if need be. */
   #makeRoom(bucket: Bucket<C>): boolean {
+    if (!this.#mayHaveMore(bucket.key)) return false;
     const isCrowded = roomFor(bucket, this.#rules) <= 0;
     if (!isCrowded && this.#total < this.#options.config.maxTotal) return true;
     // What is idle here none of those who wait may have: it belongs to another principal.
     const idle = this.isSingle && isCrowded ? null : longestIdle(isCrowded ? [bucket] : this.#buckets.values());
     if (idle !== null) this.#discard(idle, 'evicted');
     return idle !== null;
+  }
+
+  /** Within the budget of its caller, in which an idle one makes room if need be. */
+  #mayHaveMore(key: LinkKey): boolean {
+    if (this.#options.overBudget(key) === null) return true;
+    return key.holder !== null && this.closeIdleOf(key.holder) && this.#options.overBudget(key) === null;
   }
 
   #open(bucket: Bucket<C>): void {
@@ -446,7 +471,8 @@ export class ConversationPool<C extends Poolable> {
       while (
         bucket.entries.length + bucket.opening < least &&
         roomFor(bucket, this.#rules) > 0 &&
-        this.#total < maxTotal
+        this.#total < maxTotal &&
+        this.#options.overBudget(key) === null
       ) {
         this.#open(bucket);
       }

@@ -5,7 +5,9 @@ import type { Call } from '../bridge/call.ts';
 import type { Rounds } from '../bridge/rounds.ts';
 import type { Limit } from '../domain/limits.ts';
 import type { Timer, Timers } from '../domain/ports.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
+import type { Budgets } from './budgets.ts';
 import type { CallLogLevel } from './call-log-level.ts';
 import type { Tally } from './tally.ts';
 
@@ -16,10 +18,12 @@ export interface Held {
   readonly rounds: Rounds;
   readonly level: Pick<CallLogLevel, 'set'>;
   readonly key: LinkKey;
+  readonly principal: Principal;
 }
 
 interface Entry {
   readonly held: Held;
+  readonly giveBack: () => void;
   readonly expires: Timer;
   readonly patience: Timer;
   /** Its client has had some time to answer. */
@@ -30,6 +34,7 @@ export interface HeldCallsOptions {
   readonly timers: Timers;
   /** Counts them: a mount that is on its way out waits for them. */
   readonly tally: Tally;
+  readonly budgets: Budgets;
   /** timeouts.round */
   readonly ttlMs: number;
   /** How many may hold a link of one key, and how many a link at all. */
@@ -67,9 +72,10 @@ export class HeldCalls {
 
   /** The call waits from now on. */
   hold(held: Held): void {
-    const { timers, ttlMs, maxOfKey, maxInAll, isAwaited } = this.#options;
+    const { timers, budgets, ttlMs, maxOfKey, maxInAll, isAwaited } = this.#options;
     const entry: Entry = {
       held,
+      giveBack: budgets.take('heldCalls', held.principal),
       expires: timers.after(ttlMs, () => this.#letGo(held, 'nobody answered in time', 'timeouts.round')),
       patience: timers.after(PATIENCE_MS, () => {
         entry.isRipe = true;
@@ -79,6 +85,7 @@ export class HeldCalls {
     };
     this.#entries.set(held.id, entry);
     this.#options.tally.begin();
+    this.#keepWithinBudget(held.principal);
     this.#keepWithin(maxOfKey, held.key);
     this.#keepWithin(maxInAll);
     // A client that comes back at once, and again without answers, would never be found waiting.
@@ -96,6 +103,7 @@ export class HeldCalls {
     if (entry === undefined) return;
     entry.expires.cancel();
     entry.patience.cancel();
+    entry.giveBack();
     this.#entries.delete(id);
     this.#options.tally.end();
   }
@@ -110,6 +118,13 @@ export class HeldCalls {
   /** Ends all of them. */
   end(why: string): void {
     for (const { held } of this.#entries.values()) this.#letGo(held, why);
+  }
+
+  /** One is here at least: that which has come now. */
+  #keepWithinBudget(principal: Principal): void {
+    if (!this.#options.budgets.isOver('heldCalls', principal)) return;
+    const [oldest] = [...this.#entries.values()].filter(({ held }) => held.principal.key === principal.key);
+    if (oldest !== undefined) this.#letGo(oldest.held, 'its caller holds too many', 'budgets.heldCalls');
   }
 
   #keepWithin(max: number, key?: LinkKey): void {

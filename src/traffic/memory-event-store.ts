@@ -1,5 +1,5 @@
-// The events of all sessions in this process's memory: bounded per session by number, bytes and age, and in all by
-// bytes. Within a session the oldest event goes first; over all sessions, that of the session used least recently.
+// The events of all sessions in this process's memory: bounded per session by number, bytes and age, per owner and in all
+// by bytes. Within a session the oldest event goes first; over several, that of the session used least recently.
 
 import type { StreamConfig } from '../config/schema.ts';
 import type { Clock, EventStore, StoredEvent } from '../domain/ports.ts';
@@ -7,10 +7,15 @@ import type { Clock, EventStore, StoredEvent } from '../domain/ports.ts';
 export interface StoreOptions {
   /** Over all sessions. */
   readonly maxBytes: number;
+  /** Over all sessions of one owner, at this moment; 0: no bound. */
+  readonly maxBytesOfOwner?: () => number;
   readonly clock: Clock;
 }
 
-export type StoreLimit = `streams.${'maxEvents' | 'maxBytes' | 'maxAge'}` | 'limits.bufferedBytes';
+export type StoreLimit =
+  | `streams.${'maxEvents' | 'maxBytes' | 'maxAge'}`
+  | 'limits.bufferedBytes'
+  | 'budgets.bufferedBytes';
 
 interface Kept {
   readonly stream: number;
@@ -25,51 +30,109 @@ const costOf = ({ event }: Kept): number => event.message.length + OVERHEAD_BYTE
 
 export class MemoryEventStore {
   readonly #options: StoreOptions;
-  /** The session used least recently first. */
-  readonly #sessions = new Set<SessionEvents>();
-  #bytes = 0;
-  /** Kept elsewhere, and counted here. */
-  #held = 0;
+  readonly #all: Share;
+  /** Of owners with events. */
+  readonly #owners = new Map<string, Share>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
+    this.#all = new Share(() => options.maxBytes, 'limits.bufferedBytes');
   }
 
   get bytes(): number {
-    return this.#bytes + this.#held;
+    return this.#all.bytes;
   }
 
-  /** A store for one more session, within its own bounds. `onUnsent` is told of each event that goes without ever having been sent, and for which limit. */
-  open(bounds: StreamConfig, onUnsent: (limit: StoreLimit) => void): EventStore {
+  /** Owners of whose bytes something is remembered. */
+  get ownerCount(): number {
+    return this.#owners.size;
+  }
+
+  /**
+   * A store for one more session, within its own bounds and those of its owner; null: of nobody. `onUnsent` is told of each
+   * event that goes without ever having been sent, and for which limit.
+   */
+  open(bounds: StreamConfig, owner: string | null, onUnsent: (limit: StoreLimit) => void): EventStore {
     return new SessionEvents(bounds, this.#options.clock, onUnsent, {
       hold: (bytes) => {
-        if (bytes > 0 && this.#held + bytes > this.#options.maxBytes) return false;
-        this.#held += bytes;
-        this.#shrink();
+        const shares = this.#sharesOf(owner);
+        if (bytes > 0 && !shares.every((share) => share.hasRoomToHold(bytes))) return false;
+        for (const share of shares) share.hold(bytes);
+        this.#forgetIfEmpty(owner);
         return true;
       },
       changed: (session, bytes) => {
-        this.#bytes += bytes;
-        // Using it makes it the youngest; losing an event does not.
-        if (bytes >= 0 || session.size === 0) this.#sessions.delete(session);
-        if (bytes >= 0 && session.size > 0) this.#sessions.add(session);
-        if (bytes > 0) this.#shrink();
+        const shares = this.#sharesOf(owner);
+        for (const share of shares) share.changed(session, bytes);
+        if (bytes > 0) for (const share of shares) share.shrink();
+        this.#forgetIfEmpty(owner);
       },
     });
   }
 
   /** Drops what is too old. */
   purge(): void {
-    for (const session of this.#sessions) session.purge();
+    for (const session of this.#all.sessions) session.purge();
   }
 
-  #shrink(): void {
-    while (this.bytes > this.#options.maxBytes) {
-      const [longestUnused] = this.#sessions;
+  /** The owner's first: who has too much loses his own, and not what others have. */
+  #sharesOf(owner: string | null): readonly Share[] {
+    if (owner === null) return [this.#all];
+    let own = this.#owners.get(owner);
+    if (own === undefined) {
+      own = new Share(() => this.#options.maxBytesOfOwner?.() || Number.POSITIVE_INFINITY, 'budgets.bufferedBytes');
+      this.#owners.set(owner, own);
+    }
+    return [own, this.#all];
+  }
+
+  #forgetIfEmpty(owner: string | null): void {
+    if (owner !== null && this.#owners.get(owner)?.bytes === 0) this.#owners.delete(owner);
+  }
+}
+
+/** The bytes of several sessions, and what they may be in all. */
+class Share {
+  /** The session used least recently first. */
+  readonly sessions = new Set<SessionEvents>();
+  readonly #max: () => number;
+  readonly #limit: StoreLimit;
+  #bytes = 0;
+  /** Kept elsewhere, and counted here. */
+  #held = 0;
+
+  constructor(max: () => number, limit: StoreLimit) {
+    this.#max = max;
+    this.#limit = limit;
+  }
+
+  get bytes(): number {
+    return this.#bytes + this.#held;
+  }
+
+  hasRoomToHold(bytes: number): boolean {
+    return this.#held + bytes <= this.#max();
+  }
+
+  hold(bytes: number): void {
+    this.#held += bytes;
+    this.shrink();
+  }
+
+  changed(session: SessionEvents, bytes: number): void {
+    this.#bytes += bytes;
+    // Using it makes it the youngest; losing an event does not.
+    if (bytes >= 0 || session.size === 0) this.sessions.delete(session);
+    if (bytes >= 0 && session.size > 0) this.sessions.add(session);
+  }
+
+  shrink(): void {
+    while (this.bytes > this.#max()) {
+      const [longestUnused] = this.sessions;
       if (longestUnused === undefined) return;
       // The last event of all stays: it alone may be larger than everything that is allowed.
-      if (this.#sessions.size === 1 && longestUnused.size === 1) return;
-      longestUnused.evictOldest('limits.bufferedBytes');
+      if (this.sessions.size === 1 && longestUnused.size === 1) return;
+      longestUnused.evictOldest(this.#limit);
     }
   }
 }

@@ -76,7 +76,7 @@ function roundsOf(ask: Ask, call: Call, conversation: Conversation, level: CallL
     serverInfo: conversation.handshake.serverInfo,
     seal: (round) => modern.sealRound(principal, id, round, (digest ??= requestDigest(request))),
     onHeld: () => {
-      modern.held.hold({ id, call, rounds, level, key });
+      modern.held.hold({ id, call, rounds, level, key, principal });
     },
     undeclared,
   });

@@ -10,6 +10,7 @@ import type { Notification } from '../protocol/json-rpc.ts';
 import type { ReplayClaims, RoundClaims, TokenSealer } from '../protocol/sealed-token.ts';
 import type { Handshake } from '../protocol/upstream-handshake.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
+import type { Budgets } from './budgets.ts';
 import { Catalog, type ListSource } from './catalog.ts';
 import { HeldCalls } from './held-calls.ts';
 import { type Listen, Listens } from './listens.ts';
@@ -39,6 +40,7 @@ export interface ModernFaceOptions {
   readonly owner: string;
   /** Seconds since 1970. */
   readonly wallSeconds: () => number;
+  readonly budgets: Budgets;
 }
 
 interface ByKey {
@@ -66,6 +68,7 @@ export class ModernFace {
     this.held = new HeldCalls({
       timers,
       tally: options.mount.unfinished,
+      budgets: options.budgets,
       ttlMs: config.timeouts.round,
       maxOfKey: Math.max(1, Math.floor(config.links.max / 2)),
       maxInAll: Math.max(1, Math.floor(config.links.maxTotal / 2)),
@@ -117,16 +120,18 @@ export class ModernFace {
   /** What a state of ours says that was given to this caller for this request; else null, whatever is wrong with it. */
   openState(token: string, principal: Principal, digest: () => string): RoundClaims | ReplayClaims | null {
     const { sealer, owner, wallSeconds, mount } = this.#options;
-    const claims = sealer.open(token, wallSeconds());
-    if (claims === null || (claims.kind !== 'round' && claims.kind !== 'replay')) return null;
-    const isOurs = claims.owner === owner && claims.mount === mount.name && claims.principal === principal.key;
-    return isOurs && claims.digest === digest() ? claims : null;
+    const claims = sealer.open('state', token, wallSeconds());
+    if (claims === null) return null;
+    // A call that is only to be made once more can be made by any process that has our secrets.
+    const isHere = claims.kind === 'replay' || claims.owner === owner;
+    const isTheirs = claims.mount === mount.name && claims.principal === principal.key;
+    return isHere && isTheirs && claims.digest === digest() ? claims : null;
   }
 
   /** A call is held here under this state, whoever asks and whatever else is wrong with it. */
   holds(state: string): boolean {
     const { sealer, wallSeconds } = this.#options;
-    const claims = sealer.open(state, wallSeconds());
+    const claims = sealer.open('state', state, wallSeconds());
     return claims?.kind === 'round' && this.held.find(claims.held) !== null;
   }
 

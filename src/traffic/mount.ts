@@ -24,6 +24,7 @@ import { backoffMs } from '../upstream/backoff.ts';
 import { type LinkKey, linkKey } from '../upstream/link-key.ts';
 import { SseLink } from '../upstream/link.ts';
 import { atLatest } from './at-latest.ts';
+import type { Budgets } from './budgets.ts';
 import { ConversationPool } from './conversation-pool.ts';
 import { Conversation, type ConversationContext } from './conversation.ts';
 import type { Lease, Want } from './lease-rules.ts';
@@ -52,6 +53,8 @@ export interface MountOptions {
   readonly owner: string;
   /** Seconds since 1970. */
   readonly wallSeconds: () => number;
+  /** Of all callers, over all mounts. */
+  readonly budgets: Budgets;
 }
 
 export interface OpenedConversation {
@@ -163,6 +166,7 @@ export class Mount {
             sealer: options.sealer,
             owner: options.owner,
             wallSeconds: options.wallSeconds,
+            budgets: options.budgets,
             timeouts: config.timeouts,
             limits: config.limits,
           });
@@ -188,11 +192,13 @@ export class Mount {
       sealer: options.sealer,
       owner: options.owner,
       wallSeconds: options.wallSeconds,
+      budgets: options.budgets,
     });
     this.#pool = new ConversationPool({
       open: (key, isAwaited, onClosed) => this.#openPooled(key, isAwaited, onClosed),
       refusal: () => this.#urls.refusal,
       config: config.links,
+      overBudget: ({ holder }) => (holder === null ? null : options.budgets.refusal('links', holder)),
       clock,
       timers,
       onLongWait: (key) => this.modern.makeRoom(key, this.isSingle || this.#pool.isCrowdedOut(key)),
@@ -373,13 +379,18 @@ export class Mount {
   /** A link of its own for one session. Rejects with a ProxyError. `onClosed` is told once when it ends. */
   async openDedicated(
     place: Place,
+    principal: Principal,
     offer: HandshakeOffer,
     owner: LinkListener,
     onClosed: (conversation: Conversation, error: ProxyError | null) => void,
   ): Promise<OpenedConversation> {
+    const { budgets } = this.#options;
+    if (budgets.refusal('links', principal) !== null) this.#pool.closeIdleOf(principal);
+    const refusal = budgets.refusal('links', principal);
+    if (refusal !== null) throw refusal;
     this.#dedicatedOpening++;
     try {
-      const opened = await this.#open(place, offer, owner, (conversation, error) => {
+      const opened = await this.#openFor(principal, place, offer, owner, (conversation, error) => {
         this.#dedicated.delete(conversation);
         onClosed(conversation, error);
       });
@@ -423,7 +434,8 @@ export class Mount {
       capabilities: encode(JSON.stringify(declaredCapabilities(key.profile))),
       clientInfo: encode(JSON.stringify(this.#options.clientInfo)),
     };
-    const { conversation, handshake } = await this.#open(
+    const { conversation, handshake } = await this.#openFor(
+      key.holder,
       { urgency: () => (isAwaited() ? 'called' : 'kept'), isAgain: !isAwaited() },
       offer,
       null,
@@ -444,6 +456,26 @@ export class Mount {
     if (wants !== null) await conversation.bringUpToDate(wants)?.catch(() => {});
     this.modern.linkOpened(key, handshake);
     return conversation;
+  }
+
+  /** A link in the budget of its holder until it is closed. */
+  async #openFor(
+    holder: Principal | null,
+    ...[place, offer, owner, onClosed]: OpenParameters
+  ): Promise<OpenedConversation> {
+    const giveBack = holder === null ? () => {} : this.#options.budgets.take('links', holder);
+    let isOpened = false;
+    try {
+      const opened = await this.#open(place, offer, owner, (conversation, error) => {
+        // Where one could not be opened another is tried, in the same place.
+        if (isOpened) giveBack();
+        onClosed(conversation, error);
+      });
+      isOpened = opened.conversation.isOpen;
+      return opened;
+    } finally {
+      if (!isOpened) giveBack();
+    }
   }
 
   async #open(...what: OpenParameters): Promise<OpenedConversation> {

@@ -14,6 +14,7 @@ import type { TokenSealer } from '../protocol/sealed-token.ts';
 import { type EndpointRules, endpointUrl } from '../upstream/endpoint-url.ts';
 import { streamRefusal } from '../upstream/event-stream.ts';
 import { codeOf, connectError } from '../upstream/network-error.ts';
+import type { Budgets } from './budgets.ts';
 import type { Choice, UpstreamUrl, UpstreamUrls } from './upstream-urls.ts';
 
 export interface PassageOptions {
@@ -26,6 +27,7 @@ export interface PassageOptions {
   readonly owner: string;
   /** Seconds since 1970. */
   readonly wallSeconds: () => number;
+  readonly budgets: Budgets;
   readonly timeouts: TimeoutConfig;
   readonly limits: LimitConfig;
 }
@@ -84,12 +86,17 @@ export class Passage {
       const text = 'too many event streams of old clients are open';
       throw overLimit('passthrough_limit', 'limits.passthroughStreams', text, { outcome: 'not_executed' });
     }
-    const choice = this.#options.urls.choose();
+    const { urls, budgets } = this.#options;
+    const refusal = budgets.refusal('links', stream.principal);
+    if (refusal !== null) throw refusal;
+    const choice = urls.choose();
+    const giveBack = budgets.take('links', stream.principal);
     this.#streams.add(stream);
     return {
       ...choice,
       over: () => {
         this.#streams.delete(stream);
+        giveBack();
         // A client that leaves early has shown nothing.
         choice.gaveUp();
         choice.over();
@@ -121,8 +128,8 @@ export class Passage {
    */
   destination(token: string, principal: Principal): Destination | null {
     const { id, urls, sealer, wallSeconds } = this.#options;
-    const claims = sealer.open(token, wallSeconds());
-    if (claims?.kind !== 'endpoint' || claims.passage !== id || claims.principal !== principal.key) return null;
+    const claims = sealer.open('endpoint', token, wallSeconds());
+    if (claims === null || claims.passage !== id || claims.principal !== principal.key) return null;
     // Its body was on its way until now.
     if (this.#isClosed) throw noLongerServed();
     const of = urls.at(claims.url);

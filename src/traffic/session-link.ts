@@ -244,13 +244,13 @@ export class SessionLink {
 
   /** Opens the session's own link; if the mount went over to one link meanwhile, it is closed again at once. */
   async #openOwn(how: Place): Promise<Handshake> {
-    const { mount, offer, listener } = this.#options;
+    const { mount, principal, offer, listener } = this.#options;
     if (mount.dedicatedCount >= mount.config.links.maxDedicated) {
       throw overLimit('sessions_limit', 'links.maxDedicated', 'too many sessions hold a link', {
         outcome: 'not_executed',
       });
     }
-    const { conversation, handshake } = await mount.openDedicated(how, offer, listener, (closed, error) => {
+    const { conversation, handshake } = await mount.openDedicated(how, principal, offer, listener, (closed, error) => {
       if (this.#own !== closed) return;
       this.#own = null;
       if (error === null || this.#over.signal.aborted) return;

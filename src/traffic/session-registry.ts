@@ -5,12 +5,13 @@ import { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import { sessionId } from '../domain/ids.ts';
 import type { Clock, Random, Timer, Timers } from '../domain/ports.ts';
-import type { Principal } from '../domain/principal.ts';
+import { ANYONE, type Principal } from '../domain/principal.ts';
 import { profileOf, sessionCapabilities } from '../protocol/capability-profile.ts';
 import { negotiate } from '../protocol/eras.ts';
 import { readInitialize } from '../protocol/initialize-request.ts';
 import type { Request } from '../protocol/json-rpc.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
+import type { Budgets } from './budgets.ts';
 import { MemoryEventStore } from './memory-event-store.ts';
 import type { Mount } from './mount.ts';
 import { SessionStreams } from './session-streams.ts';
@@ -19,6 +20,9 @@ import { Session, type SessionLimit } from './session.ts';
 export interface RegistryOptions {
   /** Of this moment, over all mounts. */
   readonly limits: () => Pick<Config['limits'], 'sessions' | 'bufferedBytes'>;
+  readonly budgets: Budgets;
+  /** Bytes of events that one caller’s sessions may keep, at this moment; 0: no budget. */
+  readonly bytesOfCaller: () => number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -38,6 +42,8 @@ export class SessionRegistry {
   readonly #options: RegistryOptions;
   readonly #events: MemoryEventStore;
   readonly #sessions = new Map<string, Session>();
+  /** What ends with them. */
+  readonly #givenBack = new Map<Session, () => void>();
   #sweep: Timer | null = null;
 
   constructor(options: RegistryOptions) {
@@ -45,6 +51,7 @@ export class SessionRegistry {
     const { bufferedBytes } = options.limits();
     this.#events = new MemoryEventStore({
       maxBytes: bufferedBytes > 0 ? bufferedBytes : options.heapBytes / 4,
+      maxBytesOfOwner: options.bytesOfCaller,
       clock: options.clock,
     });
   }
@@ -59,9 +66,9 @@ export class SessionRegistry {
   }
 
   /** Whether this is the id of a live session of the caller: to others it is unknown, in whatever they ask. */
-  has(id: string, { name }: Mount, { key }: Principal): boolean {
+  has(id: string, mount: Mount, principal: Principal): boolean {
     const session = this.#sessions.get(id);
-    return session?.state.phase === 'live' && session.mount.name === name && session.principal.key === key;
+    return session !== undefined && isTheirs(session, principal) && session.mount.name === mount.name;
   }
 
   /** A session for this initialize, not yet open. Throws a ProxyError. */
@@ -72,6 +79,8 @@ export class SessionRegistry {
         outcome: 'not_executed',
       });
     }
+    const refusal = this.#options.budgets.refusal('sessions', principal);
+    if (refusal !== null) throw refusal;
     const { requested, capabilities, clientInfo } = readInitialize(request);
     const revision = negotiate(requested);
     const declared = mount.declares(capabilities);
@@ -86,7 +95,8 @@ export class SessionRegistry {
         expiresAt: wallSeconds() + Math.ceil(own.timeouts.sessionMax / 1000),
       }),
     );
-    const store = this.#events.open(own.streams, (limit) => {
+    const owned = principal.key === ANYONE.key ? null : principal.key;
+    const store = this.#events.open(own.streams, owned, (limit) => {
       journal.record({ fact: 'dropped', upstream, what: 'unsent_event', limit });
     });
     const session = new Session({
@@ -107,6 +117,7 @@ export class SessionRegistry {
       }),
     });
     this.#sessions.set(id, session);
+    this.#givenBack.set(session, this.#options.budgets.take('sessions', principal));
     this.#sweep ??= this.#options.timers.after(SWEEP_MS, () => this.#expire());
     return session;
   }
@@ -120,9 +131,8 @@ export class SessionRegistry {
     const session = this.#sessions.get(id);
     if (
       session === undefined ||
-      session.state.phase !== 'live' ||
-      (session.mount !== mount && !(isOfWhatRuns && session.mount.name === mount.name)) ||
-      session.principal.key !== principal.key
+      !isTheirs(session, principal) ||
+      (session.mount !== mount && !(isOfWhatRuns && session.mount.name === mount.name))
     ) {
       throw new ProxyError('session_unknown', 'unknown or ended session: send initialize again');
     }
@@ -132,6 +142,8 @@ export class SessionRegistry {
   end(session: Session, why: 'deleted' | 'expired' | 'failed' | 'reloaded' | 'shutdown', limit?: SessionLimit): void {
     session.end(why, limit);
     this.#sessions.delete(session.id);
+    this.#givenBack.get(session)?.();
+    this.#givenBack.delete(session);
   }
 
   endThose(areMeant: (session: Session) => boolean, why: 'reloaded' | 'shutdown'): void {
@@ -155,6 +167,11 @@ export class SessionRegistry {
     }
     this.#sweep = this.#sessions.size > 0 ? timers.after(SWEEP_MS, () => this.#expire()) : null;
   }
+}
+
+function isTheirs(session: Session, principal: Principal): boolean {
+  if (session.principal.key !== principal.key) return false;
+  return session.state.phase === 'live';
 }
 
 /** Priming, `retry:` and being sent away exist for clients of this revision and later. */

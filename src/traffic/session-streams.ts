@@ -19,7 +19,7 @@ export interface SessionStreamsOptions {
 
 const FORGET_FROM = 64;
 /** What bounds the events that are kept: which of them it was stands in the log. */
-const KEPT = 'streams.maxAge, streams.maxEvents, streams.maxBytes, limits.bufferedBytes';
+const KEPT = 'streams.maxAge, streams.maxEvents, streams.maxBytes, limits.bufferedBytes, budgets.bufferedBytes';
 
 export class SessionStreams {
   readonly #options: SessionStreamsOptions;

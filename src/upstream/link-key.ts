@@ -8,6 +8,8 @@ export interface LinkKey {
   /** The same for all keys of one caller: of links whose words are for him. */
   readonly caller: string;
   readonly profile: CapabilityProfile;
+  /** Whose links they are; null: they are shared. */
+  readonly holder: Principal | null;
 }
 
 /** principal: links are not shared between principals. shared: they are. request: a link of its own for every call. */
@@ -20,7 +22,8 @@ export function linkKey(
   isolation: Isolation,
 ): LinkKey {
   // JSON keeps the parts apart whatever they hold.
-  const who = isolation === 'shared' ? null : principal.key;
+  const holder = isolation === 'shared' ? null : principal;
+  const who = holder?.key ?? null;
   const caller = JSON.stringify([credential.fingerprint, who]);
-  return { text: JSON.stringify([credential.fingerprint, who, profile.key]), caller, profile };
+  return { text: JSON.stringify([credential.fingerprint, who, profile.key]), caller, profile, holder };
 }

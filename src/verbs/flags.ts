@@ -58,6 +58,7 @@ function defaultOf({ flag, node }: Key): string {
 export function placeholderOf({ flag, node }: Key): string {
   if (flag === 'listen' || flag === 'admin') return 'HOST:PORT';
   if (flag === 'header') return 'NAME=${VAR}|NAME=@FILE';
+  if (node['x-secret'] === true) return '${VAR}|@FILE';
   if (flag === 'upstream' || flag === 'message-url') return 'URL';
   if (node['x-unit'] !== undefined) return node['x-unit'].toUpperCase();
   if (node.enum !== undefined) return (flag ?? '').split('-').at(-1)?.toUpperCase() ?? 'WORD';

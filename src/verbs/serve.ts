@@ -16,7 +16,7 @@ import { type Served, banner } from './banner.ts';
 import { descriptorShortage } from './descriptors.ts';
 import { isAdminOpenToAll, isOpenToAll, isSeenInTheClear, refuseUnsafe } from './exposure.ts';
 import { FirstContact } from './first-contact.ts';
-import { type Terminal, readAside } from './surroundings.ts';
+import { type Machine, type Terminal, readAside } from './surroundings.ts';
 import { VERSION } from './version.ts';
 
 export interface Running {
@@ -49,20 +49,33 @@ const BIND_FAILURES: Readonly<Record<string, string>> = {
 
 /**
  * Starts the gateway. Rejects with a ConfigError when an address cannot be had. `readAgain`: the configuration as it is by
- * then; null where there is nothing to read.
+ * then; null where there is nothing to read. `openSecrets`: files of secrets that everybody on this machine may read.
  */
-export async function start(config: Config, readAgain: (() => Promise<Config>) | null = null): Promise<Running> {
+export async function start(
+  config: Config,
+  readAgain: (() => Promise<Config>) | null = null,
+  openSecrets: () => readonly string[] = () => [],
+): Promise<Running> {
   refuseUnsafe(config);
   const { lines: log, ...output } = await createLog(config.log);
   const journal = new LogJournal(log);
   const contact = new FirstContact(config.upstreams, journal);
   const metrics = await metricsFor(config, VERSION);
+  const warnOfOpenSecrets = (): void => {
+    for (const file of openSecrets()) {
+      log.warn(
+        { file },
+        'everybody on this machine may read a file of secrets: chmod o-r, or mount it with another mode',
+      );
+    }
+  };
   const source = readAgain && {
     read: readAgain,
     check: refuseUnsafe,
     applied({ log: { level }, upstreams }: Config) {
       log.level = level;
       contact.moved(upstreams);
+      warnOfOpenSecrets();
     },
   };
   const app = createApp({ config, journal: contact, version: VERSION, metrics, source });
@@ -77,6 +90,7 @@ export async function start(config: Config, readAgain: (() => Promise<Config>) |
   const always = log.child({}, { level: config.log.level === 'silent' ? 'silent' : 'info' });
   for (const mount of app.mounts) always.info({ upstream: mount.name, endpoint: origin + mount.path }, 'listening');
   if (adminOrigin !== null) always.info({ admin: adminOrigin }, 'listening');
+  warnOfOpenSecrets();
   const shortage = descriptorShortage(config);
   if (shortage !== null)
     log.warn(
@@ -213,19 +227,27 @@ function firstContact(contact: FirstContact): Promise<void> {
 /** Runs until it is asked to stop. Throws a ConfigError. */
 export async function serve(
   given: Given,
-  machine: Surroundings & { readonly stderr: Terminal },
+  machine: Pick<Machine, keyof Surroundings | 'stderr' | 'isOpenToAll'>,
   stop: Pick<StopSignal, 'isAsked' | 'asked' | 'listenToHangup'>,
 ): Promise<void> {
   const { stderr } = machine;
   // With nothing to read anew it means what it is named for: the terminal is closed.
   if (given.file === undefined) stop.listenToHangup();
-  const read = (): Promise<Config> => readAside(machine, (surroundings) => readConfig(given, surroundings));
+  let secretFiles: ReadonlySet<string> = new Set();
+  const read = async (): Promise<Config> => {
+    const files = new Set<string>();
+    const onSecretFile = (path: string): void => void files.add(path);
+    const config = await readAside(machine, (surroundings) => readConfig(given, { ...surroundings, onSecretFile }));
+    secretFiles = files;
+    return config;
+  };
   const config = await read();
   if (stop.isAsked) return;
   let running: Running | null = null;
+  const openSecrets = (): string[] => [...secretFiles].filter((path) => machine.isOpenToAll(path));
   // Without a listener it would end the process, as it does where a terminal is closed. What has just been read is new.
   if (given.file !== undefined) process.on('SIGHUP', () => void running?.reload());
-  running = await start(config, given.file === undefined ? null : read);
+  running = await start(config, given.file === undefined ? null : read, openSecrets);
   await Promise.race([running.greet({ isTTY: stderr.isTTY, write: running.say }), stop.asked]);
   // At a terminal nobody waits for a balancer.
   await running.close((await stop.asked) === 'SIGTERM' ? 'announced' : 'now');

@@ -1,7 +1,7 @@
 // What of the machine a verb may use: so that it can be run in a test as well as by the program.
 
 import { isUtf8 } from 'node:buffer';
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { Surroundings } from '../config/substitution.ts';
 
@@ -14,14 +14,24 @@ export interface Terminal {
 export interface Machine extends Surroundings {
   readonly stdout: Terminal;
   readonly stderr: Terminal;
+  /** Whether every user of the machine may read it. */
+  readonly isOpenToAll: (path: string) => boolean;
 }
 
 export const THIS_MACHINE = {
   env: process.env,
   readFile: (path: string) => readText(path),
+  isOpenToAll,
   stdout: process.stdout,
   stderr: process.stderr,
 } satisfies Machine;
+
+function isOpenToAll(path: string): boolean {
+  // A pipe, and what is gone by now, nobody else reads.
+  const stats = statSync(path, { throwIfNoEntry: false });
+  // oxlint-disable-next-line no-bitwise -- as node:fs has it
+  return stats?.isFile() === true && (stats.mode & constants.S_IROTH) !== 0;
+}
 
 /** Far more than anybody writes, and little enough to be read at once. */
 const MAX_BYTES = 4 * 1024 * 1024;

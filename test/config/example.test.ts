@@ -27,10 +27,16 @@ test('what is commented out is valid too', () => {
     const next = all.slice(index + 1, index + 2).join('');
     return key === undefined || !next.trimStart().startsWith(`${key}: `);
   });
-  const config = configOf({ yaml: kept.join('\n').replace(/^upstreams:\n(.*\n) {4}name/m, 'upstreams:\n$1  - name') });
+  const secret = 'f3a1095c7be2d84460b7193ec82ad15f8e04b39c6d7721fa05e8c49b3d5210a6';
+  const files = { '/run/secrets/causeway': secret, '/run/secrets/causeway-previous': secret };
+  const config = configOf({
+    files,
+    yaml: kept.join('\n').replace(/^upstreams:\n(.*\n) {4}name/m, 'upstreams:\n$1  - name'),
+  });
 
   expect(kept.length).toBeLessThan(lines.length);
   expect(config.allowedHosts).toEqual(['mcp.example.com']);
+  expect(config.secrets).toEqual({ current: secret, previous: secret });
   expect(config.inbound).not.toBe('none');
   expect(config.upstreams[0]).toMatchObject({
     name: 'billing',

@@ -28,7 +28,8 @@ function valueFor(node: SchemaNode): fc.Arbitrary<unknown> {
       rarely(fc.integer({ min: -2, max: 80_000 }), fc.integer({ min: minimum, max: Math.min(maximum, 100_000) })),
     );
   }
-  const texts = node['x-unit'] === undefined ? [...TEXTS, ...URLS] : QUANTITIES;
+  const plain = node['x-secret'] === true ? SECRETS : [...TEXTS, ...URLS];
+  const texts = node['x-unit'] === undefined ? plain : QUANTITIES;
   const good = texts.filter((text) => new RegExp(node.pattern ?? '.').test(text));
   return rarely(noise, rarely(fc.oneof(fc.constantFrom(...texts), anyText), fc.constantFrom(...good)));
 }
@@ -55,6 +56,7 @@ const TEXTS = ['/mcp', '/a/b', 'mcp', '/', '/mcp/', '/healthz', 'billing', 'two 
   'localhost',
   '',
 ]);
+const SECRETS = ['f3a1095c7be2d84460b7193ec82ad15f8e04b39c6d7721fa05e8c49b3d5210a6', 'secret', ''];
 const URLS = [
   'http://a/sse',
   'https://billing.internal:9001/sse?x=1',
@@ -225,6 +227,7 @@ test('what it does not know is known to the page that says so', () => {
     { upstreams: [twice], inbound: { jwt: JWT } },
     { upstreams: [twice], publicUrl: 'https://a', inbound: { jwt: { ...JWT, jwksFile: '/keys.json' } } },
     { upstreams: [twice], publicUrl: 'https://a', inbound: { jwt: { issuer: JWT.issuer } } },
+    { upstreams: [twice], secrets: { current: '0'.repeat(64) } },
     ...[['0'.repeat(64), '0'.repeat(64)], [createHash('sha256').digest('hex')]].map((digests) => ({
       upstreams: [{ url: 'http://a/sse' }],
       inbound: { bearer: { keys: digests.map((sha256, index) => ({ name: `n${index}`, sha256 })) } },

@@ -36,6 +36,7 @@ function textFor({ name, node }: (typeof KEYS)[number]): string {
   if (node.enum !== undefined) return String(node.enum.at(-1));
   if (node['x-unit'] === 'duration') return '7s';
   if (node['x-unit'] === 'size') return '7KiB';
+  if (node['x-secret'] === true) return '@/secret';
   if (/rl$|EndpointOrigins$/.test(name)) return 'http://other/x';
   if (name === 'allowedOrigins') return 'http://other';
   if (/path|legacy/.test(name)) return '/other';
@@ -53,18 +54,27 @@ function tokensBut(name: string): Record<string, string> {
   };
 }
 
+/** What must be there as well, or this key would be refused. */
+function neededBeside(name: string): Record<string, string> {
+  if (name.startsWith('inbound.jwt.')) return tokensBut(name);
+  return name === 'secrets.previous' ? { CAUSEWAY_SECRETS_CURRENT: '@/secret' } : {};
+}
+
 test.each(KEYS.filter(({ flag }) => flag !== undefined).map((key) => [key.name, key] as const))(
   '%s can be said by variable and by flag, with one meaning',
   (_name, key) => {
     const text = textFor(key);
     const { flag = '', variable = '' } = key;
-    const env = key.name.startsWith('inbound.jwt.') ? { ...UPSTREAM, ...tokensBut(key.name) } : UPSTREAM;
+    const files = { '/secret': 'f3a1095c7be2d84460b7193ec82ad15f8e04b39c6d7721fa05e8c49b3d5210a6' };
+    const env = { ...UPSTREAM, ...neededBeside(key.name) };
 
-    const byVariable = configOf({ env: { ...env, [variable]: text } });
-    const byFlag = configOf({ env, flags: { [flag]: flag === 'header' ? [text] : text } });
+    const byVariable = configOf({ files, env: { ...env, [variable]: text } });
+    const byFlag = configOf({ files, env, flags: { [flag]: flag === 'header' ? [text] : text } });
 
     expect(byFlag).toEqual(byVariable);
-    if (key.name !== 'inbound') expect(byFlag).not.toEqual(configOf({ env: UPSTREAM }));
+    // Tokens that lack one thing are no configuration.
+    const without = key.name.startsWith('inbound.jwt.') ? UPSTREAM : env;
+    if (key.name !== 'inbound') expect(byFlag).not.toEqual(configOf({ files, env: without }));
   },
 );
 

@@ -96,6 +96,7 @@ export class MemorySchedule {
       open: (_key, _isAwaited, onClosed) => this.#opening(onClosed),
       refusal: () => null,
       config: parseConfig({ upstreams: [{ url: 'http://up.example/sse' }], links }).links,
+      overBudget: () => null,
       clock: time,
       timers: time,
       onLongWait: () => {},

@@ -1,6 +1,7 @@
 // Every timeout and every limit, tripped one at a time: what the client is told, that the key stands in it, what the
 // journal records, and which metric moves. A key of the schema without a row here is a failure.
 
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
@@ -105,7 +106,14 @@ async function muteTls(): Promise<string> {
   return `https://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/sse`;
 }
 
-const LINKS_BOUND = ['links.max', 'links.maxTotal', 'links.maxInFlight'];
+const LINKS_BOUND = ['links.max', 'links.maxTotal', 'links.maxInFlight', 'budgets.links'];
+const EVENTS_BOUND = [
+  'streams.maxAge',
+  'streams.maxEvents',
+  'streams.maxBytes',
+  'limits.bufferedBytes',
+  'budgets.bufferedBytes',
+];
 const LATE_LINK = { queueTimeout: '1s', min: 0 } as const;
 const failed = (reason: ErrorCode, kind = 'exchange'): Pick<Row, 'reason' | 'fact' | 'in' | 'sample'> => ({
   reason,
@@ -124,6 +132,15 @@ const noLink = (names: Limit): Pick<Row, 'status' | 'names' | 'counted' | 'trip'
   names: [names, ...LINKS_BOUND],
   trip: behindACall,
 });
+
+const ALICE = { authorization: 'Bearer alice-key' };
+/** One caller who is told apart, with this of his own. */
+const ofAlice = (budgets: GatewayConfig['budgets']): GatewayConfig => {
+  const sha256 = createHash('sha256').update('alice-key').digest('hex');
+  return { inbound: { bearer: { keys: [{ name: 'alice', sha256 }] } }, budgets, links: { min: 0 } };
+};
+const aliceOpens = async (gateway: Gateway): Promise<string> =>
+  String((await gateway.post(INITIALIZE, ALICE)).headers['mcp-session-id']);
 
 const ROWS: Readonly<Record<string, Row>> = {
   'timeouts.connect': {
@@ -357,29 +374,11 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   'limits.bufferedBytes': {
     config: { limits: { bufferedBytes: '4KiB' } },
-    trip: async ({ gateway, upstream }) => {
-      const [gone, other] = [await gateway.openSession(), await gateway.openSession()];
-      for (const sessionId of [gone, other]) {
-        const opening = openCall(gateway, sessionId, 'slow', { progressToken: 1 });
-        const call = await upstream.nextCall('slow');
-        call.progress(1);
-        const stream = await opening;
-        await stream.next();
-        await stream.leave();
-        const message = 'x'.repeat(3000);
-        call.notify('notifications/progress', { progressToken: call.message.id, progress: 2, message });
-        call.release();
-        await gateway.journal.until(() => gateway.journal.of('exchange').filter(isSlow).length === 1);
-      }
-      await gateway.journal.until(() => gateway.journal.of('exchange').filter(isSlow).length === 2);
-      return seen(
-        await gateway.send('GET', '/mcp', { ...IN(gone), accept: 'text/event-stream', 'last-event-id': '1.1' }),
-      );
-    },
+    trip: async (world) => bufferedOver(world),
     status: 400,
     ...dropped('unsent_event'),
     reason: 'event_unknown',
-    names: ['streams.maxAge', 'streams.maxEvents', 'streams.maxBytes', 'limits.bufferedBytes'],
+    names: EVENTS_BOUND,
   },
   'limits.streamBacklogBytes': {
     config: { limits: { streamBacklogBytes: '64KiB' } },
@@ -422,6 +421,67 @@ const ROWS: Readonly<Record<string, Row>> = {
     status: 503,
     ...failed('sessions_limit'),
   },
+  'budgets.sessions': {
+    config: ofAlice({ sessions: 1 }),
+    trip: async ({ gateway }) => {
+      await aliceOpens(gateway);
+      return seen(await gateway.post(INITIALIZE, ALICE));
+    },
+    status: 503,
+    ...failed('budget_spent', 'refused'),
+  },
+  'budgets.links': {
+    config: ofAlice({ links: 1 }),
+    trip: async ({ gateway }) => {
+      await aliceOpens(gateway);
+      return seen(await gateway.post(LIST, ALICE));
+    },
+    status: 503,
+    ...failed('budget_spent'),
+  },
+  'budgets.listens': {
+    config: ofAlice({ listens: 1 }),
+    trip: async ({ gateway }) => {
+      await (
+        await openModern(gateway, 'subscriptions/listen', { notifications: {} }, { headers: ALICE })
+      ).until('acknowledged');
+      return seen(await modern(gateway, 'subscriptions/listen', { notifications: {} }, { headers: ALICE }));
+    },
+    status: 503,
+    ...failed('budget_spent', 'refused'),
+  },
+  'budgets.heldCalls': {
+    config: ofAlice({ heldCalls: 1 }),
+    trip: async ({ gateway }) => {
+      const options = { capabilities: EVERYTHING, headers: ALICE };
+      const asked = await callTool(gateway, 'ask', {}, options);
+      await callTool(gateway, 'ask', {}, options);
+      return seen(await retry(gateway, asked, {}, ['tools/call', { name: 'ask', arguments: {} }, options]));
+    },
+    status: 200,
+    ...dropped('abandoned_round'),
+    reason: 'request_state_invalid',
+    names: ['timeouts.round'],
+  },
+  'budgets.bufferedBytes': {
+    config: ofAlice({ bufferedBytes: '4KiB' }),
+    trip: async (world) => bufferedOver(world, ALICE),
+    status: 400,
+    ...dropped('unsent_event'),
+    reason: 'event_unknown',
+    names: EVENTS_BOUND,
+  },
+  'budgets.callsPerMinute': {
+    config: ofAlice({ callsPerMinute: 1 }),
+    trip: async ({ gateway }) => {
+      await gateway.post(LIST, ALICE);
+      const { headers, ...answer } = await gateway.post(LIST, ALICE);
+      expect(Number(headers['retry-after'])).toBeGreaterThan(50);
+      return seen(answer);
+    },
+    status: 503,
+    ...failed('budget_spent', 'refused'),
+  },
   'links.maxInFlight': {
     config: { links: { ...LATE_LINK, max: 1, maxInFlight: 1 } },
     ...noLink('links.queueTimeout'),
@@ -442,6 +502,31 @@ const ROWS: Readonly<Record<string, Row>> = {
 const isSlow = ({ name }: { readonly name?: string }): boolean => name === 'slow';
 const listen = (gateway: Gateway) => openModern(gateway, 'subscriptions/listen', { notifications: {} });
 
+/** Two sessions of one caller with more events than are kept: what the first one is told that asks for its own. */
+async function bufferedOver({ gateway, upstream }: World, headers: Record<string, string> = {}): Promise<Seen> {
+  const opened = async (): Promise<string> => {
+    const id = String((await gateway.post(INITIALIZE, headers)).headers['mcp-session-id']);
+    await gateway.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...headers, ...IN(id) });
+    return id;
+  };
+  const [gone, other] = [await opened(), await opened()];
+  for (const sessionId of [gone, other]) {
+    const opening = openCall(gateway, sessionId, 'slow', { progressToken: 1, headers });
+    const call = await upstream.nextCall('slow');
+    call.progress(1);
+    const stream = await opening;
+    await stream.next();
+    await stream.leave();
+    const message = 'x'.repeat(3000);
+    call.notify('notifications/progress', { progressToken: call.message.id, progress: 2, message });
+    call.release();
+    await gateway.journal.until(() => gateway.journal.of('exchange').filter(isSlow).length === 1);
+  }
+  await gateway.journal.until(() => gateway.journal.of('exchange').filter(isSlow).length === 2);
+  const again = { ...headers, ...IN(gone), accept: 'text/event-stream', 'last-event-id': '1.1' };
+  return seen(await gateway.send('GET', '/mcp', again));
+}
+
 /** A call that is never answered, when so much time has passed. */
 async function expired({ gateway, upstream, time }: World, ms: number): Promise<Seen> {
   const answer = gateway.call('never');
@@ -460,8 +545,8 @@ async function scrape({ adminOrigin }: Gateway): Promise<Scrape> {
   return readScrape(await (await fetch(`${adminOrigin}/metrics`)).text());
 }
 
-const IS_LIMIT = /^(?:timeouts\.|limits\.|links\.(?:max|queueTimeout))/;
-const NAMED = /\b(?:timeouts|limits|links|streams)\.[a-zA-Z]+/g;
+const IS_LIMIT = /^(?:timeouts\.|limits\.|budgets\.|links\.(?:max|queueTimeout))/;
+const NAMED = /\b(?:timeouts|limits|budgets|links|streams)\.[a-zA-Z]+/g;
 
 const keys = KEYS.map(({ path }) => path.join('.'));
 

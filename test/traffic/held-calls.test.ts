@@ -9,6 +9,7 @@ import { Tally } from '../../src/traffic/tally.ts';
 import { type LinkKey, linkKey } from '../../src/upstream/link-key.ts';
 import { answerOf } from '../bridge/recorded.ts';
 import { granted } from '../bridge/started-call.ts';
+import { budgetsOf } from './budgets-world.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 
 const TTL_MS = 60_000;
@@ -16,12 +17,13 @@ const TTL_MS = 60_000;
 const keyOf = (principal: string): LinkKey =>
   linkKey(NO_CREDENTIAL, { key: principal, proof: '' }, FULL_PROFILE, 'principal');
 
-function world({ max = 2, maxInAll = 100, maxKeptBytes = 1_000_000 } = {}) {
+function world({ max = 2, maxInAll = 100, maxKeptBytes = 1_000_000, budget = 0 } = {}) {
   const time = new VirtualTime();
   const awaited = new Set<string>();
   const calls = new HeldCalls({
     tally: new Tally(),
     timers: time,
+    budgets: budgetsOf({ heldCalls: budget }),
     ttlMs: TTL_MS,
     maxOfKey: max,
     maxInAll,
@@ -45,7 +47,15 @@ function world({ max = 2, maxInAll = 100, maxKeptBytes = 1_000_000 } = {}) {
       undeclared: () => new ProxyError('capability_missing', 'x'),
     });
     one.call.hold(encode('{}'));
-    const held: Held = { id, call: one.call, rounds, level: { set: (_level, done) => done() }, key: keyOf(principal) };
+    const level = { set: (_level: unknown, done: () => void) => done() };
+    const held: Held = {
+      id,
+      call: one.call,
+      rounds,
+      level,
+      key: keyOf(principal),
+      principal: { key: principal, proof: '' },
+    };
     calls.hold(held);
     return { ...one, held };
   }
@@ -269,4 +279,19 @@ test('one that has ended by itself is let go without a word', () => {
   expect(calls.size).toBe(0);
   expect(lease).toMatchObject({ released: ['retire'], broken: [] });
   expect(lease.cancelled).toHaveLength(1);
+});
+
+test('a caller who holds more than his budget loses his own oldest call, and nobody else any [T20]', () => {
+  const { calls, hold } = world({ max: 100, budget: 2 });
+
+  const ofBob = hold('b', 'bob');
+  const [first, second, third] = [hold('1'), hold('2'), hold('3')];
+
+  expect(first.lease.cancelled).toHaveLength(1);
+  for (const { lease } of [second, third, ofBob]) expect(lease.cancelled).toEqual([]);
+  expect([calls.find('1'), calls.size]).toEqual([null, 3]);
+
+  calls.release('2');
+  hold('4');
+  expect(calls.find('3')).not.toBeNull();
 });

@@ -12,11 +12,12 @@ import { profileOf } from '../../src/protocol/capability-profile.ts';
 import { inputResponses } from '../../src/protocol/input-required.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
 import type { Conversation } from '../../src/traffic/conversation.ts';
-import { HeldCalls } from '../../src/traffic/held-calls.ts';
+import { type Held, HeldCalls } from '../../src/traffic/held-calls.ts';
 import { Tally } from '../../src/traffic/tally.ts';
 import { linkKey } from '../../src/upstream/link-key.ts';
 import { RecordedSink, answerOf, notificationOf, requestOf } from '../bridge/recorded.ts';
 import { ConversationWorld, MemoryLink } from './conversation-world.ts';
+import { budgetsOf } from './budgets-world.ts';
 
 type Event =
   | { readonly kind: 'asks' | 'asks what was not declared' | 'takes back' | 'answers' | 'logs' | 'is lost' }
@@ -52,6 +53,7 @@ class Story {
     this.held = new HeldCalls({
       tally: new Tally(),
       timers: time,
+      budgets: budgetsOf(),
       ttlMs: TTL_MS,
       maxOfKey: 1,
       maxInAll: 1,
@@ -73,7 +75,9 @@ class Story {
       onUnread: () => {},
     });
     const call = this.#call;
-    const key = linkKey(NO_CREDENTIAL, { key: 'alice', proof: '' }, FORMS, 'principal');
+    const principal = { key: 'alice', proof: '' };
+    const key = linkKey(NO_CREDENTIAL, principal, FORMS, 'principal');
+    const level: Held['level'] = { set: (_level, done) => done() };
     const rounds: Rounds = new Rounds({
       timers: time,
       profile: FORMS,
@@ -82,7 +86,7 @@ class Story {
       upstream: '2025-11-25',
       serverInfo: null,
       seal: String,
-      onHeld: () => this.held.hold({ id: 'h', call, rounds, level: { set: (_level, done) => done() }, key }),
+      onHeld: () => this.held.hold({ id: 'h', call, rounds, level, key, principal }),
       undeclared: () => new ProxyError('capability_missing', 'x'),
     });
     this.#rounds = rounds;

@@ -15,7 +15,7 @@ function opened(streams: NonNullable<ConfigInput['streams']> = {}, maxBytes = 1e
   const store = new MemoryEventStore({ maxBytes, clock: time });
   const session = () => {
     let unsent = 0;
-    const events = store.open(config, () => unsent++);
+    const events = store.open(config, null, () => unsent++);
     return { events, unsent: () => unsent };
   };
   return { time, store, session };
@@ -445,4 +445,61 @@ test('whatever is appended, asked for and waited for, it keeps what a naive stor
     ),
     { numRuns: 2000 },
   );
+});
+
+describe('the events of one owner', () => {
+  function ofOwners(maxBytesOfOwner: number, maxBytes = 1e9) {
+    const config = parseConfig({ upstreams: [{ url: 'http://up.example/sse' }] }).streams;
+    let max = maxBytesOfOwner;
+    const store = new MemoryEventStore({ maxBytes, maxBytesOfOwner: () => max, clock: new VirtualTime() });
+    const limits: string[] = [];
+    const session = (owner: string | null): EventStore => store.open(config, owner, (limit) => limits.push(limit));
+    return { store, session, limits, allow: (bytes: number) => (max = bytes) };
+  }
+
+  test('are bounded over all of his sessions: his own oldest make room, and nobody else’s', () => {
+    const { session, limits } = ofOwners(3000);
+    const [one, two, bob, nobody] = [session('alice'), session('alice'), session('bob'), session(null)];
+    for (const store of [bob, nobody]) for (const seq of [1, 2, 3]) store.append(1, event(seq, 900), false);
+
+    for (const seq of [1, 2]) one.append(1, event(seq, 900), false);
+    for (const seq of [1, 2, 3]) two.append(1, event(seq, 900), false);
+
+    expect([seqsIn(one), seqsIn(two), seqsIn(bob), seqsIn(nobody)]).toEqual([[], [1, 2, 3], [1, 2, 3], [1, 2, 3]]);
+    expect(limits).toEqual(['budgets.bufferedBytes', 'budgets.bufferedBytes']);
+  });
+
+  test('count together with what is kept elsewhere for him', () => {
+    const { session } = ofOwners(1000);
+    const [alice, bob] = [session('alice'), session('bob')];
+
+    expect([alice.hold(600), alice.hold(600), bob.hold(600)]).toEqual([true, false, true]);
+    alice.hold(-600);
+    expect(alice.hold(600)).toBe(true);
+  });
+
+  test('are not bounded where the bound is 0, and are as soon as it is another', () => {
+    const { session, allow } = ofOwners(0);
+    const alice = session('alice');
+    for (let seq = 1; seq <= 10; seq++) alice.append(1, event(seq, 1000), true);
+    const before = seqsIn(alice).length;
+
+    allow(3000);
+    alice.append(1, event(11, 1000), true);
+
+    expect([before, seqsIn(alice)]).toEqual([10, [9, 10, 11]]);
+  });
+
+  test('give way to the bound of all, too, and are forgotten with the last of them', () => {
+    const { store, session, limits } = ofOwners(5000, 3000);
+    const [alice, bob] = [session('alice'), session('bob')];
+    for (let seq = 1; seq <= 3; seq++) alice.append(1, event(seq, 1000), false);
+    bob.append(1, event(1, 1000), false);
+
+    expect([seqsIn(alice), limits, store.bytes, store.ownerCount]).toEqual([[2, 3], ['limits.bufferedBytes'], 3000, 2]);
+
+    alice.close();
+    bob.close();
+    expect([store.bytes, store.ownerCount]).toEqual([0, 0]);
+  });
 });

@@ -12,6 +12,7 @@ import { SharedWants } from '../../src/traffic/wants.ts';
 import { linkKey } from '../../src/upstream/link-key.ts';
 import { RecordedSink } from '../bridge/recorded.ts';
 import { ListensWorld } from './listens-world.ts';
+import { budgetsOf } from './budgets-world.ts';
 
 const ALICE: Principal = { key: 'alice', proof: '' };
 
@@ -46,6 +47,7 @@ function world() {
     sealer: new TokenSealer(random(32), random),
     owner: 'us',
     wallSeconds: () => 0,
+    budgets: budgetsOf(),
   });
 
   function listening(uris: readonly string[]): Listen {

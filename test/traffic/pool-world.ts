@@ -6,7 +6,7 @@ import { ProxyError } from '../../src/domain/errors.ts';
 import { NO_CREDENTIAL } from '../../src/domain/principal.ts';
 import type { LinkCloseReason } from '../../src/domain/states.ts';
 import { EMPTY_PROFILE, profileOf } from '../../src/protocol/capability-profile.ts';
-import { ConversationPool } from '../../src/traffic/conversation-pool.ts';
+import { ConversationPool, type PoolOptions } from '../../src/traffic/conversation-pool.ts';
 import type { Lease, Poolable } from '../../src/traffic/lease-rules.ts';
 import { type Isolation, type LinkKey, linkKey } from '../../src/upstream/link-key.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
@@ -130,7 +130,11 @@ export class PoolWorld {
   readonly longWaits: LinkKey[] = [];
   readonly #isolation: Isolation;
 
-  constructor(links: LinkInput = {}, maxBackoffMs = 30_000) {
+  constructor(
+    links: LinkInput = {},
+    maxBackoffMs = 30_000,
+    overBudget: PoolOptions<MemoryConversation>['overBudget'] = () => null,
+  ) {
     // Without warm links unless a test is about them.
     const config = parseConfig({ upstreams: [{ url: 'http://up.example/sse' }], links: { min: 0, ...links } }).links;
     this.#isolation = config.isolation;
@@ -139,6 +143,7 @@ export class PoolWorld {
       open: (key, _, onClosed) => this.#open(key, onClosed),
       refusal: () => null,
       config,
+      overBudget,
       clock: this.time,
       timers: this.time,
       onLongWait: (key) => this.longWaits.push(key),

@@ -16,7 +16,7 @@ function opened(streams: NonNullable<ConfigInput['streams']> = {}, primes = true
   const events = new MemoryEventStore({ maxBytes: 1e9, clock: time });
   const session = () =>
     new SessionStreams({
-      store: events.open(config, () => {}),
+      store: events.open(config, null, () => {}),
       timers: time,
       random: { fraction: () => 0.5, bytes: (length) => new Uint8Array(length) },
       config,

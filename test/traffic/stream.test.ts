@@ -23,7 +23,7 @@ function world() {
     streams: { maxEvents: 1_000_000, maxBytes: '1GiB', maxAge: '24h' },
   });
   let unsent = 0;
-  const store = new MemoryEventStore({ maxBytes: 1e12, clock: time }).open(streams, () => unsent++);
+  const store = new MemoryEventStore({ maxBytes: 1e12, clock: time }).open(streams, null, () => unsent++);
   const begun: number[] = [];
   const stream = (id: number, { retryMs = 1000, maxDurationMs = null }: Wish = {}) => {
     const connection = new RecordedConnection();

@@ -1,0 +1,130 @@
+// What one caller may hold and ask for at a time, beside the totals: whoever is let in cannot keep the others out. Callers
+// who cannot be told apart have no budget; for them there are the totals.
+
+import type { Config } from '../config/schema.ts';
+import type { ProxyError } from '../domain/errors.ts';
+import { overLimit } from '../domain/over-limit.ts';
+import type { Clock } from '../domain/ports.ts';
+import { ANYONE, type Principal } from '../domain/principal.ts';
+
+/** What is counted while it is held, and how it is called where there is too much of it. */
+const HELD = {
+  sessions: 'sessions',
+  links: 'connections to servers',
+  listens: 'listens',
+  heldCalls: 'calls that wait for answers',
+} as const;
+
+export type Budgeted = keyof typeof HELD;
+
+export interface BudgetsOptions {
+  /** Of this moment; 0 is none. */
+  readonly limits: () => Config['budgets'];
+  readonly clock: Clock;
+}
+
+interface Account {
+  readonly held: Record<Budgeted, number>;
+  /** Calls that may be made at once; below zero after a batch that was larger. */
+  calls: number;
+  /** When that was so. */
+  at: number;
+}
+
+const MINUTE_MS = 60_000;
+/** Accounts are looked through when there are so many more than last time. */
+const SWEEP_EVERY = 1000;
+
+export class Budgets {
+  readonly #options: BudgetsOptions;
+  /** Of callers who hold something, or have called within the last minute. */
+  readonly #accounts = new Map<string, Account>();
+  #sweepAt = SWEEP_EVERY;
+
+  constructor(options: BudgetsOptions) {
+    this.#options = options;
+  }
+
+  /** Callers of whom something is remembered. */
+  get size(): number {
+    return this.#accounts.size;
+  }
+
+  held(what: Budgeted, principal: Principal): number {
+    return this.#accounts.get(principal.key)?.held[what] ?? 0;
+  }
+
+  /** Why the caller cannot have one more; null: he can. */
+  refusal(what: Budgeted, principal: Principal): ProxyError | null {
+    const max = this.#options.limits()[what];
+    if (max === 0 || this.held(what, principal) < max) return null;
+    return overLimit('budget_spent', `budgets.${what}`, `this caller has too many ${HELD[what]}`, {
+      outcome: 'not_executed',
+    });
+  }
+
+  /** He has more than he may. */
+  isOver(what: Budgeted, principal: Principal): boolean {
+    const max = this.#options.limits()[what];
+    return max > 0 && this.held(what, principal) > max;
+  }
+
+  /** One more is his, until what is returned is called. */
+  take(what: Budgeted, principal: Principal): () => void {
+    if (principal.key === ANYONE.key) return () => {};
+    const account = this.#account(principal);
+    account.held[what]++;
+    let isTaken = true;
+    return () => {
+      if (!isTaken) return;
+      isTaken = false;
+      account.held[what]--;
+      this.#forgetIfUnused(principal.key, account);
+    };
+  }
+
+  /**
+   * The caller makes so many calls; null, or why not. As many as a minute has may come at once. A batch of more than are
+   * left goes through as a whole, and is paid off before the next: else a large one never would.
+   */
+  call(principal: Principal, howMany = 1): ProxyError | null {
+    const perMinute = this.#options.limits().callsPerMinute;
+    if (perMinute === 0 || principal.key === ANYONE.key) return null;
+    const account = this.#account(principal);
+    const now = this.#options.clock.now();
+    const left = Math.min(perMinute, account.calls + ((now - account.at) * perMinute) / MINUTE_MS);
+    if (left < 1) {
+      return overLimit('budget_spent', 'budgets.callsPerMinute', 'this caller makes too many calls', {
+        outcome: 'not_executed',
+        retryAfterMs: Math.ceil(((1 - left) * MINUTE_MS) / perMinute),
+      });
+    }
+    account.calls = left - howMany;
+    account.at = now;
+    return null;
+  }
+
+  #account({ key }: Principal): Account {
+    let account = this.#accounts.get(key);
+    if (account === undefined) {
+      if (this.#accounts.size >= this.#sweepAt) this.#sweep();
+      const held = { sessions: 0, links: 0, listens: 0, heldCalls: 0 };
+      account = { held, calls: Number.MAX_SAFE_INTEGER, at: this.#options.clock.now() };
+      this.#accounts.set(key, account);
+    }
+    return account;
+  }
+
+  #sweep(): void {
+    for (const [key, account] of this.#accounts) this.#forgetIfUnused(key, account);
+    this.#sweepAt = this.#accounts.size + SWEEP_EVERY;
+  }
+
+  /** Of one who holds nothing and could make all the calls of a minute there is nothing to know. */
+  #forgetIfUnused(key: string, { held, calls, at }: Account): void {
+    const perMinute = this.#options.limits().callsPerMinute;
+    const since = ((this.#options.clock.now() - at) * perMinute) / MINUTE_MS;
+    const isUnused = Object.values(held).every((count) => count === 0) && calls + since >= perMinute;
+    if (isUnused && this.#accounts.get(key)?.held === held) this.#accounts.delete(key);
+  }
+}

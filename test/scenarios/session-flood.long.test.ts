@@ -1,0 +1,5 @@
+// See session-flood.ts.
+
+import { describeFlood } from './session-flood.ts';
+
+describeFlood(10_000);
