@@ -24,20 +24,18 @@ export function behind(
   journal: Journal,
   routes: (scope: FastifyInstance) => void,
 ): void {
-  const letIn = async (
-    request: FastifyRequest,
-    reply: FastifyReply,
-    by: Entrance,
-  ): Promise<FastifyReply | undefined> => {
+  /** False: it is refused. Not the reply itself, which as the result of a promise is nothing at all: it is a thenable. */
+  const letIn = async (request: FastifyRequest, reply: FastifyReply, by: Entrance): Promise<boolean> => {
     const { authorization } = request.headers;
     const principal = await by.identify(authorization);
     if (principal instanceof ProxyError) {
       const asked = by.challenge(principal, authorization);
       if (asked !== null) reply.header('www-authenticate', asked);
-      return refuse(reply, journal, principal);
+      void refuse(reply, journal, principal);
+      return false;
     }
     request.setDecorator(CALLER, { principal, by } satisfies Caller);
-    return undefined;
+    return true;
   };
   void app.register(async (scope) => {
     scope.decorateRequest(CALLER);
@@ -46,7 +44,7 @@ export function behind(
         const text = 'a request has one Authorization header at most';
         return refuse(reply, journal, new ProxyError('invalid_request', text));
       }
-      return letIn(request, reply, entrance);
+      return (await letIn(request, reply, entrance)) ? undefined : reply;
     });
     // Without a promise where nothing has changed, so that no reload comes between this and the route.
     scope.addHook('preHandler', (request, reply, next) => {
@@ -54,7 +52,7 @@ export function behind(
         const by = current();
         if (by === undefined) void refuse(reply, journal, noLongerServed());
         else if (request.getDecorator<Caller>(CALLER).by === by) next();
-        else letIn(request, reply, by).then((refused) => (refused === undefined ? look() : undefined), next);
+        else letIn(request, reply, by).then((isIn) => (isIn ? look() : undefined), next);
       };
       look();
     });
