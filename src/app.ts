@@ -95,6 +95,7 @@ export function createApp(options: AppOptions): App {
     else sealer.use(secretBytes(secrets.current), [...older, ownSecret]);
   };
   useSecrets(config);
+  const fingerprintKey = random.bytes(32);
   const owner = Buffer.from(random.bytes(8)).toString('base64url');
   const wallSeconds = (): number => Math.floor(Date.now() / 1000);
   const heapBytes = getHeapStatistics().heap_size_limit;
@@ -114,6 +115,8 @@ export function createApp(options: AppOptions): App {
       owner,
       wallSeconds,
       budgets,
+      fingerprintKey,
+      publicUrl: () => config.publicUrl,
     });
   let mounts = config.upstreams.map((upstream) => mountOf(config, upstream));
   /** Served no more; what runs on them is finished. */

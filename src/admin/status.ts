@@ -17,10 +17,11 @@ export function statusOf(gauges: Gauges, version: string, uptimeSeconds: number)
     uptimeSeconds: Math.floor(uptimeSeconds),
     replies,
     bufferedBytes,
-    upstreams: upstreams.map(({ upstream, isReady, isSingle, ...rest }) => ({
+    upstreams: upstreams.map(({ upstream, isReady, isSingle, isUnverified, ...rest }) => ({
       name: upstream,
       ready: isReady,
       single: isSingle,
+      ...(isUnverified && { tlsUnverified: true }),
       ...rest,
     })),
   };

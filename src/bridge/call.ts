@@ -1,7 +1,7 @@
 // One upstream request. It owns its lease, and it may outlive its exchange: a client that leaves does not stop the
 // tool. Every way to the end runs through one function, which frees the lease once.
 
-import { ProxyError } from '../domain/errors.ts';
+import { ProxyError, isCredentialRefusal } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { CallId } from '../domain/ids.ts';
 import type { Chunks, Clock, PostOutcome, Reader, Timer, Timers } from '../domain/ports.ts';
@@ -295,7 +295,9 @@ export class Call implements Reader {
         this.#fail('lost', outcome.error.afterSending('unknown'));
         return;
       case 'rejected':
-        this.#fail('no', outcome.error.afterSending('not_executed'));
+        // Who is to show another credential must hear of it by the status.
+        if (isCredentialRefusal(outcome.error)) this.#fail('no', outcome.error);
+        else this.#fail('no', outcome.error.afterSending('not_executed'));
         return;
     }
   }

@@ -221,9 +221,13 @@ export function errorReply(id: Uint8Array | null, error: ProxyError, upstream?: 
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...details.data,
   };
+  const headers = {
+    ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
+    ...(details.challenge !== undefined && { 'www-authenticate': details.challenge }),
+  };
   return {
     status: error.status,
     body: [ownError(id, { code: row.rpc, message: error.message, data })],
-    ...(retryAfterMs !== undefined && { headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) } }),
+    ...(Object.keys(headers).length > 0 && { headers }),
   };
 }

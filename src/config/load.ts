@@ -1,11 +1,13 @@
 // Defaults, a file, the environment and flags → the configuration, or every fault in them at once. Later ones win.
 
 import { type Assignment, type Flags, fromEnvironment, fromFlags, pathIn, typed } from './assignments.ts';
+import { contradictions } from './contradictions.ts';
 import { ConfigError, type Fault, type Place, inOrder } from './faults.ts';
 import { nameOf, nodesAt } from './keys.ts';
 import type { Config } from './schema.ts';
 import { type Surroundings, whyUnreadable } from './substitution.ts';
-import { validate } from './validate.ts';
+import { withTlsFiles } from './tls-files.ts';
+import { type Validated, validate } from './validate.ts';
 import { type Path, type YamlSource, readYaml } from './yaml-source.ts';
 
 export { ConfigError } from './faults.ts';
@@ -24,7 +26,7 @@ export function readConfig({ file, flags = {} }: Given, surroundings: Surroundin
   const input = new Input(source?.value);
   for (const assignment of [...environment.assignments, ...ofFlags.assignments]) input.assign(assignment);
 
-  const { config, problems } = validate(input.value);
+  const { config, problems } = asWhole(validate(input.value), surroundings);
   const told = [...(source?.faults ?? []), ...environment.faults, ...ofFlags.faults, ...input.faults];
   if (problems === null && told.length === 0) return config;
   // What a newer version may hold is not ours to judge.
@@ -43,13 +45,27 @@ function isNewer(input: unknown): boolean {
   return isSection(input) && typeof input['version'] === 'number' && input['version'] > 1;
 }
 
-/** What a program says, without any file. Throws a ConfigError. */
-export function parseConfig(input: unknown): Config {
-  const { config, problems } = validate(input);
+/** What a program says, without a file of its own. Throws a ConfigError. */
+export function parseConfig(input: unknown, files: Pick<Surroundings, 'readFile' | 'onSecretFile'> = NO_FILES): Config {
+  const { config, problems } = asWhole(validate(input), files);
   if (config !== null) return config;
   throw new ConfigError(
     problems.map(({ path, ...problem }) => ({ ...problem, key: nameOf(path), place: { kind: 'none' } })),
   );
+}
+
+const NO_FILES = {
+  readFile(): never {
+    throw Object.assign(new Error('there are no files'), { code: 'ENOENT' });
+  },
+};
+
+/** What is right by itself may contradict something else, or name files that are not. */
+function asWhole(read: Validated, files: Pick<Surroundings, 'readFile' | 'onSecretFile'>): Validated {
+  if (read.config === null) return read;
+  const { config, problems: wrongFiles } = withTlsFiles(read.config, files);
+  const problems = [...contradictions(config), ...wrongFiles];
+  return problems.length === 0 ? { config, problems: null } : { config: null, problems };
 }
 
 function readFile(file: string, surroundings: Surroundings): YamlSource {

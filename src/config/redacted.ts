@@ -17,7 +17,8 @@ export function effective(config: Config): Record<string, unknown> {
 }
 
 function section(value: object, path: readonly string[]): Record<string, unknown> {
-  const entries = Object.entries(value).filter(([, child]) => child !== undefined);
+  // What files hold is shown by their names.
+  const entries = Object.entries(value).filter(([name, child]) => child !== undefined && name !== 'pem');
   return Object.fromEntries(entries.map(([name, child]) => [name, shownAt([...path, name], child)]));
 }
 

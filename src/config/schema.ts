@@ -5,12 +5,14 @@
 import { z } from 'zod';
 import { alike } from './credentials.ts';
 import { inbound } from './inbound-keys.ts';
+import { outboundOf } from './outbound.ts';
 import { legacyOf, taken, takenAddress, unseen } from './served-paths.ts';
 import {
   HEADER_NAME,
   NO_HEADER_NAME,
   count,
   duration,
+  forwardedHeader,
   hostName,
   httpUrl,
   httpUrlWithoutUser,
@@ -147,6 +149,52 @@ const section = <Keys extends z.ZodRawShape>(keys: Keys, description: string) =>
     .prefault({} as never)
     .meta({ description });
 
+const about = (description: string, example: unknown) => ({ description, 'x-example': example, 'x-live': true });
+const pemFile = z.string().min(1, 'names no file');
+
+const tls = z
+  .strictObject({
+    ca: pemFile
+      .optional()
+      .meta(
+        about(
+          'a file with the authorities that the server’s certificate may come from, in place of the public ones',
+          '/etc/causeway/ca.pem',
+        ),
+      ),
+    cert: pemFile
+      .optional()
+      .meta(about('a file with our certificate, for a server that asks for one', '/etc/causeway/client.pem')),
+    key: pemFile.optional().meta(about('a file with its private key', '/etc/causeway/client.key')),
+    serverName: hostName
+      .optional()
+      .meta(about('the name that the server’s certificate must have, if not that of url', 'billing.internal')),
+    insecureSkipVerify: setting(
+      z.union([z.literal(false), z.literal(true)]),
+      false,
+      'true: the certificate is not checked, and anybody on the way can pretend to be the server',
+    ),
+  })
+  // What the files hold is read once it is known that all else is right.
+  .transform((given): TlsConfig => ({ ...given, pem: {} }));
+
+/** What the files of `tls` hold. */
+export interface Pem {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** How an upstream is known, and how it knows us. */
+export interface TlsConfig {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly serverName?: string | undefined;
+  readonly insecureSkipVerify: boolean;
+  readonly pem: Pem;
+}
+
 const upstream = z
   .strictObject({
     name: setting(
@@ -192,6 +240,36 @@ const upstream = z
       'sent with every request to the server',
       // oxlint-disable-next-line no-template-curly-in-string -- as it stands in a file
       { example: { 'x-api-key': '${BILLING_KEY:-none}' } },
+    ),
+    outbound: z
+      .union([
+        z.enum(['none', 'headers']),
+        z.strictObject({
+          forward: z
+            .array(forwardedHeader)
+            .min(1, 'names no header: give at least one')
+            .meta(
+              about('headers of the caller that go on to the server, which then decides who may call', [
+                'x-user-token',
+              ]),
+            ),
+        }),
+      ])
+      .optional()
+      .meta(
+        about(
+          'credentials for the server: none; ours, as in headers; or forward, the caller’s; not given: ours where there are any',
+          { forward: ['x-user-token'] },
+        ),
+      ),
+    tls: tls.optional().meta(
+      about('how the server of an https URL is known, and how it knows us; files are PEM', {
+        ca: '/etc/causeway/ca.pem',
+        cert: '/etc/causeway/client.pem',
+        key: '/etc/causeway/client.key',
+        serverName: 'billing.internal',
+        insecureSkipVerify: false,
+      }),
     ),
     mode: setting(
       z.enum(['auto', 'stateless', 'session']),
@@ -299,7 +377,7 @@ export const configSchema = z
     inbound,
     publicUrl: publicUrl.optional().meta({
       description:
-        'what clients put in front of the paths of the upstreams; needed with inbound.jwt, where resource and audience come from it',
+        'what clients put in front of the paths of the upstreams: OAuth metadata are told in its terms; needed with inbound.jwt, where resource and audience come from it',
       'x-example': 'https://mcp.example.com',
       'x-live': true,
     }),
@@ -376,7 +454,11 @@ export const configSchema = z
   )
   .transform((config) => ({
     ...config,
-    upstreams: config.upstreams.map((each) => ({ ...each, legacy: legacyOf(each, config) })),
+    upstreams: config.upstreams.map((each) => ({
+      ...each,
+      legacy: legacyOf(each, config),
+      outbound: outboundOf(each),
+    })),
   }));
 
 export type ConfigInput = z.input<typeof configSchema>;

@@ -51,6 +51,17 @@ const OWN_HEADER = `(?:${OWN_HEADERS.split(' ').map(anyCase).join('|')}|${anyCas
 export const NO_HEADER_NAME = 'is no header name, or one that the gateway sets itself';
 export const HEADER_NAME = new RegExp(`^(?!${OWN_HEADER})(?!__proto__$)[!#$%&'*+.^_\`|~0-9A-Za-z-]+$`);
 
+/** Beside those: what is about one connection, the body, the page or the way here, and would say wrong things of ours. */
+const NOT_FORWARDED =
+  'cache-control date dnt forwarded http2-settings last-event-id max-forwards origin pragma priority range referer set-cookie traceparent tracestate user-agent via warning';
+const NOT_FORWARDED_HEADER = `(?:${NOT_FORWARDED.split(' ').map(anyCase).join('|')}|(?:${['access-control', 'accept', 'content', 'if', 'proxy', 'sec', 'x-forwarded'].map(anyCase).join('|')})-.*)$`;
+export const forwardedHeader = z
+  .string()
+  .regex(
+    new RegExp(`^(?!${NOT_FORWARDED_HEADER})${HEADER_NAME.source.slice(1)}`),
+    'is no header name, or one that is not the caller’s to choose for the server',
+  );
+
 const urlOf = (pattern: RegExp, fault: (text: string) => string | null) =>
   z
     .string({ error: 'must be an http or https URL, such as http://127.0.0.1:9001/sse' })

@@ -136,6 +136,19 @@ export const ERRORS = {
     rpc: INVALID,
     remedy: 'ask the authorization server for a token with the scopes in WWW-Authenticate',
   },
+  credential_refused: {
+    side: 'downstream',
+    before: 401,
+    rpc: INVALID,
+    remedy:
+      'the server behind refuses the credential that the caller sent for it, or wants one: WWW-Authenticate says which',
+  },
+  credential_insufficient: {
+    side: 'downstream',
+    before: 403,
+    rpc: INVALID,
+    remedy: 'the server behind does not let the caller do this with the credential that it sent',
+  },
   origin_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the page’s origin to allowedOrigins' },
   host_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the name to allowedHosts' },
   host_invalid: {
@@ -280,7 +293,8 @@ export const ERRORS = {
     side: 'upstream',
     before: 502,
     rpc: INTERNAL,
-    remedy: 'there was no TLS connection: is it https at all? if so, check the certificate’s name, issuer and dates',
+    remedy:
+      'there was no TLS connection: is it https at all? if so, check the certificate’s name, issuer and dates; one of your own authority needs tls.ca',
   },
   upstream_headers_timeout: {
     side: 'upstream',
@@ -298,7 +312,8 @@ export const ERRORS = {
     side: 'upstream',
     before: 502,
     rpc: INTERNAL,
-    remedy: 'the server wants a credential, or refuses this Host: configure headers for it',
+    remedy:
+      'the server wants a credential, or refuses this Host: configure headers for it, or let callers send theirs (outbound.forward)',
   },
   upstream_not_found: {
     side: 'upstream',
@@ -441,6 +456,8 @@ export interface ErrorDetails {
    * and then leave for another transport.
    */
   readonly upstreamStatus?: number;
+  /** Of a server that asks for a credential: what it wants, for WWW-Authenticate. */
+  readonly challenge?: string;
   /** More members for `error.data`, already safe to show to a client. */
   readonly data?: Readonly<Record<string, unknown>>;
 }
@@ -482,6 +499,11 @@ export class ProxyError extends Error {
 export function noLongerServed(): ProxyError {
   const text = 'the gateway is shutting down, or serves this upstream anew after a reload';
   return new ProxyError('draining', text, { outcome: 'not_executed' });
+}
+
+/** The server behind does not want what a caller sent for it: of its own reach it says nothing, and to others nothing. */
+export function isCredentialRefusal({ code }: ProxyError): boolean {
+  return code === 'credential_refused' || code === 'credential_insufficient';
 }
 
 /** Anything thrown becomes a ProxyError; what is not one already is a bug of ours. */

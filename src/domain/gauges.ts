@@ -17,6 +17,8 @@ export interface UpstreamGauges {
   readonly openBreakers: number;
   /** Everything goes over one link. */
   readonly isSingle: boolean;
+  /** Its certificate is not checked. */
+  readonly isUnverified: boolean;
   /** Why a link could not be opened, or was lost, the last time; null: never yet. */
   readonly lastError: { readonly reason: ErrorCode; readonly agoMs: number } | null;
   readonly links: LinkCounts;

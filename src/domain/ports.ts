@@ -221,6 +221,8 @@ export type Fact =
   | { readonly fact: 'breaker'; readonly upstream: string; readonly url: number; readonly isOpen: boolean }
   /** A link heard an answer that another of our links asked for: from now on there is one link. */
   | { readonly fact: 'single_by_proof'; readonly upstream: string }
+  /** The same where links cannot be one: they carry credentials of different callers. */
+  | { readonly fact: 'single_impossible'; readonly upstream: string }
   /** A link died right after another was opened, twice: the operator should try --single. */
   | { readonly fact: 'single_hint'; readonly upstream: string }
   | { readonly fact: 'session_opened'; readonly upstream: string; readonly revision: string }

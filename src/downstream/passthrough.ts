@@ -18,7 +18,7 @@ import { joined } from '../protocol/json-rpc.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Destination, Passage } from '../traffic/passage.ts';
 import type { Choice } from '../traffic/upstream-urls.ts';
-import { principalOf } from './caller.ts';
+import { callerOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import { type Incoming, type RouteDeps, inFlightLimit, isFull, waitedFor } from './open-exchange.ts';
 import { writeWatch } from './raw-reply.ts';
@@ -78,14 +78,14 @@ function checkOpen({ mount, deps }: Passing): void {
 }
 
 function messageRefusal(passing: Passing): ProxyError | null {
-  const { request, deps } = passing;
+  const { request, mount, deps } = passing;
   try {
     checkOpen(passing);
     if (!isJson(request.headers['content-type'])) {
       throw new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
     }
     addressed(passing);
-    return isFull(deps) ? inFlightLimit() : deps.budgets.call(principalOf(request));
+    return isFull(deps) ? inFlightLimit() : deps.budgets.call(callerOf(request, mount));
   } catch (thrown) {
     return asProxyError(thrown);
   }
@@ -101,19 +101,19 @@ function addressed(passing: Passing): Passing & { readonly destination: Destinat
   const { token } = request.query as { readonly token?: unknown };
   for (const mount of typeof token === 'string' ? deps.ofName(served) : []) {
     const { passage } = mount;
-    const destination = passage?.destination(String(token), principalOf(request)) ?? null;
+    const destination = passage?.destination(String(token), callerOf(request, mount)) ?? null;
     if (passage !== null && destination !== null) return { ...passing, mount, passage, destination };
   }
   throw new ProxyError('session_unknown', 'unknown session');
 }
 
 function passStream(passing: Passing): void {
-  const { request, reply, deps, passage } = passing;
+  const { request, reply, mount, deps, passage } = passing;
   let end = (): void => void reply.raw.destroy();
   let choice: Choice;
   try {
     checkOpen(passing);
-    choice = passage.enter({ principal: principalOf(request), end: () => end() });
+    choice = passage.enter({ principal: callerOf(request, mount), end: () => end() });
   } catch (thrown) {
     void refuse(reply, deps.journal, asProxyError(thrown));
     return;
@@ -127,6 +127,7 @@ function passStream(passing: Passing): void {
     rewriteRequestHeaders: () => ({
       ...picked(request.headers, STREAM_HEADERS),
       ...url.headers,
+      ...forwarded(passing),
       accept: 'text/event-stream',
       'cache-control': 'no-cache',
       'accept-encoding': 'identity',
@@ -148,7 +149,9 @@ function passStream(passing: Passing): void {
         end = stream(passing, choice, { type: headers['content-type'] ?? '', body }, tell);
         return;
       }
-      choice.failed(refusal.code);
+      // What it says of a caller's credential it says to that caller.
+      if (passage.credentialRefusal(status, headers) === null) choice.failed(refusal.code);
+      else choice.gaveUp();
       if (status >= 400) {
         passAnswer(passing, headers, body, tell);
       } else {
@@ -176,6 +179,7 @@ function passMessage(received: Passing): void {
     rewriteRequestHeaders: () => ({
       ...picked(request.headers, MESSAGE_HEADERS),
       ...own,
+      ...forwarded(passing),
       'accept-encoding': 'identity',
     }),
     rewriteHeaders: () => {
@@ -197,6 +201,11 @@ function passMessage(received: Passing): void {
       }
     },
   });
+}
+
+/** What of the caller's own goes on. */
+function forwarded({ request, mount }: Passing): Readonly<Record<string, string>> {
+  return callerOf(request, mount).credential?.headers ?? {};
 }
 
 interface Teller {
@@ -265,7 +274,9 @@ function stream(
 ): () => void {
   const { raw } = reply;
   const { timeouts } = mount.config;
-  const rewriter = new EndpointRewriter((announced) => passage.announce(announced, choice.url, principalOf(request)));
+  const rewriter = new EndpointRewriter((announced) =>
+    passage.announce(announced, choice.url, callerOf(request, mount)),
+  );
   let isOver = false;
   const end = (error: ProxyError | null): void => {
     if (isOver) return;
@@ -316,7 +327,12 @@ function slowReader(): ProxyError {
 }
 
 /** An answer with an end, under the status that reply-from has set; it must come to that end, and be taken. */
-function passAnswer({ reply, mount }: Passing, headers: IncomingHttpHeaders, body: Readable, tell: Teller): void {
+function passAnswer(
+  { reply, mount, passage }: Passing,
+  headers: IncomingHttpHeaders,
+  body: Readable,
+  tell: Teller,
+): void {
   const { timeouts } = mount.config;
   const late = mount.timers.after(timeouts.request, () => {
     const text = 'the upstream did not come to the end of its answer in time';
@@ -325,9 +341,11 @@ function passAnswer({ reply, mount }: Passing, headers: IncomingHttpHeaders, bod
   reply.raw.on('close', () => late.cancel());
   watchWrites(reply.raw, writeWatch(mount), () => tell.cut(slowReader()));
   const type = headers['content-type'];
+  const challenge = passage.credentialRefusal(reply.statusCode, headers)?.details.challenge;
   void reply
     .headers(picked(headers, ANSWER_HEADERS))
     .header('x-content-type-options', 'nosniff')
+    .headers(challenge === undefined ? {} : { 'www-authenticate': challenge })
     .type(type !== undefined && PLAIN_TYPE.test(type) ? type : 'text/plain')
     .send(body);
 }

@@ -28,7 +28,7 @@ import { serveModern } from '../traffic/modern-request.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
 import { serveHandshake, serveSessionless } from '../traffic/stateless-request.ts';
-import { principalOf } from './caller.ts';
+import { callerOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import {
   type Incoming,
@@ -123,8 +123,8 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
 }
 
 /** Notifications and answers cost nothing: they let something end. Throws a ProxyError. */
-function spendCalls(howMany: number, { request, deps }: Incoming): void {
-  const refusal = deps.budgets.call(principalOf(request), howMany);
+function spendCalls(howMany: number, { request, mount, deps }: Incoming): void {
+  const refusal = deps.budgets.call(callerOf(request, mount), howMany);
   if (refusal !== null) throw refusal;
 }
 
@@ -142,7 +142,7 @@ function serveAlone(message: Request, given: Incoming): void {
   if (isListen && deps.listens.count >= deps.limits().listens) {
     throw overLimit('listens_limit', 'limits.listens', 'too many listens are open');
   }
-  const principal = principalOf(request);
+  const principal = callerOf(request, mount);
   const refusal = isListen ? deps.budgets.refusal('listens', principal) : null;
   if (refusal !== null) throw refusal;
   // A listen waits for nothing that would come by itself, so nothing waits for it.
@@ -211,7 +211,7 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
 
 function isOfLiveSession({ request, mount, deps }: Incoming): boolean {
   const sessionId = request.headers['mcp-session-id'];
-  return typeof sessionId === 'string' && deps.registry.has(sessionId, mount, principalOf(request));
+  return typeof sessionId === 'string' && deps.registry.has(sessionId, mount, callerOf(request, mount));
 }
 
 function factsOf(incoming: Incoming): RequestFacts {
@@ -235,7 +235,7 @@ function unlessRejected(classified: Classified): Served {
 /** Throws a ProxyError where the session does not exist. */
 function sessionOf(classified: Served, { request, mount, deps }: Incoming, isOfWhatRuns: boolean): Session | null {
   if (classified.mode !== 'session') return null;
-  return deps.registry.find(classified.sessionId, mount, principalOf(request), isOfWhatRuns);
+  return deps.registry.find(classified.sessionId, mount, callerOf(request, mount), isOfWhatRuns);
 }
 
 type LegacySpeaker = Speaker & { readonly revision: ServedRevision };
@@ -268,7 +268,13 @@ function serve(
       session.serve(request, exchange);
       return;
     }
-    const alone = { mount: incoming.mount, principal: principalOf(incoming.request), request, exchange, revision };
+    const alone = {
+      mount: incoming.mount,
+      principal: callerOf(incoming.request, incoming.mount),
+      request,
+      exchange,
+      revision,
+    };
     if (isHandshake) serveHandshake(alone);
     else serveSessionless(alone);
   } catch (thrown) {
@@ -301,7 +307,7 @@ function openSession(message: Request, incoming: Incoming): void {
   // Looked at before the session is made: one that is refused must leave none behind.
   if (isFull(deps)) throw inFlightLimit();
   if (deps.isDraining()) throw draining();
-  const session = registry.create(mount, principalOf(incoming.request), message);
+  const session = registry.create(mount, callerOf(incoming.request, incoming.mount), message);
   const open = openReply(incoming, null);
   // Without heartbeats: the session's id travels in the headers, so they wait for the answer. Opening is bounded.
   const exchange = openExchange(message, open.sink, speakerOf(session, incoming), { heartbeatMs: null }, incoming);

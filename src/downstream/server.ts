@@ -8,11 +8,12 @@ import { ProxyError } from '../domain/errors.ts';
 import { readiness } from '../domain/gauges.ts';
 import { checkHost, hostRules } from '../edge/host-guard.ts';
 import { checkOrigin, originRules } from '../edge/origin-guard.ts';
-import { ROOT_METADATA } from '../identity/protected-resource.ts';
 import type { Entrance } from '../identity/reception.ts';
+import { ROOT_METADATA } from '../protocol/protected-resource.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { receiveBodies } from './bodies.ts';
 import { behind } from './caller.ts';
+import { type MetadataDocument, forwardedMetadata, metadataRoutes } from './metadata-routes.ts';
 import { fromFastify, refuse } from './error-reply.ts';
 import type { RouteDeps } from './open-exchange.ts';
 import { passthroughMethods, passthroughRoutes } from './passthrough.ts';
@@ -74,7 +75,7 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
     return reply.code(status === 'ok' ? 200 : 503).send({ status });
   });
 
-  const documents = new Map<string, string>();
+  const documents = new Map<string, MetadataDocument>();
   const open = new Map<string, Entrance>();
   for (const upstream of config.upstreams) {
     const mount = mounts.find(({ name }) => name === upstream.name);
@@ -89,14 +90,13 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
     };
     enter(mount.path, (scope) => mountRoutes(scope, mount, deps));
     if (passage !== null) enter(passage.paths.sse, (scope) => passthroughRoutes(scope, mount, passage, deps));
-    const [sole] = mounts.length === 1 ? entrances.documents.values() : [];
-    if (sole !== undefined) documents.set(ROOT_METADATA, sole);
-    for (const document of entrances.documents) documents.set(...document);
+    for (const [path, text] of entrances.documents) documents.set(path, () => text);
+    for (const document of forwardedMetadata(mount, config.publicUrl)) documents.set(...document);
   }
-  // For everybody: clients look for them before they have a token.
-  for (const [url, text] of documents) {
-    app.route({ method: ['GET', 'HEAD'], url, handler: (_, reply) => reply.type('application/json').send(text) });
-  }
+  // A client looks there that knows the host only.
+  const [sole] = mounts.length === 1 ? documents.values() : [];
+  if (sole !== undefined) documents.set(ROOT_METADATA, sole);
+  metadataRoutes(app, documents, journal);
 
   const allowed = new Map<string, string>([
     [HEALTH, 'GET'],

@@ -8,7 +8,7 @@ import { accepted } from '../protocol/headers.ts';
 import type { HeaderValues } from '../protocol/request-facts.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
-import { principalOf } from './caller.ts';
+import { callerOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import { type Incoming, type RouteDeps, draining, inFlightLimit, isFull, waitedFor } from './open-exchange.ts';
 import { writeWatch } from './raw-reply.ts';
@@ -71,7 +71,7 @@ function sessionOf({ request, mount, deps }: Incoming): Session {
   }
   if (classified.mode !== 'session') throw new ProxyError('session_required', `${request.method} needs a session`);
   const isOfWhatRuns = headers['last-event-id'] !== undefined;
-  return deps.registry.find(classified.sessionId, mount, principalOf(request), isOfWhatRuns);
+  return deps.registry.find(classified.sessionId, mount, callerOf(request, mount), isOfWhatRuns);
 }
 
 function serveGet(incoming: Incoming): void {

@@ -2,7 +2,7 @@
 
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
-import { ANYONE, type Principal } from '../domain/principal.ts';
+import { ANYONE, type Principal, inboundKeyOf } from '../domain/principal.ts';
 import { holderOf } from './bearer.ts';
 import { audiencesOf } from './reception.ts';
 
@@ -12,11 +12,11 @@ export function letInStill(
   after: readonly [config: Config, upstream: UpstreamConfig],
 ): (principal: Principal) => boolean {
   const { inbound } = settingsOf(...after);
-  if (inbound === 'none') return ({ key }) => key === ANYONE.key;
+  if (inbound === 'none') return (principal) => inboundKeyOf(principal) === ANYONE.key;
   if ('bearer' in inbound) {
     const known = inbound.bearer.keys.map(holderOf);
     // By what they show too: a name whose key was replaced is not known by the old one any more.
-    return ({ key, proof }) => known.some((each) => each.key === key && each.proof === proof);
+    return (principal) => known.some(({ key, proof }) => key === inboundKeyOf(principal) && proof === principal.proof);
   }
   const { inbound: earlier } = settingsOf(...before);
   // Whoever came with a token would come in with it now: nothing is asked of one that was not asked before. Of keys and

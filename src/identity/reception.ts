@@ -6,11 +6,11 @@ import { settingsOf } from '../config/settings.ts';
 import { ProxyError } from '../domain/errors.ts';
 import type { Clock, Journal, Timers } from '../domain/ports.ts';
 import { ANYONE, type Principal } from '../domain/principal.ts';
+import { type ProtectedResource, protectedResource, resourceMetadata } from '../protocol/protected-resource.ts';
 import type { TokenReader } from './access-token.ts';
 import { bearerIn, bearerReader } from './bearer.ts';
 import { type Asked, challenge } from './challenge.ts';
 import { keySetIn } from './key-set.ts';
-import { type ProtectedResource, protectedResource, resourceMetadata } from './protected-resource.ts';
 import type { RemoteKeys } from './remote-keys.ts';
 
 export type Identify = (authorization: string | undefined) => Principal | ProxyError | Promise<Principal | ProxyError>;

@@ -62,6 +62,13 @@ function lineOf(fact: Fact): Line {
           'the upstream sends answers to links that did not ask: from now on one link is used (start with --single)',
         count: 'single_by_proof',
       };
+    case 'single_impossible':
+      return {
+        level: 'error',
+        message:
+          'the upstream sends answers to links that did not ask, and callers who bring their own credentials cannot share one: calls at the same time will fail',
+        count: 'single_impossible',
+      };
     case 'single_hint':
       return {
         level: 'warn',

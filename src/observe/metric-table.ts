@@ -165,6 +165,12 @@ export const METRICS = {
     labels: ['upstream'],
     meaning: 'whether everything goes over one link (`links.single`)',
   },
+  causeway_upstream_tls_unverified: {
+    type: 'gauge',
+    unit: '0 or 1',
+    labels: ['upstream'],
+    meaning: 'whether its certificate is not checked (`tls.insecureSkipVerify`)',
+  },
   causeway_links: {
     type: 'gauge',
     unit: 'links',

@@ -167,6 +167,7 @@ export class Metrics implements Journal {
       case 'upstream_up':
       case 'single_by_proof':
       case 'single_hint':
+      case 'single_impossible':
         return;
     }
   }
@@ -216,6 +217,7 @@ export class Metrics implements Journal {
     this.#set('causeway_upstream_up', { upstream }, Number(of.state === 'up'));
     this.#set('causeway_breakers_open', { upstream }, of.openBreakers);
     this.#set('causeway_upstream_single', { upstream }, Number(of.isSingle));
+    this.#set('causeway_upstream_tls_unverified', { upstream }, Number(of.isUnverified));
     for (const use of LINK_USES) {
       for (const state of LINK_PHASES) this.#set('causeway_links', { upstream, use, state }, of.links[use][state]);
     }

@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.ts';
 import type { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Clock } from '../domain/ports.ts';
-import { ANYONE, type Principal } from '../domain/principal.ts';
+import { ANYONE, type Principal, inboundKeyOf } from '../domain/principal.ts';
 
 /** What is counted while it is held, and how it is called where there is too much of it. */
 const HELD = {
@@ -51,7 +51,7 @@ export class Budgets {
   }
 
   held(what: Budgeted, principal: Principal): number {
-    return this.#accounts.get(principal.key)?.held[what] ?? 0;
+    return this.#accounts.get(inboundKeyOf(principal))?.held[what] ?? 0;
   }
 
   /** Why the caller cannot have one more; null: he can. */
@@ -71,15 +71,16 @@ export class Budgets {
 
   /** One more is his, until what is returned is called. */
   take(what: Budgeted, principal: Principal): () => void {
-    if (principal.key === ANYONE.key) return () => {};
-    const account = this.#account(principal);
+    const key = inboundKeyOf(principal);
+    if (key === ANYONE.key) return () => {};
+    const account = this.#account(key);
     account.held[what]++;
     let isTaken = true;
     return () => {
       if (!isTaken) return;
       isTaken = false;
       account.held[what]--;
-      this.#forgetIfUnused(principal.key, account);
+      this.#forgetIfUnused(key, account);
     };
   }
 
@@ -89,8 +90,9 @@ export class Budgets {
    */
   call(principal: Principal, howMany = 1): ProxyError | null {
     const perMinute = this.#options.limits().callsPerMinute;
-    if (perMinute === 0 || principal.key === ANYONE.key) return null;
-    const account = this.#account(principal);
+    const key = inboundKeyOf(principal);
+    if (perMinute === 0 || key === ANYONE.key) return null;
+    const account = this.#account(key);
     const now = this.#options.clock.now();
     const left = Math.min(perMinute, account.calls + ((now - account.at) * perMinute) / MINUTE_MS);
     if (left < 1) {
@@ -104,7 +106,7 @@ export class Budgets {
     return null;
   }
 
-  #account({ key }: Principal): Account {
+  #account(key: string): Account {
     let account = this.#accounts.get(key);
     if (account === undefined) {
       if (this.#accounts.size >= this.#sweepAt) this.#sweep();

@@ -18,7 +18,7 @@ import { type Edit, splice } from '../protocol/splice.ts';
 import type { Handshake, ListKind } from '../protocol/upstream-handshake.ts';
 import type { Conversation } from './conversation.ts';
 import type { Lease, Want } from './lease-rules.ts';
-import type { Unanswered } from './own-requests.ts';
+import type { Asked } from './own-requests.ts';
 
 /** The methods whose results are lists, with the kind of change that makes them stale. */
 export const LIST_METHODS = {
@@ -199,13 +199,14 @@ export class Catalog {
     const seen = new Set<string>();
     do {
       // oxlint-disable-next-line no-await-in-loop -- each page names the next
-      const answer: Answer | Unanswered = await conversation.request(
+      const answer: Asked = await conversation.request(
         method,
         cursor === null ? {} : { cursor },
         timeouts.request,
         signal,
       );
       if (answer === 'lost') return answer;
+      if (answer instanceof ProxyError) return answer;
       if (answer === 'rejected') return new ProxyError('post_rejected', NO_LIST, { reached: true });
       if (answer === 'silent') return overLimit('request_timeout', 'timeouts.request', NO_LIST, { reached: true });
       if (answer.kind === 'error') return answer;

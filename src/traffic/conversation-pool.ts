@@ -2,11 +2,11 @@
 // first, with a waiting line. A lease is the only way to a pooled conversation.
 
 import type { LinkConfig } from '../config/schema.ts';
-import { type ErrorCode, ProxyError, asProxyError, noLongerServed } from '../domain/errors.ts';
+import { type ErrorCode, ProxyError, asProxyError, isCredentialRefusal, noLongerServed } from '../domain/errors.ts';
 import type { Limit } from '../domain/limits.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Clock, Timer, Timers } from '../domain/ports.ts';
-import type { Principal } from '../domain/principal.ts';
+import { type Principal, inboundKeyOf } from '../domain/principal.ts';
 import type { LinkCloseReason } from '../domain/states.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
 import { KeptLinks } from './kept-links.ts';
@@ -39,6 +39,8 @@ export interface PoolOptions<C extends Poolable> {
   readonly timers: Timers;
   /** Told when somebody has waited for 1.5 s: what is held for nobody should make room. */
   readonly onLongWait: (key: LinkKey) => void;
+  /** The upstream does not take the credential of this key. */
+  readonly onRefused: (key: LinkKey) => void;
   /** Milliseconds before the n-th attempt in a row to open the warm links again. */
   readonly backoff: (attempt: number) => number;
 }
@@ -200,7 +202,10 @@ export class ConversationPool<C extends Poolable> {
   /** Makes room in the budget of a caller by closing a link of his that nobody uses or wants open. False: there is none. */
   closeIdleOf(holder: Principal): boolean {
     const spare = [...this.#buckets.values()].filter(
-      ({ key, entries }) => key.holder?.key === holder.key && entries.length > this.#kept.count(key),
+      ({ key, entries }) =>
+        key.holder !== null &&
+        inboundKeyOf(key.holder) === inboundKeyOf(holder) &&
+        entries.length > this.#kept.count(key),
     );
     const idle = longestIdle(spare);
     if (idle !== null) this.#discard(idle, 'evicted');
@@ -404,6 +409,8 @@ export class ConversationPool<C extends Poolable> {
   #openFailed(bucket: Bucket<C>, error: ProxyError): void {
     if (this.#closed) return;
     this.#kept.of(bucket.key)?.retry.failed();
+    // What is kept for its callers is kept no more: it would only be asked again and again.
+    if (isCredentialRefusal(error)) this.#options.onRefused(bucket.key);
     const isHopeless = !hasLinks(bucket) && bucket.opening === 0;
     // Where others of this key live and may become free, the next attempt is not made at once.
     bucket.retry.failed(!isHopeless && bucket.waiters.length > 0);

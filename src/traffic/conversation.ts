@@ -37,7 +37,7 @@ import { CallPost } from './call-post.ts';
 import type { LinkListener } from '../bridge/link-listener.ts';
 import { NotificationQueue } from './notification-queue.ts';
 import { OpenQuestions } from './open-questions.ts';
-import { OwnRequests, type Unanswered } from './own-requests.ts';
+import { OwnRequests, type Asked } from './own-requests.ts';
 import type { Told, Wanted } from './wants.ts';
 
 /** What the conversations of one mount share. */
@@ -269,12 +269,7 @@ export class Conversation {
   }
 
   /** One request of ours, beside those of clients; see OwnRequests. */
-  async request(
-    method: string,
-    params: object | undefined,
-    timeoutMs: number,
-    signal?: AbortSignal,
-  ): Promise<Answer | Unanswered> {
+  async request(method: string, params: object | undefined, timeoutMs: number, signal?: AbortSignal): Promise<Asked> {
     this.#fetching++;
     this.#context.inFlight.count++;
     try {

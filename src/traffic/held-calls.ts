@@ -5,7 +5,7 @@ import type { Call } from '../bridge/call.ts';
 import type { Rounds } from '../bridge/rounds.ts';
 import type { Limit } from '../domain/limits.ts';
 import type { Timer, Timers } from '../domain/ports.ts';
-import type { Principal } from '../domain/principal.ts';
+import { type Principal, inboundKeyOf } from '../domain/principal.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
 import type { Budgets } from './budgets.ts';
 import type { CallLogLevel } from './call-log-level.ts';
@@ -123,7 +123,8 @@ export class HeldCalls {
   /** One is here at least: that which has come now. */
   #keepWithinBudget(principal: Principal): void {
     if (!this.#options.budgets.isOver('heldCalls', principal)) return;
-    const [oldest] = [...this.#entries.values()].filter(({ held }) => held.principal.key === principal.key);
+    const caller = inboundKeyOf(principal);
+    const [oldest] = [...this.#entries.values()].filter(({ held }) => inboundKeyOf(held.principal) === caller);
     if (oldest !== undefined) this.#letGo(oldest.held, 'its caller holds too many', 'budgets.heldCalls');
   }
 

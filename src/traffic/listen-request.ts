@@ -108,7 +108,8 @@ async function subscribe(
     await Promise.all(
       some.map(async (uri) => {
         const answer = await conversation.request('resources/subscribe', { uri }, mount.config.timeouts.initialize);
-        if (answer === 'lost' || (typeof answer === 'object' && answer.kind === 'result')) return;
+        const isTaken = typeof answer === 'object' && !(answer instanceof ProxyError) && answer.kind === 'result';
+        if (answer === 'lost' || isTaken) return;
         refused.add(uri);
         conversation.told.noteUnsubscribed(uri);
       }),

@@ -2,7 +2,7 @@
 // the client was given.
 
 import type { Exchange } from '../bridge/exchange.ts';
-import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { ProxyError, isCredentialRefusal, asProxyError } from '../domain/errors.ts';
 import { ALL_REVISIONS } from '../protocol/eras.ts';
 import { membersOf, textOf } from '../protocol/json-rpc.ts';
 import { LOG_LEVELS } from '../protocol/log-level.ts';
@@ -73,7 +73,8 @@ function discover({ mount, catalog, exchange }: Ask): void {
     exchange.attend(null);
     if (!(result instanceof ProxyError)) result.release('reuse');
     // What it said last is better than nothing: a client that hears nothing takes the server for an older one.
-    if (result instanceof ProxyError && catalog.handshake === null) exchange.finish({ kind: 'error', error: result });
+    const isHopeless = result instanceof ProxyError && (catalog.handshake === null || isCredentialRefusal(result));
+    if (isHopeless) exchange.finish({ kind: 'error', error: result });
     else answer();
   });
   if (exchange.isOpen) exchange.attend(leave);
@@ -141,6 +142,13 @@ function whenHeadersFit(ask: Ask, go: () => void): void {
   const timer = mount.timers.after(CATALOG_MS, decide);
   void answering(exchange, catalog.list('tools/list'), (listed) => {
     isKnown = !(listed instanceof ProxyError);
+    if (listed instanceof ProxyError && isCredentialRefusal(listed)) {
+      // The call would be refused as well.
+      isOver = true;
+      timer.cancel();
+      if (exchange.isOpen) exchange.finish({ kind: 'error', error: listed });
+      return;
+    }
     decide();
   });
 }

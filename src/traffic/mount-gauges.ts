@@ -8,7 +8,7 @@ import type { Mount } from './mount.ts';
  * all of that kind.
  */
 export function mountGauges(mounts: readonly [Mount, ...Mount[]], isServed: boolean): UpstreamGauges {
-  const [{ name, health, isReady, openBreakers, isSingle }] = mounts;
+  const [{ name, health, isReady, openBreakers, isSingle, isUnverified }] = mounts;
   const sum = (of: (mount: Mount) => number): number => mounts.reduce((total, mount) => total + of(mount), 0);
   return {
     upstream: name,
@@ -17,6 +17,7 @@ export function mountGauges(mounts: readonly [Mount, ...Mount[]], isServed: bool
     isReady: isReady || !isServed,
     openBreakers,
     isSingle,
+    isUnverified,
     lastError: health.lastError,
     links: linksOf(mounts),
     sessions: sum(({ onlyLink }) => onlyLink.sessions.size),

@@ -5,7 +5,7 @@ import { Agent, type Dispatcher } from 'undici';
 import type { CallOptions } from '../bridge/call.ts';
 import { CallIds } from '../bridge/correlation.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
-import { ProxyError, asProxyError, noLongerServed } from '../domain/errors.ts';
+import { ProxyError, asProxyError, isCredentialRefusal, noLongerServed } from '../domain/errors.ts';
 import type { LinkId } from '../domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from '../domain/ports.ts';
 import { ANYONE, NO_CREDENTIAL, type Principal, type UpstreamCredential } from '../domain/principal.ts';
@@ -21,12 +21,15 @@ import { encode } from '../protocol/json-rpc.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
 import { backoffMs } from '../upstream/backoff.ts';
+import { type Connector, connector } from '../upstream/connector.ts';
+import { NO_REFUSAL, type RefusalOf } from '../upstream/credential-refusal.ts';
 import { type LinkKey, linkKey } from '../upstream/link-key.ts';
 import { SseLink } from '../upstream/link.ts';
 import { atLatest } from './at-latest.ts';
 import type { Budgets } from './budgets.ts';
 import { ConversationPool } from './conversation-pool.ts';
 import { Conversation, type ConversationContext } from './conversation.ts';
+import { Forwarding } from './forwarding.ts';
 import type { Lease, Want } from './lease-rules.ts';
 import type { LinkListener } from '../bridge/link-listener.ts';
 import { ModernFace } from './modern-face.ts';
@@ -55,6 +58,9 @@ export interface MountOptions {
   readonly wallSeconds: () => number;
   /** Of all callers, over all mounts. */
   readonly budgets: Budgets;
+  /** See Forwarding. */
+  readonly fingerprintKey: Uint8Array;
+  readonly publicUrl: () => URL | undefined;
 }
 
 export interface OpenedConversation {
@@ -65,6 +71,8 @@ export interface OpenedConversation {
 type OpenParameters = readonly [
   place: Place,
   offer: HandshakeOffer,
+  /** As it is then. */
+  credential: () => UpstreamCredential,
   owner: LinkListener | null,
   onClosed: (conversation: Conversation, error: ProxyError | null) => void,
 ];
@@ -97,6 +105,9 @@ export class Mount {
   >;
   /** The way of old clients to the upstream; null where there is none. */
   readonly passage: Passage | null;
+  /** What of callers' own goes to the upstream; null where nothing does. */
+  readonly forwarding: Forwarding | null;
+  readonly #refusalOf: RefusalOf;
   /** What is kept for clients that keep nothing with it. */
   readonly modern: ModernFace;
   /** See the configuration. */
@@ -107,8 +118,8 @@ export class Mount {
   readonly #options: MountOptions;
   readonly #context: ConversationContext;
   readonly #pool: ConversationPool<Conversation>;
+  readonly #connector: Connector;
   readonly #dispatcher: Dispatcher;
-  readonly #credential: UpstreamCredential;
   readonly #urls: UpstreamUrls;
   readonly #gate: OpeningGate;
   /** Everything that has a link, opening ones included, until nothing of it is on its way any more. */
@@ -123,6 +134,8 @@ export class Mount {
   /** Of the youngest pooled link that declared nothing, or of the only one. */
   #lastHandshake: Handshake | null = null;
   readonly #health: UpstreamHealth;
+  /** It answers on links that did not ask, and cannot be given a single one. */
+  #isMixedUp = false;
   #closed = false;
   #closing: Promise<void> | null = null;
 
@@ -143,17 +156,26 @@ export class Mount {
       journal.record({ fact: 'breaker', upstream: upstream.name, url, isOpen });
     });
     this.#gate = new OpeningGate({ clock, timers, rate: config.reconnect.rate });
-    this.#credential = NO_CREDENTIAL;
+    this.#connector = connector(config.timeouts.connect, upstream.tls);
     this.#dispatcher = new Agent({
       // A server's own hint can be ten minutes, for sockets of a burst that is over.
       keepAliveMaxTimeout: 60_000,
-      connect: {
-        timeout: config.timeouts.connect,
-        keepAlive: true,
-        keepAliveInitialDelay: 30_000,
-        rejectUnauthorized: true,
-      },
+      connect: this.#connector,
     });
+    const { outbound } = upstream;
+    this.forwarding =
+      typeof outbound === 'string'
+        ? null
+        : new Forwarding({
+            names: outbound.forward,
+            fingerprintKey: options.fingerprintKey,
+            publicUrl: options.publicUrl,
+            sseUrl: new URL(upstream.url.origin + upstream.url.pathname),
+            dispatcher: this.#dispatcher,
+            timers,
+            timeoutMs: config.timeouts.headers,
+          });
+    this.#refusalOf = this.forwarding?.refusalOf(upstream.path) ?? NO_REFUSAL;
     this.#health = new UpstreamHealth({ upstream: upstream.name, clock, journal });
     this.passage =
       upstream.legacy === false
@@ -163,12 +185,14 @@ export class Mount {
             id: Buffer.from(random.bytes(8)).toString('base64url'),
             paths: upstream.legacy,
             urls: this.#urls,
+            connector: this.#connector,
             sealer: options.sealer,
             owner: options.owner,
             wallSeconds: options.wallSeconds,
             budgets: options.budgets,
             timeouts: config.timeouts,
             limits: config.limits,
+            refusalOf: this.forwarding?.refusalOf(upstream.legacy.sse) ?? NO_REFUSAL,
           });
     this.#context = {
       upstream: upstream.name,
@@ -203,6 +227,7 @@ export class Mount {
       timers,
       onLongWait: (key) => this.modern.makeRoom(key, this.isSingle || this.#pool.isCrowdedOut(key)),
       backoff: (attempt) => this.backoffMs(attempt),
+      onRefused: (key) => this.modern.listens.endThose((listen) => listen.key.text === key.text),
     });
     this.onlyLink = new OnlyLink({
       timers,
@@ -226,8 +251,9 @@ export class Mount {
     if (config.links.single === true) this.#pool.becomeSingle(this.#singleKey, null);
   }
 
-  /** Opens the warm links, and keeps trying. */
+  /** Opens the warm links, and keeps trying. There are none where callers come with the credential. */
   start(): void {
+    if (this.forwarding !== null) return;
     this.#pool.keepWarm(this.key(ANYONE, EMPTY_PROFILE), this.config.links.min);
   }
 
@@ -251,9 +277,18 @@ export class Mount {
     return this.#pool.waitingCount;
   }
 
-  /** The upstream was reached at the last attempt; without warm links none is made before the first call. */
+  /**
+   * The upstream was reached at the last attempt; without warm links none is made before the first call. Where only callers
+   * can make one, those who are kept away could not show that it is back.
+   */
   get isReady(): boolean {
+    if (this.forwarding !== null) return true;
     return this.#health.is === 'up' || (this.#health.is === 'unknown' && this.config.links.min === 0);
+  }
+
+  /** Nobody makes sure that it is the upstream that answers: insecureSkipVerify. */
+  get isUnverified(): boolean {
+    return !this.#connector.rejectUnauthorized;
   }
 
   get isSingle(): boolean {
@@ -360,7 +395,8 @@ export class Mount {
    * What is returned gives the wait up.
    */
   handshake(principal: Principal, take: (handshake: Handshake | ProxyError) => void): () => void {
-    if (this.#lastHandshake !== null && this.#pool.openCount > 0) {
+    // What one credential is shown says nothing of another.
+    if (this.forwarding === null && this.#lastHandshake !== null && this.#pool.openCount > 0) {
       take(this.#lastHandshake);
       return () => {};
     }
@@ -370,27 +406,32 @@ export class Mount {
         take(result);
         return;
       }
+      const { handshake } = result.conversation;
       result.release('reuse');
-      // That link is open, so it has had its answer.
-      take(this.#lastHandshake ?? new ProxyError('internal_error', 'a pooled link opened without a handshake'));
+      take(handshake);
     });
   }
 
-  /** A link of its own for one session. Rejects with a ProxyError. `onClosed` is told once when it ends. */
+  /**
+   * A link of its own for one session. Rejects with a ProxyError. `caller`: as of its last request. `onClosed` is told once
+   * when it ends.
+   */
   async openDedicated(
     place: Place,
-    principal: Principal,
+    caller: () => Principal,
     offer: HandshakeOffer,
     owner: LinkListener,
     onClosed: (conversation: Conversation, error: ProxyError | null) => void,
   ): Promise<OpenedConversation> {
     const { budgets } = this.#options;
+    const principal = caller();
     if (budgets.refusal('links', principal) !== null) this.#pool.closeIdleOf(principal);
     const refusal = budgets.refusal('links', principal);
     if (refusal !== null) throw refusal;
     this.#dedicatedOpening++;
     try {
-      const opened = await this.#openFor(principal, place, offer, owner, (conversation, error) => {
+      const credential = (): UpstreamCredential => caller().credential ?? NO_CREDENTIAL;
+      const opened = await this.#openFor(principal, place, offer, credential, owner, (conversation, error) => {
         this.#dedicated.delete(conversation);
         onClosed(conversation, error);
       });
@@ -425,7 +466,7 @@ export class Mount {
   }
 
   #key(principal: Principal, profile: CapabilityProfile): LinkKey {
-    return linkKey(this.#credential, principal, profile, this.config.links.isolation);
+    return linkKey(principal, profile, this.config.links.isolation);
   }
 
   async #openPooled(key: LinkKey, isAwaited: () => boolean, onClosed: () => void): Promise<Conversation> {
@@ -438,6 +479,7 @@ export class Mount {
       key.holder,
       { urgency: () => (isAwaited() ? 'called' : 'kept'), isAgain: !isAwaited() },
       offer,
+      () => key.credential,
       null,
       () => {
         onClosed();
@@ -461,12 +503,12 @@ export class Mount {
   /** A link in the budget of its holder until it is closed. */
   async #openFor(
     holder: Principal | null,
-    ...[place, offer, owner, onClosed]: OpenParameters
+    ...[place, offer, credential, owner, onClosed]: OpenParameters
   ): Promise<OpenedConversation> {
     const giveBack = holder === null ? () => {} : this.#options.budgets.take('links', holder);
     let isOpened = false;
     try {
-      const opened = await this.#open(place, offer, owner, (conversation, error) => {
+      const opened = await this.#open(place, offer, credential, owner, (conversation, error) => {
         // Where one could not be opened another is tried, in the same place.
         if (isOpened) giveBack();
         onClosed(conversation, error);
@@ -485,7 +527,8 @@ export class Mount {
       const error = asProxyError(thrown);
       // A link more that cannot be had says nothing while others live.
       // And one that was not tried says nothing new.
-      const isNews = error.code !== 'breaker_open' && this.#pool.openCount + this.#dedicated.size === 0;
+      const isOfAll = error.code !== 'breaker_open' && !isCredentialRefusal(error);
+      const isNews = isOfAll && this.#pool.openCount + this.#dedicated.size === 0;
       if (!this.#closed && what[0].signal?.aborted !== true && isNews) this.#health.failed(error);
       throw error;
     }
@@ -508,9 +551,12 @@ export class Mount {
       } catch (thrown) {
         // Given up by whoever wanted it.
         what[0].signal?.throwIfAborted();
+        const error = asProxyError(thrown);
+        // Of the upstream it says that it is there, and elsewhere it would be no better.
+        if (isCredentialRefusal(error)) throw error;
         const wasTried = tried.size > before;
         // That none is left to try says less than why the one before could not be had.
-        if (wasTried || failure === null) failure = asProxyError(thrown);
+        if (wasTried || failure === null) failure = error;
         if (wasTried) this.#health.noted(failure);
         else break;
       }
@@ -532,6 +578,7 @@ export class Mount {
     tried: Set<number>,
     signal: AbortSignal | undefined,
     offer: HandshakeOffer,
+    credential: () => UpstreamCredential,
     owner: LinkListener | null,
     onClosed: (conversation: Conversation, error: ProxyError | null) => void,
   ): Promise<OpenedConversation> {
@@ -548,10 +595,12 @@ export class Mount {
         id,
         upstream: upstream.name,
         endpoint: choice.url.endpoint,
-        headers: choice.url.headers,
+        headers: () => ({ ...choice.url.headers, ...credential().headers }),
+        refusalOf: this.#refusalOf,
         offer,
         initializeId: this.#context.ids.issue(id),
         dispatcher: this.#dispatcher,
+        connector: this.#connector,
         timeouts: config.timeouts,
         limits: config.limits,
         clock,
@@ -579,7 +628,8 @@ export class Mount {
     } catch (thrown) {
       this.#quiet(conversation);
       // Closed by us before it was known whether the upstream would have taken it: that is no failure of its.
-      if (conversation.phase === 'closing') choice.gaveUp();
+      // Nor is it what somebody else could have had.
+      if (conversation.phase === 'closing' || isCredentialRefusal(asProxyError(thrown))) choice.gaveUp();
       else choice.failed(asProxyError(thrown).code);
       choice.over();
       throw thrown;
@@ -599,6 +649,12 @@ export class Mount {
 
   #goSingle(heardBy: Conversation): void {
     if (this.isSingle || this.#closed) return;
+    if (this.forwarding !== null) {
+      // Callers with credentials of their own cannot share one.
+      if (!this.#isMixedUp) this.journal.record({ fact: 'single_impossible', upstream: this.name });
+      this.#isMixedUp = true;
+      return;
+    }
     this.journal.record({ fact: 'single_by_proof', upstream: this.name });
     const keep = this.#dedicated.has(heardBy) ? null : heardBy;
     this.#pool.becomeSingle(this.#singleKey, keep);

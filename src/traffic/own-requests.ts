@@ -1,6 +1,7 @@
 // What we ask an upstream on our own: pings, and what brings its session up to date with what is wanted of it.
 
 import type { CallIds } from '../bridge/correlation.ts';
+import { ProxyError, isCredentialRefusal } from '../domain/errors.ts';
 import type { Link, Timers } from '../domain/ports.ts';
 import { type Answer, ownMessage } from '../protocol/json-rpc.ts';
 import type { ServerOffers } from '../protocol/upstream-handshake.ts';
@@ -26,12 +27,13 @@ const AT_ONCE = 16;
 
 /** No answer: the link was lost or the POST failed; the upstream refused this message alone; nothing came in time. */
 export type Unanswered = 'lost' | 'rejected' | 'silent';
-type Outcome = Answer | Unanswered;
+/** A ProxyError: it refuses the credential of the caller. */
+export type Asked = Answer | Unanswered | ProxyError;
 
 export class OwnRequests {
   readonly #options: OwnRequestsOptions;
   /** By our id. */
-  readonly #open = new Map<number, (outcome: Outcome) => void>();
+  readonly #open = new Map<number, (outcome: Asked) => void>();
   readonly told = new Told();
   #telling: Promise<void> | null = null;
   /** Of the upstream, once the link is open. */
@@ -64,12 +66,7 @@ export class OwnRequests {
   }
 
   /** One request of ours. When it is given up, by us or for lack of an answer, the upstream is told. */
-  request(
-    method: string,
-    params: object | undefined,
-    timeoutMs: number,
-    signal?: AbortSignal,
-  ): Promise<Answer | Unanswered> {
+  request(method: string, params: object | undefined, timeoutMs: number, signal?: AbortSignal): Promise<Asked> {
     return this.#ask(method, params, timeoutMs, true, signal ?? NEVER);
   }
 
@@ -94,7 +91,8 @@ export class OwnRequests {
       // oxlint-disable-next-line no-await-in-loop
       const outcomes = await Promise.all(some.map(({ method, params }) => this.#ask(method, params, tellMs, true)));
       outcomes.forEach((outcome, index) => {
-        if (typeof outcome !== 'object' || outcome.kind === 'error') onNotTold(some[index]?.method ?? '');
+        if (typeof outcome !== 'object' || outcome instanceof ProxyError || outcome.kind === 'error')
+          onNotTold(some[index]?.method ?? '');
       });
       if (!outcomes.includes('silent')) continue;
       // One that does not answer will not answer the rest either.
@@ -110,12 +108,12 @@ export class OwnRequests {
     timeoutMs: number,
     rejectionEnds: boolean,
     signal?: AbortSignal,
-  ): Promise<Outcome> {
+  ): Promise<Asked> {
     const { ids, timers, onSessionGone } = this.#options;
     const link = this.#options.link();
     const id = ids.issue(link.id);
     return new Promise((resolve) => {
-      const settle = (outcome: Outcome): void => {
+      const settle = (outcome: Asked): void => {
         timer.cancel();
         signal?.removeEventListener('abort', giveUp);
         this.#open.delete(id);
@@ -141,7 +139,7 @@ export class OwnRequests {
           settle('lost');
           if (outcome.kind === 'session_refused' || outcome.kind === 'session_gone') onSessionGone();
         } else if (rejectionEnds) {
-          settle('rejected');
+          settle(isCredentialRefusal(outcome.error) ? outcome.error : 'rejected');
         }
       });
     });

@@ -4,6 +4,7 @@
 // Where a client may post is what the upstream has announced to it and nothing else: the announced URL is sealed into
 // the one that the client gets, so there is no other it could choose, and any form of it works.
 
+import type { IncomingHttpHeaders } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { Agent, type Dispatcher } from 'undici';
 import type { LegacyPaths, LimitConfig, TimeoutConfig } from '../config/schema.ts';
@@ -11,6 +12,8 @@ import { type ErrorDetails, ProxyError, noLongerServed } from '../domain/errors.
 import { overLimit } from '../domain/over-limit.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
+import type { RefusalOf } from '../upstream/credential-refusal.ts';
+import type { Connector } from '../upstream/connector.ts';
 import { type EndpointRules, endpointUrl } from '../upstream/endpoint-url.ts';
 import { streamRefusal } from '../upstream/event-stream.ts';
 import { codeOf, connectError } from '../upstream/network-error.ts';
@@ -23,6 +26,7 @@ export interface PassageOptions {
   readonly id: string;
   readonly paths: LegacyPaths;
   readonly urls: UpstreamUrls;
+  readonly connector: Connector;
   readonly sealer: TokenSealer;
   readonly owner: string;
   /** Seconds since 1970. */
@@ -30,6 +34,8 @@ export interface PassageOptions {
   readonly budgets: Budgets;
   readonly timeouts: TimeoutConfig;
   readonly limits: LimitConfig;
+  /** Of callers' credentials. */
+  readonly refusalOf: RefusalOf;
 }
 
 /** The stream of an old client. */
@@ -55,7 +61,7 @@ export class Passage {
   #isClosed = false;
 
   constructor(options: PassageOptions) {
-    const { paths, timeouts } = options;
+    const { paths, connector, timeouts } = options;
     this.#options = options;
     this.paths = paths;
     this.dispatcher = new Agent({
@@ -66,12 +72,7 @@ export class Passage {
       keepAliveMaxTimeout: 60_000,
       headersTimeout: timeouts.headers,
       bodyTimeout: 0,
-      connect: {
-        timeout: timeouts.connect,
-        keepAlive: true,
-        keepAliveInitialDelay: 30_000,
-        rejectUnauthorized: true,
-      },
+      connect: connector,
     });
   }
 
@@ -141,6 +142,11 @@ export class Passage {
       headers: of.headers,
       posted: (isTaken) => urls.posted(of.index, isTaken),
     };
+  }
+
+  /** Why an answer is one to a caller's credential; null: it is none. */
+  credentialRefusal(status: number, headers: IncomingHttpHeaders): ProxyError | null {
+    return this.#options.refusalOf(status, headers);
   }
 
   /** Why this answer to a GET is no stream; null if it is one. */

@@ -2,7 +2,7 @@
 // mount that runs on one. Whoever holds it asks for a conversation and does not care which.
 
 import type { Call } from '../bridge/call.ts';
-import { ProxyError, asProxyError, noLongerServed } from '../domain/errors.ts';
+import { ProxyError, asProxyError, isCredentialRefusal, noLongerServed } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Chunks } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -21,7 +21,8 @@ import type { Wanted } from './wants.ts';
 
 export interface SessionLinkOptions {
   readonly mount: Mount;
-  readonly principal: Principal;
+  /** The caller, as of its last request. */
+  readonly principal: () => Principal;
   /** What the client can be asked. */
   readonly profile: CapabilityProfile;
   /** Said upstream when the link is opened, and again when it is opened anew. */
@@ -167,7 +168,8 @@ export class SessionLink {
   }
 
   #beginOnSingle(call: Call, onBegun: (conversation: Conversation) => void, onDone: () => void): void {
-    const { mount, principal, profile, listener } = this.#options;
+    const { mount, profile, listener } = this.#options;
+    const principal = this.#options.principal();
     const row = methodRow(call.request.method);
     const exclusive = needsToBeAlone(row, profile);
     const want = { principal, profile: EMPTY_PROFILE, exclusive, mayAskBack: row.mayAskBack === true };
@@ -213,7 +215,11 @@ export class SessionLink {
       this.#opening = null;
     });
     // Whoever made the attempt: a client that listens needs another one.
-    this.#opening.catch(() => this.#retry.failed(!this.#over.signal.aborted && this.#options.isListening()));
+    // One whose credential is refused first has to come with another.
+    this.#opening.catch((thrown: unknown) => {
+      const isWorthIt = !isCredentialRefusal(asProxyError(thrown));
+      this.#retry.failed(isWorthIt && !this.#over.signal.aborted && this.#options.isListening());
+    });
     return this.#opening;
   }
 
@@ -266,7 +272,8 @@ export class SessionLink {
   }
 
   #handshakeOfSingle(): Promise<Handshake> {
-    const { mount, principal } = this.#options;
+    const { mount } = this.#options;
+    const principal = this.#options.principal();
     return new Promise((resolve, reject) => {
       const { signal } = this.#over;
       const leave = mount.handshake(principal, (handshake) => {

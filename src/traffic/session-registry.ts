@@ -5,7 +5,7 @@ import { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import { sessionId } from '../domain/ids.ts';
 import type { Clock, Random, Timer, Timers } from '../domain/ports.ts';
-import { ANYONE, type Principal } from '../domain/principal.ts';
+import { ANYONE, type Principal, inboundKeyOf } from '../domain/principal.ts';
 import { profileOf, sessionCapabilities } from '../protocol/capability-profile.ts';
 import { negotiate } from '../protocol/eras.ts';
 import { readInitialize } from '../protocol/initialize-request.ts';
@@ -95,8 +95,8 @@ export class SessionRegistry {
         expiresAt: wallSeconds() + Math.ceil(own.timeouts.sessionMax / 1000),
       }),
     );
-    const owned = principal.key === ANYONE.key ? null : principal.key;
-    const store = this.#events.open(own.streams, owned, (limit) => {
+    const caller = inboundKeyOf(principal);
+    const store = this.#events.open(own.streams, caller === ANYONE.key ? null : caller, (limit) => {
       journal.record({ fact: 'dropped', upstream, what: 'unsent_event', limit });
     });
     const session = new Session({
@@ -136,6 +136,7 @@ export class SessionRegistry {
     ) {
       throw new ProxyError('session_unknown', 'unknown or ended session: send initialize again');
     }
+    session.calledBy(principal);
     return session;
   }
 

@@ -64,12 +64,12 @@ const ENDED: Refusal = { code: -32603, message: 'the session has ended' };
 
 export class Session implements MountSession {
   readonly id: SessionId;
-  readonly principal: Principal;
   readonly mount: Mount;
   readonly revision: ServedRevision;
   readonly createdAt: number;
   readonly wants: Wants;
   #state: SessionState = { phase: 'opening' };
+  #principal: Principal;
   #usedAt: number;
   /** Open calls by the client's id: more than one only where the client gives an id twice. */
   readonly #calls = new Map<string, Call[]>();
@@ -87,7 +87,7 @@ export class Session implements MountSession {
   constructor(options: SessionOptions) {
     const { mount, streams, profile } = options;
     this.id = options.id;
-    this.principal = options.principal;
+    this.#principal = options.principal;
     this.mount = mount;
     this.revision = options.revision;
     this.createdAt = this.#usedAt = mount.clock.now();
@@ -109,7 +109,7 @@ export class Session implements MountSession {
     });
     this.#link = new SessionLink({
       mount,
-      principal: options.principal,
+      principal: () => this.#principal,
       profile,
       offer: options.offer,
       wants: this.wants,
@@ -118,6 +118,16 @@ export class Session implements MountSession {
       onReopened: (handshake) => this.upstreamChanged(handshake),
     });
     this.#leaveMount = mount.onlyLink.join(this);
+  }
+
+  get principal(): Principal {
+    return this.#principal;
+  }
+
+  /** The same caller, perhaps with another credential for the upstream: from now on that one goes with everything. */
+  calledBy(principal: Principal): void {
+    // What it was opened with counts on: see letInStill.
+    this.#principal = { ...principal, proof: this.#principal.proof };
   }
 
   get state(): SessionState {

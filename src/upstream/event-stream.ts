@@ -10,13 +10,16 @@ import { Client, type Dispatcher } from 'undici';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import { SseFrameCutter } from '../protocol/sse-frame-cutter.ts';
+import type { Connector } from './connector.ts';
 import { connectError } from './network-error.ts';
+import type { RefusalOf } from './credential-refusal.ts';
 
 export interface EventStreamOptions {
   readonly url: URL;
-  /** Credential headers of the upstream. */
+  /** Credential headers of the upstream, or of a caller. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly connectMs: number;
+  readonly refusalOf: RefusalOf;
+  readonly connector: Connector;
   readonly headersMs: number;
   readonly maxMessageBytes: number;
   /** The response is an event stream; messages may follow before this object's endpoint event does. */
@@ -66,8 +69,7 @@ export class EventStream {
     this.#client = new Client(options.url.origin, {
       headersTimeout: options.headersMs,
       bodyTimeout: 0,
-      // TLS is verified whatever NODE_TLS_REJECT_UNAUTHORIZED says.
-      connect: { timeout: options.connectMs, keepAlive: true, keepAliveInitialDelay: 30_000, rejectUnauthorized: true },
+      connect: options.connector,
     });
     this.#cutter = new SseFrameCutter(
       {
@@ -134,7 +136,9 @@ export class EventStream {
             // Informational: the response is still to come.
             if (status < 200) return;
             const type = String(responseHeaders['content-type'] ?? '');
-            const refusal = streamRefusal(status, type, responseHeaders['content-encoding']);
+            const refusal =
+              this.#options.refusalOf(status, responseHeaders) ??
+              streamRefusal(status, type, responseHeaders['content-encoding']);
             if (refusal !== null) {
               this.#end(refusal);
               return;

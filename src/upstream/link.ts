@@ -5,7 +5,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Dispatcher } from 'undici';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import type { Dropped } from '../domain/drops.ts';
-import { ERRORS, ProxyError, asProxyError } from '../domain/errors.ts';
+import { ERRORS, ProxyError, asProxyError, isCredentialRefusal } from '../domain/errors.ts';
 import type { Limit } from '../domain/limits.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { CallId, LinkId } from '../domain/ids.ts';
@@ -30,6 +30,8 @@ import {
   initializeRequest,
   readInitializeAnswer,
 } from '../protocol/upstream-handshake.ts';
+import type { Connector } from './connector.ts';
+import type { RefusalOf } from './credential-refusal.ts';
 import { type EndpointRules, endpointUrl } from './endpoint-url.ts';
 import { EventStream } from './event-stream.ts';
 import { post } from './post.ts';
@@ -45,11 +47,15 @@ export interface LinkOptions {
   readonly id: LinkId;
   readonly upstream: string;
   readonly endpoint: EndpointRules;
-  readonly headers: Readonly<Record<string, string>>;
+  /** With every request, as they are then: what a caller sends for the upstream can change. */
+  readonly headers: () => Readonly<Record<string, string>>;
+  readonly refusalOf: RefusalOf;
   readonly offer: HandshakeOffer;
   /** The id of our initialize, from the counter of the mount. */
   readonly initializeId: CallId;
+  /** For POSTs; the stream has a socket of its own. */
   readonly dispatcher: Dispatcher;
+  readonly connector: Connector;
   readonly timeouts: TimeoutConfig;
   readonly limits: LimitConfig;
   readonly clock: Clock;
@@ -106,11 +112,12 @@ export class SseLink implements Link {
 
   /** Connects and initializes; resolves with the upstream's answer, which is not kept. Rejects with a ProxyError. Called once. */
   open(): Promise<Handshake> {
-    const { endpoint, headers, timeouts, limits, clock } = this.#options;
+    const { endpoint, headers, refusalOf, connector, timeouts, limits, clock } = this.#options;
     this.#stream = new EventStream({
       url: endpoint.sseUrl,
-      headers,
-      connectMs: timeouts.connect,
+      headers: headers(),
+      refusalOf,
+      connector,
       headersMs: timeouts.headers,
       maxMessageBytes: limits.upstreamMessageBytes,
       onOpen: () => this.#awaitEndpoint(),
@@ -134,12 +141,12 @@ export class SseLink implements Link {
       queueMicrotask(() => done({ kind: 'unsent', error }));
       return () => {};
     }
-    const { dispatcher, headers, limits } = this.#options;
+    const { dispatcher, headers, refusalOf, limits } = this.#options;
     const revision = this.#revision;
     const stop = post(dispatcher, {
       url: state.postUrl,
       headers: {
-        ...headers,
+        ...headers(),
         accept: 'application/json, text/event-stream',
         'content-type': 'application/json',
         ...(revision !== null && wantsVersionHeader(revision) && { 'mcp-protocol-version': revision }),
@@ -147,6 +154,7 @@ export class SseLink implements Link {
       body: message,
       deadlineMs,
       timers: this.#options.timers,
+      refusalOf,
       maxBodyBytes: limits.upstreamMessageBytes,
       done: (outcome) => {
         this.#posts.delete(giveUp);
@@ -253,7 +261,9 @@ export class SseLink implements Link {
       return;
     }
     const cause = outcome.kind === 'session_refused' ? undefined : outcome.error;
-    if (outcome.kind === 'unsent') this.#lost(outcome.error);
+    const refusal = refusalIn(outcome);
+    if (refusal !== null) this.#lost(refusal);
+    else if (outcome.kind === 'unsent') this.#lost(outcome.error);
     else this.#lost(new ProxyError('initialize_failed', 'the upstream did not accept initialize', { cause }));
   }
 
@@ -328,7 +338,9 @@ export class SseLink implements Link {
     // [spec 2024-11-05 lifecycle] "After successful initialization, the client MUST send an initialized notification".
     // Nothing else is POSTed before it is accepted: two POSTs travel on two sockets and can overtake each other.
     this.send([INITIALIZED], this.#options.timeouts.post, (outcome) => {
-      if (outcome.kind === 'accepted' || outcome.kind === 'rejected') this.#ready(handshake);
+      const refusal = refusalIn(outcome);
+      if (refusal !== null) this.#lost(refusal);
+      else if (outcome.kind === 'accepted' || outcome.kind === 'rejected') this.#ready(handshake);
       else this.#lost(new ProxyError('initialize_failed', 'the upstream did not accept notifications/initialized'));
     });
   }
@@ -405,6 +417,11 @@ export class SseLink implements Link {
       ...(limit !== undefined && { limit }),
     });
   }
+}
+
+/** Where the upstream does not want the credential of a caller; null: that is not it. */
+function refusalIn(outcome: PostOutcome): ProxyError | null {
+  return outcome.kind === 'rejected' && isCredentialRefusal(outcome.error) ? outcome.error : null;
 }
 
 function sameText(bytes: Uint8Array, text: string): boolean {

@@ -1,11 +1,13 @@
 // Sends one message to the upstream's POST URL and says what became of it. Never global fetch: it was measured at five
 // times the cost of dispatch. Whether a byte was written decides whether a message may be sent again.
 
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Chunks, PostOutcome, Timer, Timers } from '../domain/ports.ts';
 import { joined } from '../protocol/json-rpc.ts';
+import type { RefusalOf } from './credential-refusal.ts';
 import { codeOf, connectError } from './network-error.ts';
 
 export interface PostRequest {
@@ -15,6 +17,7 @@ export interface PostRequest {
   /** Until the response has ended, however slowly it comes. Null: whoever sends it gives it up in time. */
   readonly deadlineMs: number | null;
   readonly timers: Timers;
+  readonly refusalOf: RefusalOf;
   /** A response body longer than this is no answer. */
   readonly maxBodyBytes: number;
   /** Called once, never before `post` returns, and not after the POST was given up. */
@@ -52,6 +55,7 @@ class PostHandler implements Dispatcher.DispatchHandler {
   readonly #request: PostRequest;
   #controller: Dispatcher.DispatchController | null = null;
   #status = 0;
+  #refusal: ProxyError | null = null;
   #body: Buffer[] = [];
   #bodyBytes = 0;
   /** The outcome is told, or of no interest any more. */
@@ -89,9 +93,10 @@ class PostHandler implements Dispatcher.DispatchHandler {
     if (this.#done) controller.abort(new Error('given up'));
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     // Informational ones come before the one that counts, which overwrites them.
     this.#status = status;
+    this.#refusal = this.#request.refusalOf(status, headers);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -154,6 +159,7 @@ class PostHandler implements Dispatcher.DispatchHandler {
   #outcome(): PostOutcome {
     const status = this.#status;
     if (this.#isAccepted()) return this.#accepted();
+    if (this.#refusal !== null) return { kind: 'rejected', error: this.#refusal };
     if (status === 404 || status === 410) return { kind: 'session_refused' };
     if ((status === 400 || status === 401) && this.#namesSession()) return { kind: 'session_refused' };
     const failed = (code: ErrorCode, text: string): ProxyError =>

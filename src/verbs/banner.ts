@@ -52,7 +52,7 @@ function described({ upstream, endpoint, contact, isSingle, quirks }: Served): s
   return [
     `  ${endpoint}`,
     `    server    ${urls}${upstream.name === 'default' ? '' : ` (${upstream.name})`}`,
-    `    answered  ${answered(contact)}`,
+    `    answered  ${answered(contact, upstream)}`,
     ...(upstream.legacy === false || isSingle
       ? []
       : [`    old       ${new URL(upstream.legacy.sse, endpoint).href}, for clients that speak HTTP+SSE`]),
@@ -61,13 +61,15 @@ function described({ upstream, endpoint, contact, isSingle, quirks }: Served): s
   ];
 }
 
-function answered(contact: Contact): string {
+function answered(contact: Contact, { outbound }: Served['upstream']): string {
   switch (contact.state) {
     case 'up':
       return printable(`${contact.server}, revision ${contact.revision}`);
     case 'down':
       return `no: ${contact.why}`;
     case 'unknown':
-      return 'not yet; the gateway keeps trying';
+      return typeof outbound === 'string'
+        ? 'not yet; the gateway keeps trying'
+        : 'is asked when a caller comes, who brings the credential (outbound.forward)';
   }
 }

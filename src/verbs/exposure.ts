@@ -16,9 +16,10 @@ export function refuseUnsafe(config: Config): void {
   const { listen, upstreams } = config;
   if (isLoopback(listen.host)) return;
   for (const upstream of upstreams) {
-    const { name, urls, headers } = upstream;
+    const { name, urls, headers, tls } = upstream;
     if (settingsOf(config, upstream).inbound !== 'none') continue;
-    if (Object.keys(headers).length === 0 && !urls.some(holdsCredential)) continue;
+    const hasOwn = Object.keys(headers).length > 0 || urls.some(holdsCredential) || tls?.key !== undefined;
+    if (!hasOwn) continue;
     throw new ConfigError(
       `upstream ${name} has credentials, and ${listen.host} is a public address: everybody who reaches it could use them. ` +
         `Let in only callers you know (inbound.jwt, or inbound.bearer.keys, or CAUSEWAY_INBOUND_BEARER_KEYS=NAME=SHA256), or listen on 127.0.0.1`,
@@ -30,18 +31,70 @@ function holdsCredential({ username, password, searchParams }: URL): boolean {
   return username + password !== '' || [...searchParams.keys()].some(isCredential);
 }
 
+export interface Warning {
+  readonly about: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+/** What is served all the same. */
+export function warningsOf(config: Config): readonly Warning[] {
+  const { listen, admin, upstreams, publicUrl } = config;
+  return [
+    ...(isOpenToAll(config)
+      ? [
+          {
+            about: { host: listen.host },
+            text: 'bound to a public address without authentication (inbound) or allowedHosts: anybody who reaches it can use the server behind it',
+          },
+        ]
+      : []),
+    ...(publicUrl !== undefined && isSeenInTheClear(publicUrl)
+      ? [
+          {
+            about: { publicUrl: publicUrl.href },
+            text: 'publicUrl is plain http on a public name: keys and tokens can be read on their way; put TLS in front',
+          },
+        ]
+      : []),
+    ...(admin !== undefined && isAdminOpenToAll(config)
+      ? [
+          {
+            about: { host: admin.host },
+            text: 'metrics and status are served on a public address without allowedHosts: anybody who reaches it can read them, and have the configuration file read anew',
+          },
+        ]
+      : []),
+    ...upstreams.flatMap(ofUpstream),
+  ];
+}
+
+function ofUpstream({ name, urls, outbound, tls }: Config['upstreams'][number]): Warning[] {
+  const warnings: Warning[] = [];
+  const warn = (text: string): void => void warnings.push({ about: { upstream: name }, text });
+  if (
+    typeof outbound === 'object' &&
+    urls.some(({ protocol, hostname }) => protocol === 'http:' && !isLoopback(hostname))
+  ) {
+    warn('the credentials of callers (outbound.forward) go to it over plain http: anybody on the way can read them');
+  }
+  if (tls?.insecureSkipVerify === true) {
+    warn('its certificate is not checked (tls.insecureSkipVerify): anybody on the way can pretend to be the server');
+  }
+  return warnings;
+}
+
 /** What it tells is no secret of the server's, but it is nobody's business. */
-export function isAdminOpenToAll({ admin, allowedHosts }: Config): boolean {
+function isAdminOpenToAll({ admin, allowedHosts }: Config): boolean {
   return admin !== undefined && !isLoopback(admin.host) && allowedHosts === undefined;
 }
 
-export function isOpenToAll(config: Config): boolean {
+function isOpenToAll(config: Config): boolean {
   const { listen, upstreams, allowedHosts } = config;
   const isOpen = upstreams.some((upstream) => settingsOf(config, upstream).inbound === 'none');
   return !isLoopback(listen.host) && isOpen && allowedHosts === undefined;
 }
 
 /** Tokens would cross a network where anybody can read them. */
-export function isSeenInTheClear({ publicUrl }: Config): boolean {
-  return publicUrl !== undefined && publicUrl.protocol === 'http:' && !isLoopback(publicUrl.hostname);
+function isSeenInTheClear(publicUrl: URL): boolean {
+  return publicUrl.protocol === 'http:' && !isLoopback(publicUrl.hostname);
 }

@@ -33,6 +33,7 @@ export class FirstContact implements Journal {
   /** Of each that has one only: of several nobody knows which it was. */
   #urls: ReadonlyMap<string, URL>;
   readonly #contacts: Map<string, Contact>;
+  readonly #awaited: readonly string[];
   readonly #quirks = new Map<string, Set<Quirk>>();
   readonly #settled: Promise<void>;
   #settle: () => void = () => {};
@@ -41,12 +42,15 @@ export class FirstContact implements Journal {
     this.#next = next;
     this.#urls = onlyUrls(upstreams);
     this.#contacts = new Map(upstreams.map(({ name }) => [name, { state: 'unknown' }]));
+    // Where callers bring the credential nothing is asked before one comes.
+    this.#awaited = upstreams.filter(({ outbound }) => typeof outbound === 'string').map(({ name }) => name);
     this.#settled = new Promise((resolve) => {
       this.#settle = resolve;
     });
+    if (this.#awaited.length === 0) this.#settle();
   }
 
-  /** Resolves once every upstream has answered, or has failed to. */
+  /** Resolves once every upstream that is asked has answered, or has failed to. */
   get settled(): Promise<void> {
     return this.#settled;
   }
@@ -87,7 +91,7 @@ export class FirstContact implements Journal {
 
   #learn(upstream: string, contact: Contact): void {
     this.#contacts.set(upstream, contact);
-    if ([...this.#contacts.values()].every(({ state }) => state !== 'unknown')) this.#settle();
+    if (this.#awaited.every((name) => this.of(name).state !== 'unknown')) this.#settle();
   }
 }
 

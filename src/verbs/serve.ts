@@ -6,15 +6,15 @@ import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
 import type { Surroundings } from '../config/substitution.ts';
 import { ANYONE } from '../domain/principal.ts';
-import { protectedResource } from '../identity/protected-resource.ts';
 import { LogJournal } from '../observe/journal.ts';
 import { createLog } from '../observe/log.ts';
 import { parsed } from '../protocol/json-rpc.ts';
+import { protectedResource } from '../protocol/protected-resource.ts';
 import { systemTimers } from '../real-time.ts';
 import type { StopSignal } from '../stop-signal.ts';
 import { type Served, banner } from './banner.ts';
 import { descriptorShortage } from './descriptors.ts';
-import { isAdminOpenToAll, isOpenToAll, isSeenInTheClear, refuseUnsafe } from './exposure.ts';
+import { type Warning, refuseUnsafe, warningsOf } from './exposure.ts';
 import { FirstContact } from './first-contact.ts';
 import { type Machine, type Terminal, readAside } from './surroundings.ts';
 import { VERSION } from './version.ts';
@@ -59,23 +59,23 @@ export async function start(
   refuseUnsafe(config);
   const { lines: log, ...output } = await createLog(config.log);
   const journal = new LogJournal(log);
+  /** Those of now: what a reload leaves as it was is not said again. */
+  let warnings = new Map<string, Warning>();
+  const warn = (what: Config): void => {
+    const next = [...warningsOf(what), ...openSecrets().map(ofOpenSecret)];
+    const before = warnings;
+    warnings = new Map(next.map((warning) => [JSON.stringify(warning), warning]));
+    for (const [text, warning] of warnings) if (!before.has(text)) log.warn(warning.about, warning.text);
+  };
   const contact = new FirstContact(config.upstreams, journal);
   const metrics = await metricsFor(config, VERSION);
-  const warnOfOpenSecrets = (): void => {
-    for (const file of openSecrets()) {
-      log.warn(
-        { file },
-        'everybody on this machine may read a file of secrets: chmod o-r, or mount it with another mode',
-      );
-    }
-  };
   const source = readAgain && {
     read: readAgain,
     check: refuseUnsafe,
-    applied({ log: { level }, upstreams }: Config) {
-      log.level = level;
-      contact.moved(upstreams);
-      warnOfOpenSecrets();
+    applied(next: Config) {
+      log.level = next.log.level;
+      contact.moved(next.upstreams);
+      warn(next);
     },
   };
   const app = createApp({ config, journal: contact, version: VERSION, metrics, source });
@@ -90,31 +90,13 @@ export async function start(
   const always = log.child({}, { level: config.log.level === 'silent' ? 'silent' : 'info' });
   for (const mount of app.mounts) always.info({ upstream: mount.name, endpoint: origin + mount.path }, 'listening');
   if (adminOrigin !== null) always.info({ admin: adminOrigin }, 'listening');
-  warnOfOpenSecrets();
   const shortage = descriptorShortage(config);
   if (shortage !== null)
     log.warn(
       shortage,
       'too few file descriptors for the sessions allowed: raise the limit (ulimit -n) or lower links.maxDedicated',
     );
-  if (isOpenToAll(config)) {
-    log.warn(
-      { host: config.listen.host },
-      'bound to a public address without authentication (inbound) or allowedHosts: anybody who reaches it can use the server behind it',
-    );
-  }
-  if (isSeenInTheClear(config)) {
-    log.warn(
-      { publicUrl: config.publicUrl?.href },
-      'publicUrl is plain http on a public name: keys and tokens can be read on their way; put TLS in front',
-    );
-  }
-  if (isAdminOpenToAll(config)) {
-    log.warn(
-      { host: config.admin?.host },
-      'metrics and status are served on a public address without allowedHosts: anybody who reaches it can read them, and have the configuration file read anew',
-    );
-  }
+  warn(config);
   return {
     endpoint: origin + (app.mounts[0]?.path ?? '/mcp'),
     mode: app.mounts[0]?.mode ?? 'auto',
@@ -155,6 +137,11 @@ export async function start(
   };
 }
 
+function ofOpenSecret(file: string): Warning {
+  const text = 'everybody on this machine may read a file of secrets: chmod o-r, or mount it with another mode';
+  return { about: { file }, text };
+}
+
 function publicEndpoint({ publicUrl }: Config, { path }: UpstreamConfig): string | null {
   return publicUrl === undefined ? null : protectedResource(publicUrl, path).url;
 }
@@ -167,7 +154,7 @@ function neededBy(config: Config, upstream: UpstreamConfig): Served['needs'] {
 
 /** Of what is known already: no link is opened for this. */
 function offersTasks(mount: App['mounts'][number]): boolean {
-  if (mount.pooledCount === 0) return false;
+  if (mount.pooledCount === 0 || mount.forwarding !== null) return false;
   let offers = false;
   mount.handshake(ANYONE, (handshake) => {
     if (!('answer' in handshake)) return;

@@ -28,7 +28,14 @@ test('what is commented out is valid too', () => {
     return key === undefined || !next.trimStart().startsWith(`${key}: `);
   });
   const secret = 'f3a1095c7be2d84460b7193ec82ad15f8e04b39c6d7721fa05e8c49b3d5210a6';
-  const files = { '/run/secrets/causeway': secret, '/run/secrets/causeway-previous': secret };
+  const tls = (name: string): string => readFileSync(join(import.meta.dirname, '../fixtures/tls', name), 'utf8');
+  const files = {
+    '/run/secrets/causeway': secret,
+    '/run/secrets/causeway-previous': secret,
+    '/etc/causeway/ca.pem': tls('ca.pem'),
+    '/etc/causeway/client.pem': tls('client.pem'),
+    '/etc/causeway/client.key': tls('client.key'),
+  };
   const config = configOf({
     files,
     yaml: kept.join('\n').replace(/^upstreams:\n(.*\n) {4}name/m, 'upstreams:\n$1  - name'),

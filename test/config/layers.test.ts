@@ -1,5 +1,6 @@
 // Defaults, file, environment, flags: which wins, and how each says what is wrong with it.
 
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { KEYS } from '../../src/config/keys.ts';
 import { readConfig } from '../../src/config/load.ts';
@@ -23,20 +24,30 @@ test('the environment alone is enough', () => {
   expect(config.upstreams).toMatchObject([{ url: new URL('http://old:9001/sse'), mode: 'stateless', path: '/mcp' }]);
 });
 
+const pem = (name: string): string => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url), 'utf8');
+const FILES = {
+  '/secret': 'f3a1095c7be2d84460b7193ec82ad15f8e04b39c6d7721fa05e8c49b3d5210a6',
+  'client.ca': pem('ca.pem'),
+  'client.cert': pem('client.pem'),
+  'client.key': pem('client.key'),
+};
+
 /** A text that every kind of key accepts, and what it becomes is another value than the default. */
 function textFor({ name, node }: (typeof KEYS)[number]): string {
-  if (name === 'inbound') return 'none';
+  if (name === 'inbound' || name === 'upstreams[].outbound') return 'none';
   if (name === 'inbound.bearer.keys') return `alice=${'a'.repeat(64)}`;
   if (name === 'inbound.jwt.algorithms') return 'RS256';
   if (/^(?:publicUrl|inbound\.jwt\.(?:issuer|jwksUri))$/.test(name)) return 'https://other';
   if (name === 'upstreams[].headers') return 'x-plain=v';
   if (name === 'upstreams[].legacy') return 'false';
   if (/^(?:listen|admin)\./.test(name)) return 'localhost:9';
-  if (name === 'links.single') return 'true';
+  if (name === 'links.single' || name === 'upstreams[].tls.insecureSkipVerify') return 'true';
+  if (/tls\.(?:ca|cert|key)$/.test(name)) return name.replace(/^.*\./, 'client.');
   if (node.enum !== undefined) return String(node.enum.at(-1));
   if (node['x-unit'] === 'duration') return '7s';
   if (node['x-unit'] === 'size') return '7KiB';
   if (node['x-secret'] === true) return '@/secret';
+  if (name === 'upstreams[].outbound.forward') return 'x-user-token';
   if (/rl$|EndpointOrigins$/.test(name)) return 'http://other/x';
   if (name === 'allowedOrigins') return 'http://other';
   if (/path|legacy/.test(name)) return '/other';
@@ -57,6 +68,8 @@ function tokensBut(name: string): Record<string, string> {
 /** What must be there as well, or this key would be refused. */
 function neededBeside(name: string): Record<string, string> {
   if (name.startsWith('inbound.jwt.')) return tokensBut(name);
+  if (name.endsWith('.tls.cert')) return { CAUSEWAY_TLS_KEY: 'client.key' };
+  if (name.endsWith('.tls.key')) return { CAUSEWAY_TLS_CERT: 'client.cert' };
   return name === 'secrets.previous' ? { CAUSEWAY_SECRETS_CURRENT: '@/secret' } : {};
 }
 
@@ -65,16 +78,15 @@ test.each(KEYS.filter(({ flag }) => flag !== undefined).map((key) => [key.name, 
   (_name, key) => {
     const text = textFor(key);
     const { flag = '', variable = '' } = key;
-    const files = { '/secret': 'f3a1095c7be2d84460b7193ec82ad15f8e04b39c6d7721fa05e8c49b3d5210a6' };
     const env = { ...UPSTREAM, ...neededBeside(key.name) };
 
-    const byVariable = configOf({ files, env: { ...env, [variable]: text } });
-    const byFlag = configOf({ files, env, flags: { [flag]: flag === 'header' ? [text] : text } });
+    const byVariable = configOf({ files: FILES, env: { ...env, [variable]: text } });
+    const byFlag = configOf({ files: FILES, env, flags: { [flag]: flag === 'header' ? [text] : text } });
 
     expect(byFlag).toEqual(byVariable);
-    // Tokens that lack one thing are no configuration.
-    const without = key.name.startsWith('inbound.jwt.') ? UPSTREAM : env;
-    if (key.name !== 'inbound') expect(byFlag).not.toEqual(configOf({ files, env: without }));
+    // What others need is nothing without them.
+    const without = key.name === 'secrets.previous' ? env : UPSTREAM;
+    if (text !== 'none') expect(byFlag).not.toEqual(configOf({ files: FILES, env: without }));
   },
 );
 

@@ -6,7 +6,7 @@ import { parseConfig } from '../../src/config/load.ts';
 import { ProxyError } from '../../src/domain/errors.ts';
 import { type LinkId, linkId } from '../../src/domain/ids.ts';
 import type { Chunks, Link, PostOutcome } from '../../src/domain/ports.ts';
-import { ANYONE, NO_CREDENTIAL, type Principal } from '../../src/domain/principal.ts';
+import { ANYONE, type Principal } from '../../src/domain/principal.ts';
 import type { LinkCloseReason, LinkState } from '../../src/domain/states.ts';
 import { EMPTY_PROFILE, FULL_PROFILE } from '../../src/protocol/capability-profile.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
@@ -100,6 +100,7 @@ export class MemorySchedule {
       clock: time,
       timers: time,
       onLongWait: () => {},
+      onRefused: () => {},
       backoff: (attempt) => Math.min(1000, 250 * 2 ** attempt),
     });
   }
@@ -182,7 +183,7 @@ export class MemorySchedule {
     startLeasedCall({
       mount: {
         lease: (want, told) => {
-          const key = linkKey(NO_CREDENTIAL, want.principal, want.profile, 'principal');
+          const key = linkKey(want.principal, want.profile, 'principal');
           const { exclusive, mayAskBack, principal } = want;
           return this.#pool.lease({ key, exclusive, mayAskBack, principal: principal.key }, told);
         },

@@ -17,7 +17,16 @@ function counts(gateway: Gateway): Record<string, number> {
   const { upstreams, replies, bufferedBytes } = gateway.app.gauges();
   const [of] = upstreams;
   if (of === undefined) throw new Error('no upstream');
-  const { state: _state, lastError: _last, links, isReady: _ready, isSingle: _single, upstream: _name, ...held } = of;
+  const {
+    state: _state,
+    lastError: _last,
+    links,
+    isReady: _ready,
+    isSingle: _single,
+    isUnverified: _tls,
+    upstream: _name,
+    ...held
+  } = of;
   const { pooled, dedicated } = links;
   return {
     ...held,

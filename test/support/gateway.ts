@@ -9,6 +9,7 @@ import { type App, createApp, metricsFor } from '../../src/app.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Config, ConfigInput } from '../../src/config/schema.ts';
 import type { Clock, Fact, Journal, Timers } from '../../src/domain/ports.ts';
+import { THIS_MACHINE } from '../../src/verbs/surroundings.ts';
 import type { Behaviour } from './legacy-behaviour.ts';
 import { type LegacyServer, startLegacyServer } from './legacy-server.ts';
 
@@ -220,12 +221,15 @@ export async function startGateway(
 
 function parsedConfig(url: URL | string, config: GatewayConfig): Config {
   const { upstream, others = [], host = '127.0.0.1', ...rest } = config;
-  return parseConfig({
-    ...rest,
-    listen: { host, port: 0 },
-    drain: { timeout: '100ms', ...rest.drain },
-    upstreams: [{ url: String(url), ...upstream }, ...others],
-  });
+  return parseConfig(
+    {
+      ...rest,
+      listen: { host, port: 0 },
+      drain: { timeout: '100ms', ...rest.drain },
+      upstreams: [{ url: String(url), ...upstream }, ...others],
+    },
+    THIS_MACHINE,
+  );
 }
 
 /** A legacy server with the gateway in front of it, for the length of one test. */

@@ -93,6 +93,7 @@ function ownExample(name: string, node: SchemaNode, indent: string): string {
 
 /** A section that may stand in place of a word. */
 function alternativeLines(name: string, node: SchemaNode, indent: string): string[] {
+  if (name === 'outbound') return [`${indent}# outbound: headers`];
   if (name !== 'inbound') return [];
   const jwt = ['issuer', 'jwksUri', 'audience', 'scopes', 'algorithms', 'clockTolerance'];
   const shown = (form: string, keys: readonly string[]): string => {
@@ -171,7 +172,8 @@ function configurationPage(): string {
     '',
     'Two upstreams with one name, two things at one path or address, a port over 65535 inside a URL, a URL whose credentials are not',
     'percent-encoded, one header in two spellings, a secret that can be guessed, one digest with two names or of an empty key,',
-    '`inbound.jwt` without `publicUrl` or with keys from nowhere or from two places, and what a `${…}` becomes: `check` does.',
+    '`inbound.jwt` without `publicUrl` or with keys from nowhere or from two places, what a file of `tls` holds, an `outbound` that',
+    'something else contradicts, and what a `${…}` becomes: `check` does.',
     '',
     '## Secrets',
     '',

@@ -1,6 +1,7 @@
 // What the scriptable legacy server does when nobody says otherwise, and the names for what it can do instead: endpoint
 // events, POST answers, framings, methods and tools. A test passes a part of Behaviour and may change it at any time.
 
+import type { ServerOptions } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -73,18 +74,20 @@ export interface PlainAnswer {
 }
 
 export interface Behaviour {
+  /** It speaks https; not to be changed. */
+  tls?: ServerOptions;
   /** Path of the stream. */
   path: string;
   /** The values of the endpoint events, in their order; see `endpoints`. */
   endpoint: (sessionId: string, streamUrl: URL) => readonly string[];
   /** `closes`: right after the endpoint event. `until` holds the headers back. A plain answer: redirects, errors, HTML. */
-  get: 'streams' | 'closes' | { readonly until: Promise<unknown> } | PlainAnswer;
+  get: GetAnswer | ((headers: IncomingHttpHeaders) => GetAnswer);
   /**
    * `accepted`: 202 with a text. `answered`: 202 with the answer as JSON too; `answered-here`: and not on the stream.
    * `finished`: 200 once the answer is on the stream. `silent`: no response at all, though the request is served.
    * A plain answer refuses the message, which then never runs; with `ran: true` it is served all the same.
    */
-  post: PostAnswer | ((message: RpcMessage) => PostAnswer);
+  post: PostAnswer | ((message: RpcMessage, headers: IncomingHttpHeaders) => PostAnswer);
   /** To a POST that names a stream which is no more. */
   lostSession: PlainAnswer;
   framing: {
@@ -105,6 +108,7 @@ export interface Behaviour {
   tools: Readonly<Record<string, Answerer>>;
 }
 
+export type GetAnswer = 'streams' | 'closes' | { readonly until: Promise<unknown> } | PlainAnswer;
 export type PostAnswer =
   | 'accepted'
   | 'answered'

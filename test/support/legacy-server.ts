@@ -7,11 +7,13 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { buffer } from 'node:stream/consumers';
 import { spanOf } from './json-span.ts';
 import { answererOf, defaultBehaviour, isRecord, NO_ANSWER, RpcError } from './legacy-behaviour.ts';
 import type {
   Behaviour,
+  GetAnswer,
   LegacyCall,
   LegacySession,
   LegacyStream,
@@ -107,14 +109,16 @@ export class LegacyServer {
 
   constructor(behaviour: Behaviour) {
     this.behaviour = behaviour;
-    this.#http = createServer((request, response) => {
+    const serve = (request: IncomingMessage, response: ServerResponse): void => {
       this.#serve(request, response).catch((error: unknown) => response.destroy(toError(error)));
-    });
+    };
+    this.#http = behaviour.tls === undefined ? createServer(serve) : createTlsServer(behaviour.tls, serve);
   }
 
   /** Of the stream. */
   get url(): URL {
-    return new URL(this.behaviour.path, `http://127.0.0.1:${this.#port}`);
+    const scheme = this.behaviour.tls === undefined ? 'http' : 'https';
+    return new URL(this.behaviour.path, `${scheme}://127.0.0.1:${this.#port}`);
   }
 
   /** The open ones, the oldest first. */
@@ -202,15 +206,21 @@ export class LegacyServer {
     if (request.method === 'POST') return this.#post(request, response);
     this.gets.push({ url, headers: request.headers });
     if (url.split('?')[0] !== this.url.pathname) return answerPlainly(response, { status: 404, body: 'Not found' });
-    const { get } = this.behaviour;
+    const get = this.#getAnswer(request.headers);
     if (typeof get === 'object' && 'status' in get) return answerPlainly(response, get);
     if (typeof get === 'object') await get.until;
     return this.#stream(request, response);
   }
 
+  #getAnswer(headers: IncomingHttpHeaders): GetAnswer {
+    const { get } = this.behaviour;
+    return typeof get === 'function' ? get(headers) : get;
+  }
+
   #stream(request: IncomingMessage, response: ServerResponse): void {
     if (response.destroyed) return;
-    const { endpoint, get, greeting, delivery } = this.behaviour;
+    const { endpoint, greeting, delivery } = this.behaviour;
+    const get = this.#getAnswer(request.headers);
     const stream = new Stream(request, response, delivery === 'own' ? new Session() : this.#shared);
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
     response.flushHeaders();
@@ -255,7 +265,7 @@ export class LegacyServer {
     if (first === undefined) return answerPlainly(response, { status: 400, body: 'Invalid message' });
 
     const { post } = this.behaviour;
-    const style = typeof post === 'function' ? post(first.message) : post;
+    const style = typeof post === 'function' ? post(first.message, headers) : post;
     if (typeof style === 'object' && style.ran !== true) return answerPlainly(response, style);
     const answers = messages.map(async (one) => {
       const answer = await this.#answer(one.message, one.raw, stream);

@@ -123,3 +123,18 @@ describe('calls a minute', () => {
     expect(budgets.size).toBeGreaterThan(0);
   });
 });
+
+test('are of the caller that inbound knows, whatever credential it brings for the upstream', () => {
+  const budgets = budgetsOf({ links: 1, callsPerMinute: 1 });
+  const brought = (fingerprint: string) => ({ ...ALICE, credential: { headers: {}, fingerprint } });
+  const stranger = { ...ANYONE, key: 'anyone:made-up', inboundKey: ANYONE.key };
+
+  budgets.take('links', brought('one'));
+  budgets.take('links', stranger);
+  budgets.call(brought('one'));
+  budgets.call(stranger);
+
+  expect(budgets.refusal('links', brought('two'))?.code).toBe('budget_spent');
+  expect(budgets.call(brought('two'))?.code).toBe('budget_spent');
+  expect([budgets.refusal('links', stranger), budgets.call(stranger), budgets.size]).toEqual([null, null, 1]);
+});

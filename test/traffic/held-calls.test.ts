@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { Rounds } from '../../src/bridge/rounds.ts';
 import { ProxyError } from '../../src/domain/errors.ts';
-import { NO_CREDENTIAL } from '../../src/domain/principal.ts';
 import { EMPTY_PROFILE, FULL_PROFILE } from '../../src/protocol/capability-profile.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
 import { type Held, HeldCalls } from '../../src/traffic/held-calls.ts';
@@ -14,8 +13,7 @@ import { VirtualTime } from '../support/virtual-time.ts';
 
 const TTL_MS = 60_000;
 
-const keyOf = (principal: string): LinkKey =>
-  linkKey(NO_CREDENTIAL, { key: principal, proof: '' }, FULL_PROFILE, 'principal');
+const keyOf = (principal: string): LinkKey => linkKey({ key: principal, proof: '' }, FULL_PROFILE, 'principal');
 
 function world({ max = 2, maxInAll = 100, maxKeptBytes = 1_000_000, budget = 0 } = {}) {
   const time = new VirtualTime();

@@ -7,7 +7,6 @@ import { Call } from '../../src/bridge/call.ts';
 import { Exchange, type ExchangeEnd } from '../../src/bridge/exchange.ts';
 import { Rounds } from '../../src/bridge/rounds.ts';
 import { ProxyError } from '../../src/domain/errors.ts';
-import { NO_CREDENTIAL } from '../../src/domain/principal.ts';
 import { profileOf } from '../../src/protocol/capability-profile.ts';
 import { inputResponses } from '../../src/protocol/input-required.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
@@ -76,7 +75,7 @@ class Story {
     });
     const call = this.#call;
     const principal = { key: 'alice', proof: '' };
-    const key = linkKey(NO_CREDENTIAL, principal, FORMS, 'principal');
+    const key = linkKey(principal, FORMS, 'principal');
     const level: Held['level'] = { set: (_level, done) => done() };
     const rounds: Rounds = new Rounds({
       timers: time,
@@ -134,7 +133,7 @@ class Story {
         this.shown.at(-1)?.exchange.clientGone();
         break;
       case 'evicted':
-        this.held.evictOldest(linkKey(NO_CREDENTIAL, { key: 'alice', proof: '' }, FORMS, 'principal'));
+        this.held.evictOldest(linkKey({ key: 'alice', proof: '' }, FORMS, 'principal'));
         break;
       case 'passes':
         this.world.time.advanceSync(event.ms);

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
-import { NO_CREDENTIAL } from '../../src/domain/principal.ts';
 import { EMPTY_PROFILE, profileOf } from '../../src/protocol/capability-profile.ts';
 import { METHODS, methodRow } from '../../src/protocol/methods.ts';
 import {
@@ -29,7 +28,7 @@ test('where nothing is declared nothing can be asked', () => {
   }
 });
 
-const KEY = linkKey(NO_CREDENTIAL, { key: 'alice', proof: '' }, EMPTY_PROFILE, 'principal');
+const KEY = linkKey({ key: 'alice', proof: '' }, EMPTY_PROFILE, 'principal');
 const CONFIG = parseConfig({ upstreams: [{ url: 'http://up.example/sse' }], links: { maxInFlight: 3 } }).links;
 
 /** Callers by what becomes of them; the bridge asks nothing else. */

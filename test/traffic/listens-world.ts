@@ -3,7 +3,7 @@
 import { Exchange, type ExchangeEnd } from '../../src/bridge/exchange.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Chunks, PostOutcome } from '../../src/domain/ports.ts';
-import { NO_CREDENTIAL, type Principal } from '../../src/domain/principal.ts';
+import { type Principal } from '../../src/domain/principal.ts';
 import { EMPTY_PROFILE, profileOf } from '../../src/protocol/capability-profile.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
 import type { SubscriptionFilter } from '../../src/protocol/subscription.ts';
@@ -104,7 +104,7 @@ export class ListensWorld {
 
   key(principal = 'alice', declares: object | null = null): LinkKey {
     const profile = declares === null ? EMPTY_PROFILE : profileOf(declares, '2025-11-25');
-    return linkKey(NO_CREDENTIAL, { key: principal, proof: '' }, profile, 'principal');
+    return linkKey({ key: principal, proof: '' }, profile, 'principal');
   }
 
   /** Where the lists come from. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Exchange } from '../../src/bridge/exchange.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { NO_CREDENTIAL, type Principal } from '../../src/domain/principal.ts';
+import { type Principal } from '../../src/domain/principal.ts';
 import { EMPTY_PROFILE, FULL_PROFILE } from '../../src/protocol/capability-profile.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
 import { TokenSealer } from '../../src/protocol/sealed-token.ts';
@@ -32,9 +32,7 @@ function world() {
     },
     onlyLink: { wants: shared },
     key: (principal, profile) =>
-      isSingle
-        ? linkKey(NO_CREDENTIAL, principal, FULL_PROFILE, 'shared')
-        : linkKey(NO_CREDENTIAL, principal, profile, 'principal'),
+      isSingle ? linkKey(principal, FULL_PROFILE, 'shared') : linkKey(principal, profile, 'principal'),
     journal: { record: () => {} },
     unfinished: new Tally(),
     hasLongWaiter: () => false,

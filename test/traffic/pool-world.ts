@@ -3,7 +3,6 @@
 import { parseConfig } from '../../src/config/load.ts';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import { ProxyError } from '../../src/domain/errors.ts';
-import { NO_CREDENTIAL } from '../../src/domain/principal.ts';
 import type { LinkCloseReason } from '../../src/domain/states.ts';
 import { EMPTY_PROFILE, profileOf } from '../../src/protocol/capability-profile.ts';
 import { ConversationPool, type PoolOptions } from '../../src/traffic/conversation-pool.ts';
@@ -147,13 +146,14 @@ export class PoolWorld {
       clock: this.time,
       timers: this.time,
       onLongWait: (key) => this.longWaits.push(key),
+      onRefused: () => {},
       backoff: (attempt) => Math.min(maxBackoffMs, 250 * 2 ** attempt),
     });
   }
 
   key(principal = 'alice', declares: object = {}): LinkKey {
     const profile = Object.keys(declares).length === 0 ? EMPTY_PROFILE : profileOf(declares, '2025-11-25');
-    return linkKey(NO_CREDENTIAL, { key: principal, proof: '' }, profile, this.#isolation);
+    return linkKey({ key: principal, proof: '' }, profile, this.#isolation);
   }
 
   ask(ask: Ask = {}): Caller {

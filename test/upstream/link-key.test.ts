@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ANYONE, NO_CREDENTIAL } from '../../src/domain/principal.ts';
+import { ANYONE } from '../../src/domain/principal.ts';
 import { EMPTY_PROFILE, profileOf } from '../../src/protocol/capability-profile.ts';
 import { type Isolation, linkKey } from '../../src/upstream/link-key.ts';
 
@@ -12,7 +12,7 @@ function textOf(
   profile = EMPTY_PROFILE,
   isolation: Isolation = 'principal',
 ): string {
-  return linkKey({ headers: {}, fingerprint }, { key: principal, proof: '' }, profile, isolation).text;
+  return linkKey({ key: principal, proof: '', credential: { headers: {}, fingerprint } }, profile, isolation).text;
 }
 
 test.each<[what: string, isolation: Isolation, first: [string, string], second: [string, string], same: boolean]>([
@@ -48,9 +48,9 @@ test('a principal called null is not the absence of one', () => {
 
 test('the key carries the profile, and none of the credential’s headers', () => {
   const credential = { headers: { authorization: 'Bearer secret' }, fingerprint: 'f1' };
-  const key = linkKey(credential, ANYONE, SAMPLING, 'principal');
+  const key = linkKey({ ...ANYONE, credential }, SAMPLING, 'principal');
 
   expect(key.profile).toBe(SAMPLING);
   expect(key.text).not.toContain('secret');
-  expect(linkKey(NO_CREDENTIAL, ANYONE, SAMPLING, 'principal').text).not.toBe(key.text);
+  expect(linkKey(ANYONE, SAMPLING, 'principal').text).not.toBe(key.text);
 });

@@ -49,6 +49,21 @@ test('an upstream that cannot be used is told with the next step', async () => {
   expect(await greeting(running, true)).toMatch(/answered +no: nothing at \/; .*try http:\/\/127\.0\.0\.1:\d+\/sse$/m);
 });
 
+test('an upstream whose credential callers bring is not asked for the banner, and nothing waits for it', async () => {
+  const upstream = await startLegacyServer();
+  onTestFinished(() => upstream.close());
+  const outbound = { forward: ['authorization'] };
+  const contact = new FirstContact(parseConfig({ upstreams: [{ url: upstream.url.href, outbound }] }).upstreams, {
+    record: () => {},
+  });
+  const running = await started({ upstreams: [{ url: upstream.url.href, outbound }] });
+
+  await contact.settled;
+
+  expect(await greeting(running, true)).toMatch(/answered +is asked when a caller comes/);
+  expect(upstream.gets).toEqual([]);
+});
+
 test('not on a terminal, or with a JSON log, nothing is said', async () => {
   const upstreams = [{ url: 'http://127.0.0.1:1/sse' }];
 

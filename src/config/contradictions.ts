@@ -1,0 +1,54 @@
+// What is right by itself and must not be said together: one of the two would be a surprise to somebody.
+
+import { hasOwn, hasUser } from './outbound.ts';
+import type { Config, UpstreamConfig } from './schema.ts';
+import { settingsOf } from './settings.ts';
+import type { Problem } from './validate.ts';
+
+export function contradictions(config: Config): Problem[] {
+  return config.upstreams.flatMap((upstream, index) =>
+    wrongWith(upstream, config).map(({ key, message }): Problem => {
+      return { path: ['upstreams', index, ...key], at: 'value', message };
+    }),
+  );
+}
+
+interface Wrong {
+  readonly key: readonly string[];
+  readonly message: string;
+}
+
+function wrongWith(upstream: UpstreamConfig, config: Config): Wrong[] {
+  const { inbound, links } = settingsOf(config, upstream);
+  const { outbound, headers, urls, allowEndpointOrigins, messageUrl } = upstream;
+  const key = ['outbound'];
+  if (outbound === 'none' && hasOwn(upstream)) {
+    return [{ key, message: 'says none, but there are credentials in headers or url: remove them, or say headers' }];
+  }
+  if (outbound === 'headers' && !hasOwn(upstream)) {
+    return [{ key, message: 'says headers, and there are none: name them in headers' }];
+  }
+  if (typeof outbound === 'string') return [];
+  const wrong: Wrong[] = [];
+  const refuse = (message: string): void => void wrong.push({ key: ['outbound', 'forward'], message });
+  const own = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
+  if (urls.some(hasUser)) own.add('authorization');
+  for (const name of outbound.forward) {
+    if (own.has(name)) refuse(`holds ${name}, which headers or url set, too: it can be the caller’s or ours`);
+  }
+  // [spec 2025-11-25 authorization] "The MCP server MUST NOT pass through the token it received from the MCP client."
+  if (inbound !== 'none' && outbound.forward.includes('authorization')) {
+    refuse(
+      'holds authorization, which is for this gateway where inbound asks for it: what opens it must not be given to another; forward another header, or say inbound: none and let the server decide',
+    );
+  }
+  if (links.single === true) {
+    refuse('cannot go with links.single: callers with credentials of their own must not share a link');
+  }
+  const origins = new Set(urls.map(({ origin }) => origin));
+  const elsewhere = [...allowEndpointOrigins, ...(messageUrl === undefined ? [] : [messageUrl])];
+  if (elsewhere.some(({ origin }) => !origins.has(origin))) {
+    refuse('goes to the origin of url alone: remove what allowEndpointOrigins and messageUrl add to it');
+  }
+  return wrong;
+}

@@ -1,0 +1,33 @@
+// How a socket to the upstream is made: one set of options for streams, POSTs and old clients alike.
+//
+// TLS is verified whatever NODE_TLS_REJECT_UNAUTHORIZED says, and never below 1.2, whatever NODE_OPTIONS say.
+
+import { type SecureContext, createSecureContext } from 'node:tls';
+import type { buildConnector } from 'undici';
+import type { TlsConfig } from '../config/schema.ts';
+
+export type Connector = buildConnector.BuildOptions & { readonly rejectUnauthorized: boolean };
+
+const MIN_VERSION = 'TLSv1.2';
+
+/** `tls`: of the upstream. Made once for each, since certificates take long to read. */
+export function connector(timeoutMs: number, tls: TlsConfig | undefined): Connector {
+  return {
+    timeout: timeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+    rejectUnauthorized: tls?.insecureSkipVerify !== true,
+    minVersion: MIN_VERSION,
+    ...(tls?.serverName !== undefined && { servername: tls.serverName }),
+    ...(tls !== undefined && { secureContext: contextOf(tls) }),
+  };
+}
+
+function contextOf({ pem: { ca, cert, key } }: TlsConfig): SecureContext {
+  return createSecureContext({
+    minVersion: MIN_VERSION,
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  });
+}

@@ -1,0 +1,124 @@
+// Whose credentials go to a server: which forms there are, and what is refused because something else says otherwise.
+
+import { expect, test } from 'vitest';
+import { KEYS } from '../../src/config/keys.ts';
+import { warningsOf } from '../../src/verbs/exposure.ts';
+import { configOf, faultsOf } from './surroundings.ts';
+
+const yaml = (upstream: string, general = '', url = 'http://127.0.0.1:9001/sse'): string =>
+  `${general}upstreams:\n  - url: ${url}\n${upstream === '' ? '' : `    ${upstream.replaceAll('; ', '\n    ')}\n`}`;
+const BEARER = `inbound: { bearer: { keys: [ { name: a, sha256: '${'a'.repeat(64)}' } ] } }\n`;
+
+test.each<[upstream: string, outbound: unknown]>([
+  ['', 'none'],
+  ['outbound: none', 'none'],
+  ['headers: { x-key: a }', 'headers'],
+  ['outbound: headers; headers: { x-key: a }', 'headers'],
+  ['outbound: { forward: [Authorization, X-Tenant, x-tenant] }', { forward: ['authorization', 'x-tenant'] }],
+  ['outbound: { forward: [cookie] }; headers: { x-key: a }', { forward: ['cookie'] }],
+])('%s: %o', (upstream, outbound) => {
+  expect(configOf({ yaml: yaml(upstream) }).upstreams[0]?.outbound).toEqual(outbound);
+});
+
+test('a user in the URL is a credential of ours', () => {
+  expect(configOf({ yaml: yaml('', '', 'http://u:p@127.0.0.1/sse') }).upstreams[0]?.outbound).toBe('headers');
+});
+
+test.each<[what: string, yaml: string, key: string, message: RegExp]>([
+  ['none with headers', yaml('outbound: none; headers: { x-key: a }'), 'outbound', /remove them, or say headers/],
+  ['none with a user', yaml('outbound: none', '', 'http://u:p@127.0.0.1/sse'), 'outbound', /headers or url/],
+  ['headers without any', yaml('outbound: headers'), 'outbound', /there are none/],
+  [
+    'a header of both',
+    yaml('outbound: { forward: [X-Key] }; headers: { x-KEY: a }'),
+    'outbound.forward',
+    /holds x-key/,
+  ],
+  [
+    'a user beside the caller’s',
+    yaml('outbound: { forward: [authorization] }', '', 'http://u:p@127.0.0.1/sse'),
+    'outbound.forward',
+    /the caller’s or ours/,
+  ],
+  [
+    'the header that opens this gateway',
+    yaml('outbound: { forward: [authorization] }', BEARER),
+    'outbound.forward',
+    /must not be given to another; forward another header, or say inbound: none/,
+  ],
+  [
+    'the header that opens it for this server alone',
+    yaml(`outbound: { forward: [authorization] }; ${BEARER.trim()}`),
+    'outbound.forward',
+    /must not be given to another/,
+  ],
+  ['one link for all', yaml('outbound: { forward: [x-key] }; links: { single: true }'), 'outbound.forward', /single/],
+  [
+    'one link for all in general',
+    yaml('outbound: { forward: [x-key] }', 'links: { single: true }\n'),
+    'outbound.forward',
+    /single/,
+  ],
+  [
+    'another origin for messages',
+    yaml('outbound: { forward: [x-key] }; messageUrl: http://127.0.0.1:9002/m'),
+    'outbound.forward',
+    /the origin of url alone/,
+  ],
+  [
+    'more origins for messages',
+    yaml('outbound: { forward: [x-key] }; allowEndpointOrigins: [https://127.0.0.1:9001]'),
+    'outbound.forward',
+    /the origin of url alone/,
+  ],
+])('%s is refused, with what to do', (_what, text, key, message) => {
+  expect(faultsOf({ yaml: text }).faults).toMatchObject([
+    { key: `upstreams[0].${key}`, message: expect.stringMatching(message), place: { kind: 'file' } },
+  ]);
+});
+
+test('a publicUrl with a query or a user is refused', () => {
+  for (const url of ['https://a/?b', 'https://u:p@a/']) {
+    expect(faultsOf({ yaml: yaml('', `publicUrl: ${url}\n`) }).faults).toMatchObject([{ key: 'publicUrl' }]);
+  }
+});
+
+test.each(['none', '', 'forward', '[authorization]', '{ forward: [] }', '{ forward: [two words] }', '{}'])(
+  'outbound: %s is a form of its own, or none',
+  (outbound) => {
+    const config = { yaml: yaml(`outbound: ${outbound}`) };
+    if (outbound === 'none') expect(configOf(config).upstreams[0]?.outbound).toBe('none');
+    else expect(faultsOf(config).message).toContain('upstreams[0].outbound');
+  },
+);
+
+const REFUSED =
+  'Host connection TE transfer-encoding Upgrade keep-alive trailer Expect http2-settings proxy-authorization Proxy-Connection Content-Length content-type content-encoding accept Accept-Encoding accept-language Mcp-Session-Id mcp-protocol-version mcp-anything last-event-id origin referer forwarded X-Forwarded-For via sec-fetch-site if-none-match range set-cookie __proto__';
+
+test.each([...REFUSED.split(' '), 'two words', ''])('%o cannot be forwarded', (name) => {
+  const { faults } = faultsOf({ yaml: yaml(`outbound: { forward: [ ${JSON.stringify(name)} ] }`) });
+
+  expect(faults).toMatchObject([
+    { key: 'upstreams[0].outbound.forward[0]', message: expect.stringMatching(/^is no header/) },
+  ]);
+});
+
+test('credentials of callers over plain http are told of, but for this machine', () => {
+  const said = (url: string): number =>
+    warningsOf(configOf({ yaml: yaml('outbound: { forward: [cookie] }', '', url) })).length;
+
+  expect(['http://127.0.0.1/sse', 'http://[::1]:1/sse', 'http://localhost/sse', 'https://old/sse'].map(said)).toEqual([
+    0, 0, 0, 0,
+  ]);
+  expect(['http://old/sse', 'http://10.0.0.1/sse'].map(said)).toEqual([1, 1]);
+});
+
+test('both forms have a flag and a variable', () => {
+  const env = { CAUSEWAY_UPSTREAM: 'http://127.0.0.1/sse', CAUSEWAY_OUTBOUND_FORWARD: 'authorization, x-tenant' };
+
+  expect(configOf({ env }).upstreams[0]?.outbound).toEqual({ forward: ['authorization', 'x-tenant'] });
+  expect(KEYS.filter(({ name }) => name.startsWith('upstreams[].outbound')).map(({ flag }) => flag)).toEqual([
+    'outbound',
+    'outbound-forward',
+  ]);
+});
