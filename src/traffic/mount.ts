@@ -1,14 +1,13 @@
 // One configured upstream at one path, with everything that belongs to it: its pool, its ids, its dedicated links, and
-// what is known of its health. Opens every link there is.
+// what is known of its health. Who gets which link is said here; how one is opened is the opener's.
 
-import { Agent, type Dispatcher } from 'undici';
 import type { CallOptions } from '../bridge/call.ts';
 import { CallIds } from '../bridge/correlation.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
-import { ProxyError, asProxyError, isCredentialRefusal, noLongerServed } from '../domain/errors.ts';
+import { ProxyError } from '../domain/errors.ts';
 import type { LinkId } from '../domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from '../domain/ports.ts';
-import { ANYONE, NO_CREDENTIAL, type Principal, type UpstreamCredential } from '../domain/principal.ts';
+import { ANYONE, NO_CREDENTIAL, type Principal } from '../domain/principal.ts';
 import {
   type CapabilityProfile,
   EMPTY_PROFILE,
@@ -21,24 +20,22 @@ import { encode } from '../protocol/json-rpc.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
 import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.ts';
 import { backoffMs } from '../upstream/backoff.ts';
-import { type Connector, connector } from '../upstream/connector.ts';
 import { NO_REFUSAL, type RefusalOf } from '../upstream/credential-refusal.ts';
 import { type LinkKey, linkKey } from '../upstream/link-key.ts';
-import { SseLink } from '../upstream/link.ts';
 import { atLatest } from './at-latest.ts';
 import type { Budgets } from './budgets.ts';
 import { ConversationPool } from './conversation-pool.ts';
-import { Conversation, type ConversationContext } from './conversation.ts';
+import type { Conversation, ConversationContext } from './conversation.ts';
 import { Forwarding } from './forwarding.ts';
 import type { Lease, Want } from './lease-rules.ts';
 import type { LinkListener } from '../bridge/link-listener.ts';
+import { LinkOpener, type OpenedConversation } from './link-opener.ts';
 import { ModernFace } from './modern-face.ts';
 import { OnlyLink } from './only-link.ts';
-import { OpeningGate, type Place } from './opening-gate.ts';
+import type { Place } from './opening-gate.ts';
 import { Passage } from './passage.ts';
 import { Tally } from './tally.ts';
-import { UpstreamHealth } from './upstream-health.ts';
-import { UpstreamUrls } from './upstream-urls.ts';
+import type { UpstreamHealth } from './upstream-health.ts';
 import type { SharedWants } from './wants.ts';
 
 export interface MountOptions {
@@ -63,20 +60,6 @@ export interface MountOptions {
   readonly publicUrl: () => URL | undefined;
 }
 
-export interface OpenedConversation {
-  readonly conversation: Conversation;
-  readonly handshake: Handshake;
-}
-
-type OpenParameters = readonly [
-  place: Place,
-  offer: HandshakeOffer,
-  /** As it is then. */
-  credential: () => UpstreamCredential,
-  owner: LinkListener | null,
-  onClosed: (conversation: Conversation, error: ProxyError | null) => void,
-];
-
 const NOTHING_DECLARED = encode('{}');
 /** How long a caller waits until the upstream knows what others want to be told. */
 const UP_TO_DATE_MS = 1000;
@@ -85,8 +68,6 @@ const UP_TO_DATE_MS = 1000;
  * before somebody's call, whose question it would be taken for.
  */
 const FIRST_WORDS_MS = 250;
-/** How long cancels may take to reach the upstream when the gateway stops. */
-const FAREWELL_MS = 1000;
 
 export class Mount {
   readonly name: string;
@@ -118,13 +99,7 @@ export class Mount {
   readonly #options: MountOptions;
   readonly #context: ConversationContext;
   readonly #pool: ConversationPool<Conversation>;
-  readonly #connector: Connector;
-  readonly #dispatcher: Dispatcher;
-  readonly #urls: UpstreamUrls;
-  readonly #gate: OpeningGate;
-  /** Everything that has a link, opening ones included, until nothing of it is on its way any more. */
-  readonly #live = new Set<Conversation>();
-  readonly #underWay = new Tally();
+  readonly #opener: LinkOpener;
   readonly #dedicated = new Set<Conversation>();
   #dedicatedOpening = 0;
   /** Of pooled conversations. */
@@ -133,7 +108,6 @@ export class Mount {
   #revision: UpstreamRevision = LATEST_REVISION;
   /** Of the youngest pooled link that declared nothing, or of the only one. */
   #lastHandshake: Handshake | null = null;
-  readonly #health: UpstreamHealth;
   /** It answers on links that did not ask, and cannot be given a single one. */
   #isMixedUp = false;
   #closed = false;
@@ -151,49 +125,6 @@ export class Mount {
     this.clock = clock;
     this.timers = timers;
     this.journal = journal;
-    // By then what is tried again was tried again at its slowest.
-    this.#urls = new UpstreamUrls(upstream, clock, config.reconnect.max, (url, isOpen) => {
-      journal.record({ fact: 'breaker', upstream: upstream.name, url, isOpen });
-    });
-    this.#gate = new OpeningGate({ clock, timers, rate: config.reconnect.rate });
-    this.#connector = connector(config.timeouts.connect, upstream.tls);
-    this.#dispatcher = new Agent({
-      // A server's own hint can be ten minutes, for sockets of a burst that is over.
-      keepAliveMaxTimeout: 60_000,
-      connect: this.#connector,
-    });
-    const { outbound } = upstream;
-    this.forwarding =
-      typeof outbound === 'string'
-        ? null
-        : new Forwarding({
-            names: outbound.forward,
-            fingerprintKey: options.fingerprintKey,
-            publicUrl: options.publicUrl,
-            sseUrl: new URL(upstream.url.origin + upstream.url.pathname),
-            dispatcher: this.#dispatcher,
-            timers,
-            timeoutMs: config.timeouts.headers,
-          });
-    this.#refusalOf = this.forwarding?.refusalOf(upstream.path) ?? NO_REFUSAL;
-    this.#health = new UpstreamHealth({ upstream: upstream.name, clock, journal });
-    this.passage =
-      upstream.legacy === false
-        ? null
-        : new Passage({
-            upstream: upstream.name,
-            id: Buffer.from(random.bytes(8)).toString('base64url'),
-            paths: upstream.legacy,
-            urls: this.#urls,
-            connector: this.#connector,
-            sealer: options.sealer,
-            owner: options.owner,
-            wallSeconds: options.wallSeconds,
-            budgets: options.budgets,
-            timeouts: config.timeouts,
-            limits: config.limits,
-            refusalOf: this.forwarding?.refusalOf(upstream.legacy.sse) ?? NO_REFUSAL,
-          });
     this.#context = {
       upstream: upstream.name,
       ids: new CallIds(random.fraction()),
@@ -210,6 +141,47 @@ export class Mount {
       onForeignAnswer: (heardBy) => this.#goSingle(heardBy),
       changed: (on, message) => this.modern.changed(this.isSingle ? this.#singleKey : this.#keys.get(on), message),
     };
+    this.#opener = new LinkOpener({
+      upstream,
+      config,
+      context: this.#context,
+      budgets: options.budgets,
+      nextLinkId: options.nextLinkId,
+      refusalOf: (status, headers) => this.#refusalOf(status, headers),
+      openCount: () => this.#pool.openCount + this.#dedicated.size,
+    });
+    const { urls, connector, dispatcher } = this.#opener;
+    const { outbound } = upstream;
+    this.forwarding =
+      typeof outbound === 'string'
+        ? null
+        : new Forwarding({
+            names: outbound.forward,
+            fingerprintKey: options.fingerprintKey,
+            publicUrl: options.publicUrl,
+            sseUrl: new URL(upstream.url.origin + upstream.url.pathname),
+            dispatcher,
+            timers,
+            timeoutMs: config.timeouts.headers,
+          });
+    this.#refusalOf = this.forwarding?.refusalOf(upstream.path) ?? NO_REFUSAL;
+    this.passage =
+      upstream.legacy === false
+        ? null
+        : new Passage({
+            upstream: upstream.name,
+            id: Buffer.from(random.bytes(8)).toString('base64url'),
+            paths: upstream.legacy,
+            urls,
+            connector,
+            sealer: options.sealer,
+            owner: options.owner,
+            wallSeconds: options.wallSeconds,
+            budgets: options.budgets,
+            timeouts: config.timeouts,
+            limits: config.limits,
+            refusalOf: this.forwarding?.refusalOf(upstream.legacy.sse) ?? NO_REFUSAL,
+          });
     this.modern = new ModernFace({
       mount: this,
       random,
@@ -220,7 +192,7 @@ export class Mount {
     });
     this.#pool = new ConversationPool({
       open: (key, isAwaited, onClosed) => this.#openPooled(key, isAwaited, onClosed),
-      refusal: () => this.#urls.refusal,
+      refusal: () => urls.refusal,
       config: config.links,
       overBudget: ({ holder }) => (holder === null ? null : options.budgets.refusal('links', holder)),
       clock,
@@ -259,17 +231,17 @@ export class Mount {
 
   /** What is known of the upstream. */
   get health(): Pick<UpstreamHealth, 'is' | 'lastError'> {
-    return this.#health;
+    return this.#opener.health;
   }
 
   /** How many of its URLs are not tried for now. */
   get openBreakers(): number {
-    return this.#urls.openBreakers;
+    return this.#opener.urls.openBreakers;
   }
 
   /** Everything that has a link, or is getting one. */
   get conversations(): ReadonlySet<Conversation> {
-    return this.#live;
+    return this.#opener.conversations;
   }
 
   /** Callers in line for a pooled link. */
@@ -283,12 +255,13 @@ export class Mount {
    */
   get isReady(): boolean {
     if (this.forwarding !== null) return true;
-    return this.#health.is === 'up' || (this.#health.is === 'unknown' && this.config.links.min === 0);
+    const { is } = this.health;
+    return is === 'up' || (is === 'unknown' && this.config.links.min === 0);
   }
 
   /** Nobody makes sure that it is the upstream that answers: insecureSkipVerify. */
   get isUnverified(): boolean {
-    return !this.#connector.rejectUnauthorized;
+    return !this.#opener.connector.rejectUnauthorized;
   }
 
   get isSingle(): boolean {
@@ -373,7 +346,7 @@ export class Mount {
   tellListened(key: LinkKey, ofCaller: SharedWants | null): void {
     const wants = this.isSingle ? this.onlyLink.wants : ofCaller;
     if (wants === null) return;
-    for (const conversation of this.#live) {
+    for (const conversation of this.conversations) {
       const isConcerned = this.isSingle || this.#keys.get(conversation)?.caller === key.caller;
       if (isConcerned && conversation.isOpen) conversation.bringUpToDate(wants)?.catch(() => {});
     }
@@ -430,10 +403,16 @@ export class Mount {
     if (refusal !== null) throw refusal;
     this.#dedicatedOpening++;
     try {
-      const credential = (): UpstreamCredential => caller().credential ?? NO_CREDENTIAL;
-      const opened = await this.#openFor(principal, place, offer, credential, owner, (conversation, error) => {
-        this.#dedicated.delete(conversation);
-        onClosed(conversation, error);
+      const opened = await this.#opener.open({
+        place,
+        holder: principal,
+        offer,
+        credential: () => caller().credential ?? NO_CREDENTIAL,
+        owner,
+        onClosed: (conversation, error) => {
+          this.#dedicated.delete(conversation);
+          onClosed(conversation, error);
+        },
       });
       if (opened.conversation.isOpen) this.#dedicated.add(opened.conversation);
       return opened;
@@ -451,13 +430,11 @@ export class Mount {
   async #close(): Promise<void> {
     this.#closed = true;
     this.onlyLink.stop();
-    this.#gate.close();
+    this.#opener.stop();
     this.#pool.close();
     this.modern.close();
-    for (const conversation of this.#live) conversation.close('shutdown');
-    await this.#underWay.whenNone(this.timers, FAREWELL_MS);
-    for (const conversation of this.#live) conversation.closeNow('shutdown');
-    await Promise.all([this.#dispatcher.destroy(), this.passage?.close()]);
+    await this.#opener.endAll();
+    await Promise.all([this.#opener.dispatcher.destroy(), this.passage?.close()]);
   }
 
   /** It declares all that can be carried, since its callers differ; what one of them cannot answer is refused then. */
@@ -475,19 +452,19 @@ export class Mount {
       capabilities: encode(JSON.stringify(declaredCapabilities(key.profile))),
       clientInfo: encode(JSON.stringify(this.#options.clientInfo)),
     };
-    const { conversation, handshake } = await this.#openFor(
-      key.holder,
-      { urgency: () => (isAwaited() ? 'called' : 'kept'), isAgain: !isAwaited() },
+    const { conversation, handshake } = await this.#opener.open({
+      place: { urgency: () => (isAwaited() ? 'called' : 'kept'), isAgain: !isAwaited() },
+      holder: key.holder,
       offer,
-      () => key.credential,
-      null,
-      () => {
+      credential: () => key.credential,
+      owner: null,
+      onClosed: () => {
         onClosed();
         this.modern.linkClosed(key, this.#pool.openOf(key));
         // After the pool has seen to it.
         this.onlyLink.closed();
       },
-    );
+    });
     this.#keys.set(conversation, key);
     this.#revision = handshake.revision;
     if (key.profile.members.size === 0 || this.isSingle) this.#lastHandshake = handshake;
@@ -498,153 +475,6 @@ export class Mount {
     if (wants !== null) await conversation.bringUpToDate(wants)?.catch(() => {});
     this.modern.linkOpened(key, handshake);
     return conversation;
-  }
-
-  /** A link in the budget of its holder until it is closed. */
-  async #openFor(
-    holder: Principal | null,
-    ...[place, offer, credential, owner, onClosed]: OpenParameters
-  ): Promise<OpenedConversation> {
-    const giveBack = holder === null ? () => {} : this.#options.budgets.take('links', holder);
-    let isOpened = false;
-    try {
-      const opened = await this.#open(place, offer, credential, owner, (conversation, error) => {
-        // Where one could not be opened another is tried, in the same place.
-        if (isOpened) giveBack();
-        onClosed(conversation, error);
-      });
-      isOpened = opened.conversation.isOpen;
-      return opened;
-    } finally {
-      if (!isOpened) giveBack();
-    }
-  }
-
-  async #open(...what: OpenParameters): Promise<OpenedConversation> {
-    try {
-      return await this.#openAny(...what);
-    } catch (thrown) {
-      const error = asProxyError(thrown);
-      // A link more that cannot be had says nothing while others live.
-      // And one that was not tried says nothing new.
-      const isOfAll = error.code !== 'breaker_open' && !isCredentialRefusal(error);
-      const isNews = isOfAll && this.#pool.openCount + this.#dedicated.size === 0;
-      if (!this.#closed && what[0].signal?.aborted !== true && isNews) this.#health.failed(error);
-      throw error;
-    }
-  }
-
-  /** A link to one of the URLs; where the first that is tried cannot be had, to another. */
-  async #openAny(...what: OpenParameters): Promise<OpenedConversation> {
-    // A request can come late: its body was on its way while the mount was closed.
-    if (this.#closed) throw noLongerServed();
-    // Nobody stands in line only to hear that nothing is tried.
-    const { refusal } = this.#urls;
-    if (refusal !== null) throw refusal;
-    const tried = new Set<number>();
-    let failure: ProxyError | null = null;
-    do {
-      const before = tried.size;
-      try {
-        // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
-        return await this.#openOne(tried, ...what);
-      } catch (thrown) {
-        // Given up by whoever wanted it.
-        what[0].signal?.throwIfAborted();
-        const error = asProxyError(thrown);
-        // Of the upstream it says that it is there, and elsewhere it would be no better.
-        if (isCredentialRefusal(error)) throw error;
-        const wasTried = tried.size > before;
-        // That none is left to try says less than why the one before could not be had.
-        if (wasTried || failure === null) failure = error;
-        if (wasTried) this.#health.noted(failure);
-        else break;
-      }
-    } while (tried.size < this.#urls.count && !this.#closed);
-    throw failure;
-  }
-
-  async #openOne(tried: Set<number>, ...[place, ...what]: OpenParameters): Promise<OpenedConversation> {
-    const leave = await this.#gate.enter(place);
-    try {
-      return await this.#openLink(tried, place.signal, ...what);
-    } finally {
-      leave();
-    }
-  }
-
-  /** `signal`: whoever wants it wants it no more; what is opened of it is closed at once. */
-  async #openLink(
-    tried: Set<number>,
-    signal: AbortSignal | undefined,
-    offer: HandshakeOffer,
-    credential: () => UpstreamCredential,
-    owner: LinkListener | null,
-    onClosed: (conversation: Conversation, error: ProxyError | null) => void,
-  ): Promise<OpenedConversation> {
-    const { upstream, config, clock, timers, journal } = this.#options;
-    const id = this.#options.nextLinkId();
-    const openedAt = clock.now();
-    const choice = this.#urls.choose(tried);
-    const conversation = new Conversation(this.#context, owner, (isTaken) => choice.posted(isTaken));
-    const giveUp = (): void => conversation.closeNow('session_ended');
-    let isOpened = false;
-    let handshake: Handshake;
-    try {
-      const link = new SseLink({
-        id,
-        upstream: upstream.name,
-        endpoint: choice.url.endpoint,
-        headers: () => ({ ...choice.url.headers, ...credential().headers }),
-        refusalOf: this.#refusalOf,
-        offer,
-        initializeId: this.#context.ids.issue(id),
-        dispatcher: this.#dispatcher,
-        connector: this.#connector,
-        timeouts: config.timeouts,
-        limits: config.limits,
-        clock,
-        timers,
-        journal,
-        receiver: conversation,
-        onStrayAnswer: (answer) => conversation.stray(answer),
-      });
-      conversation.attach(
-        link,
-        (error) => {
-          if (error !== null && isOpened) choice.cut();
-          choice.over();
-          if (error !== null) this.#health.noted(error);
-          if (error !== null && !this.isSingle) this.#health.linkDied(openedAt);
-          onClosed(conversation, error);
-        },
-        () => this.#quiet(conversation),
-      );
-      this.#live.add(conversation);
-      this.#underWay.begin();
-      this.#health.opening(openedAt);
-      signal?.addEventListener('abort', giveUp);
-      handshake = await link.open();
-    } catch (thrown) {
-      this.#quiet(conversation);
-      // Closed by us before it was known whether the upstream would have taken it: that is no failure of its.
-      // Nor is it what somebody else could have had.
-      if (conversation.phase === 'closing' || isCredentialRefusal(asProxyError(thrown))) choice.gaveUp();
-      else choice.failed(asProxyError(thrown).code);
-      choice.over();
-      throw thrown;
-    } finally {
-      signal?.removeEventListener('abort', giveUp);
-    }
-    isOpened = true;
-    choice.opened();
-    conversation.opened(handshake);
-    this.#health.opened(handshake);
-    return { conversation, handshake };
-  }
-
-  #quiet(conversation: Conversation): void {
-    if (this.#live.delete(conversation)) this.#underWay.end();
   }
 
   #goSingle(heardBy: Conversation): void {
