@@ -5,7 +5,7 @@ import type { Fault, Place } from './faults.ts';
 import { urlsIn } from './http-url.ts';
 import { KEYS, type Key, PREFIX, type SchemaNode, nodesAt } from './keys.ts';
 import { nearest } from './nearest.ts';
-import { type Surroundings, readSecret, substitute } from './substitution.ts';
+import { type Surroundings, readSecret, shownPath, substitute } from './substitution.ts';
 import type { Path } from './yaml-source.ts';
 
 export interface Assignment {
@@ -110,7 +110,7 @@ class Collector implements Assigned {
   #address(section: 'listen' | 'admin', keys: readonly Key[], text: string, place: Place): void {
     const match = /^(?:(\[[0-9a-f:.]+\]|[^:[\]]+):)?(\d{1,5})$/i.exec(text);
     if (match === null) {
-      this.#blame(place, section, `${text} is not HOST:PORT, such as ${ADDRESSES[section]}`);
+      this.#blame(place, section, `must be HOST:PORT, such as ${ADDRESSES[section]}`);
       return;
     }
     const host = (match[1] ?? '127.0.0.1').replaceAll(/[[\]]/g, '');
@@ -165,7 +165,7 @@ class Collector implements Assigned {
     if (given.startsWith('@')) {
       const content = readSecret(given.slice(1), this.#surroundings);
       if ('text' in content && content.text.trim() !== '') return content.text;
-      const why = 'text' in content ? `${given.slice(1)} is empty` : content.message;
+      const why = 'text' in content ? `${shownPath(given.slice(1))} is empty` : content.message;
       this.#blame(place, key.name, `${of}${why}`);
       return null;
     }

@@ -1,4 +1,10 @@
-// Headers and parameters that are secrets, as far as a name can tell.
+// The one list of what is a secret, as far as a name can tell: headers, parameters, keys of the configuration and fields of
+// the log. What stands under such a name is shown to nobody.
+
+import { HIDDEN, redactedUrlsIn } from './redacted-url.ts';
+
+/** A step of a path: any of a list. */
+const EACH = '[]';
 
 /** By its name it is something that only its owner should know. */
 export function isCredential(name: string): boolean {
@@ -8,6 +14,37 @@ export function isCredential(name: string): boolean {
 /** Words inside longer ones too, as in X-Auth-Token, but not in an author, a passenger or a design. */
 const CREDENTIAL =
   /auth(?!or(?!i[sz]))|cookie|key|token|secret|credential|bearer|jwt|session|pass(?:$|[-_.\d]|w|phrase|code)|(?:^|[-_.])sig(?:$|[-_.\d]|nature)/i;
+
+/** What is in them is secret whatever it is called: the names are other people's, or say nothing. */
+const SECTIONS = ['headers', 'secrets'];
+/** Names of ours that sound like one: lists of names. */
+const HARMLESS = ['keys', 'bearer'];
+/** What is in it are names of files. */
+const FILES = 'tls';
+
+/** Where a text stands, from the outermost name in: whether it is shown to nobody. */
+export function isSecretAt(path: readonly string[]): boolean {
+  const own = path.findLast((step) => step !== EACH) ?? '';
+  if (HARMLESS.includes(own) || path.includes(FILES)) return false;
+  return own === 'sha256' || isCredential(own) || path.some((step) => SECTIONS.includes(step));
+}
+
+/** As deep as facts are. */
+const MAX_DEPTH = 5;
+
+/** For the log: without what is secret by its name, and without what is secret in the URLs that stand in it. */
+export function withoutSecrets(value: unknown, path: readonly string[] = []): unknown {
+  if (typeof value === 'string') return isSecretAt(path) ? HIDDEN : redactedUrlsIn(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (path.length > MAX_DEPTH) return HIDDEN;
+  if (Array.isArray(value)) return value.map((each) => withoutSecrets(each, [...path, EACH]));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withoutSecrets(each, [...path, name])]));
+}
+
+/** Words, and perhaps a number: what somebody may have chosen as a name. A secret that was put in its place is seldom so. */
+export function isName(text: string): boolean {
+  return text.length <= 64 && text.split(/[-_.]+/).every((word) => /^[a-z]{0,24}\d{0,3}$/i.test(word));
+}
 
 /** By its value it is one, whatever its name. */
 export function isCredentialValue(text: string): boolean {

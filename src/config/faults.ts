@@ -1,6 +1,8 @@
 // What is wrong with a configuration, each fault with its place, and how it is shown to the operator.
 
+import { isName } from './credentials.ts';
 import { printable } from './printable.ts';
+import { HIDDEN } from './redacted-url.ts';
 
 /** Where a value came from, and so where it is to be mended. */
 export type Place =
@@ -64,9 +66,13 @@ function shownPlace(place: Place): Place {
   }
 }
 
-/** `x-api-key:s3cret` without its blank is the name of a header. */
+/** `x-api-key:s3cret` without its blank is the name of a header; and a secret can stand where a name belongs. */
 function shownKey(key: string): string {
-  return key.replace(/(?<=[:=\s"'{}]).*$/s, '…');
+  return key
+    .replace(/(?<=[:=\s"'{}]).*$/s, '…')
+    .split('.')
+    .map((step) => (isName(step.replace(/(?:\[\d+\])+$/, '')) ? step : '…'))
+    .join('.');
 }
 
 function faultText({ place, key, message, suggestion }: Fault): string {
@@ -80,6 +86,27 @@ function faultText({ place, key, message, suggestion }: Fault): string {
     default:
       return `${place.name}: ${message}${hint}`;
   }
+}
+
+/** Shorter ones are no secrets, and every text holds them. */
+const MIN_SECRET = 4;
+
+/** `drawn`: what was put in from variables and files. The hints of some faults are made from values. */
+export function withoutDrawn(faults: readonly Fault[], drawn: ReadonlySet<string>): readonly Fault[] {
+  const values = [...drawn].map((value) => value.trim()).filter(({ length }) => length >= MIN_SECRET);
+  if (values.length === 0) return faults;
+  // Of one that begins another the longer one first; hosts are written in small letters.
+  const inOrder = values.toSorted((left, right) => right.length - left.length).map(escaped);
+  const pattern = new RegExp(inOrder.join('|'), 'gi');
+  return faults.map(({ message, suggestion, ...rest }) => ({
+    ...rest,
+    message: message.replaceAll(pattern, HIDDEN),
+    ...(suggestion !== undefined && { suggestion: suggestion.replaceAll(pattern, HIDDEN) }),
+  }));
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
 }
 
 /** Top to bottom, the file first. */

@@ -44,7 +44,8 @@ function formFault(text: string): string {
   }
   const [, almost = text] = /^https?\/+(.*)$/is.exec(text) ?? [];
   const whole = `http://${almost}`;
-  const isHost = /^(?:[^@]*@)?(?:\[|[\w.-]+(?:[:/?]|$))/.test(almost);
+  // A word alone may be anything, a secret too.
+  const isHost = /^(?:[^@]*@)?(?:\[|[\w.-]+[:/?]|[\w-]+\.[\w.-]+$|localhost$)/.test(almost);
   return isHost && HTTP_URL.test(whole) ? `has no scheme: write ${redactedText(whole)}` : EXAMPLE;
 }
 

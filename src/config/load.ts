@@ -2,7 +2,7 @@
 
 import { type Assignment, type Flags, fromEnvironment, fromFlags, pathIn, typed } from './assignments.ts';
 import { contradictions } from './contradictions.ts';
-import { ConfigError, type Fault, type Place, inOrder } from './faults.ts';
+import { ConfigError, type Fault, type Place, inOrder, withoutDrawn } from './faults.ts';
 import { nameOf, nodesAt } from './keys.ts';
 import type { Config } from './schema.ts';
 import { type Surroundings, whyUnreadable } from './substitution.ts';
@@ -18,7 +18,9 @@ export interface Given {
 }
 
 /** The configuration in effect. Throws a ConfigError that names every fault. */
-export function readConfig({ file, flags = {} }: Given, surroundings: Surroundings): Config {
+export function readConfig({ file, flags = {} }: Given, machine: Surroundings): Config {
+  const drawn = new Set<string>();
+  const surroundings = { ...machine, drew: (value: string) => drawn.add(value) };
   const source = file === undefined ? null : readFile(file, surroundings);
   if (source?.isReadable === false) throw new ConfigError(source.faults);
   const environment = fromEnvironment(surroundings);
@@ -38,7 +40,8 @@ export function readConfig({ file, flags = {} }: Given, surroundings: Surroundin
     // A value that could not be read has been blamed for that.
     return known.has(key) ? [] : [{ place, key, message, ...(suggestion !== undefined && { suggestion }) }];
   });
-  throw new ConfigError(newer.length > 0 ? more : inOrder([...told, ...more]));
+  const faults = newer.length > 0 ? more : inOrder([...told, ...more]);
+  throw new ConfigError(withoutDrawn(faults, drawn));
 }
 
 function isNewer(input: unknown): boolean {

@@ -12,6 +12,12 @@ export function redactedUrl(url: URL): string {
   return hasUserinfo ? shown.href.replace('//', `//${HIDDEN}@`) : shown.href;
 }
 
+/** A text of ours in which somebody else's URLs may stand, quoted or not. */
+export function redactedUrlsIn(text: string): string {
+  if (!text.includes('://')) return text;
+  return text.replaceAll(/[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]*/gi, redactedText);
+}
+
 /** URLs in a text that came from somebody else, broken ones too: of what could be secret rather too much is left out. */
 export function redactedText(text: string): string {
   return text

@@ -1,5 +1,7 @@
-// What may be shown of a configuration: never the value of a header, a credential or query of a URL, or a key's digest.
+// What may be shown of a configuration: nothing of the list in credentials.ts, no credential or
+// query of a URL.
 
+import { isSecretAt } from './credentials.ts';
 import { KEYS, nameOf } from './keys.ts';
 import { durationText, sizeText } from './quantities.ts';
 import { HIDDEN, redactedUrl } from './redacted-url.ts';
@@ -23,15 +25,11 @@ function section(value: object, path: readonly string[]): Record<string, unknown
 }
 
 function shownAt(path: readonly string[], value: unknown): unknown {
-  const name = path.at(-1);
   if (value instanceof URL) return redactedUrl(value);
-  if (name === 'sha256' || (path[0] === 'secrets' && path.length === 2)) return HIDDEN;
+  if (typeof value === 'string') return isSecretAt(path) ? HIDDEN : value;
   if (typeof value === 'number') return withUnit(path, value);
   if (Array.isArray(value)) return value.map((each) => shownAt([...path, '[]'], each));
   if (typeof value !== 'object' || value === null) return value;
-  if (name === 'headers' && path[0] === 'upstreams' && path.length === 3) {
-    return Object.fromEntries(Object.keys(value).map((header) => [header, HIDDEN]));
-  }
   return section(value, path);
 }
 

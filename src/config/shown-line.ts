@@ -3,7 +3,7 @@
 // none; so it is not asked what is secret, but what is none: keys, punctuation, and values of a few shapes. All else is
 // struck out. One line at a time, without the help of a parser: it works for broken files too.
 
-import { isCredential } from './credentials.ts';
+import { isCredential, isName } from './credentials.ts';
 import { KEYS, type SchemaNode, SCHEMA } from './keys.ts';
 import { nearest } from './nearest.ts';
 
@@ -63,8 +63,8 @@ export function shownLine(line: string): string {
     }
     const found = isAtKey ? take(KEY) : null;
     if (found !== null) {
-      shown += found;
       key = found.replaceAll(/["':\s]/g, '');
+      shown += isName(key) ? found : struckOut(found.slice(0, -1)) + found.slice(-1);
       isAtKey = false;
       continue;
     }

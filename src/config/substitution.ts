@@ -8,6 +8,8 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What it throws has a code: of node:fs, or one of UNREADABLE. */
   readonly readFile: (path: string) => string;
+  /** Told of everything that is put in: it may be a secret, so no fault may repeat it. */
+  readonly drew?: (value: string) => void;
   /** Told of each file that a secret was read from. */
   readonly onSecretFile?: (path: string) => void;
 }
@@ -44,6 +46,7 @@ export function substitute(text: string, surroundings: Surroundings): Substitute
       faults.push(value);
       return '';
     }
+    surroundings.drew?.(value);
     if (value.trim() === '' && !/^\w+:-/.test(inside)) empty.push(fault(whole, NOTHING));
     return value;
   });
@@ -87,22 +90,28 @@ export function whyUnreadable(cause: unknown): string {
 }
 
 /** What editors put at the end of a file, and so at the end of a variable that is made from one, is not part of a secret. */
-function withoutLastBreak(text: string): string {
+export function withoutLastBreak(text: string): string {
   return text.replace(/\r?\n$/, '');
+}
+
+/** What looks like no path may be the secret itself, put where its file belongs. */
+export function shownPath(path: string): string {
+  return /^(?:~|\.{0,2})\/|\.[a-z]{2,5}$/i.test(path) ? path : 'the file that is named';
 }
 
 /** A file that holds one secret. */
 export function readSecret(
   path: string,
-  { readFile, onSecretFile }: Surroundings,
+  { readFile, drew, onSecretFile }: Surroundings,
 ): { readonly text: string } | { readonly message: string } {
   if (path === '') return { message: 'no file is named' };
   try {
     const text = withoutLastBreak(readFile(path));
+    drew?.(text);
     onSecretFile?.(path);
     return { text };
   } catch (cause) {
-    return { message: `${path} cannot be read: ${whyUnreadable(cause)}` };
+    return { message: `${shownPath(path)} cannot be read: ${whyUnreadable(cause)}` };
   }
 }
 

@@ -85,6 +85,15 @@ export function readYaml(options: YamlOptions): YamlSource {
     // The library compares each key with all before it.
     uniqueKeys: false,
   });
+  /** By their numbers: a long one can have many faults. */
+  const shownLines = new Map<number, string>();
+  const shownAt = (line: number): string => {
+    // At the end of the file there is no line to point at.
+    const [from = text.length, to = text.length] = counter.lineStarts.slice(line - 1, line + 1);
+    const shown = shownLines.get(line) ?? shownLine(text.slice(from, to).replace(/\r?\n$/, ''));
+    shownLines.set(line, shown);
+    return shown;
+  };
   const placeOf = ({ start, end }: Span): Place => {
     const { line, col } = counter.linePos(Math.min(start, text.length));
     return {
@@ -94,9 +103,7 @@ export function readYaml(options: YamlOptions): YamlSource {
       column: col,
       // Of many faults few are shown.
       get frame() {
-        // At the end of the file there is no line to point at.
-        const [from = text.length, to = text.length] = counter.lineStarts.slice(line - 1, line + 1);
-        return codeFrame(shownLine(text.slice(from, to).replace(/\r?\n$/, '')), line, col, end - start);
+        return codeFrame(shownAt(line), line, col, end - start);
       },
     };
   };

@@ -150,6 +150,8 @@ export type Fact =
       readonly method: string;
       /** The tool, prompt or resource that was named, where there is one. */
       readonly name?: string;
+      /** Its address. */
+      readonly client?: string | undefined;
       readonly outcome: 'result' | 'error' | 'cancelled' | 'client_gone' | 'failed';
       readonly status?: number;
       readonly reason?: ErrorCode;
@@ -172,6 +174,7 @@ export type Fact =
       readonly reason: ErrorCode;
       readonly status: number;
       readonly why: string;
+      readonly client?: string | undefined;
       readonly limit?: Limit;
       readonly cause?: unknown;
     }
@@ -249,6 +252,8 @@ export type Fact =
   | { readonly fact: 'needs_restart'; readonly keys: readonly string[] }
   /** Everything is as it was. */
   | { readonly fact: 'reload_failed'; readonly why: string; readonly cause?: unknown }
+  /** A listener shows another one from now on. */
+  | { readonly fact: 'certificate_renewed'; readonly section: 'listen' | 'admin'; readonly validTo: string }
   /** A bug of ours, met where nobody waits for an answer. */
   | { readonly fact: 'fault'; readonly upstream: string; readonly cause: unknown }
   /** A GET: a new stream for what no call has caused, or the rest of a stream that broke. */
@@ -260,6 +265,7 @@ export type Fact =
       readonly fact: 'passthrough';
       readonly upstream: string;
       readonly method: 'GET' | 'POST';
+      readonly client?: string | undefined;
       /** Absent where the client left before there was one. */
       readonly status?: number;
       readonly durationMs: number;

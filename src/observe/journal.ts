@@ -93,6 +93,8 @@ function lineOf(fact: Fact): Line {
       return { level: 'warn', message: 'keys of the issuer cannot be fetched', count: 'keys_unread' };
     case 'needs_restart':
       return { level: 'warn', message: 'needs a restart: kept as it was', count: 'needs_restart' };
+    case 'certificate_renewed':
+      return { level: 'info', message: 'certificate renewed', count: 'certificate_renewed' };
     case 'reload_failed':
       return {
         level: 'cause' in fact ? 'error' : 'warn',
@@ -140,11 +142,16 @@ export class LogJournal implements Journal {
   }
 }
 
-/** A cause without its addresses: code and name; our own bugs with their stack. */
+/** A cause without its addresses: code and name; our own bugs with where they happened. */
 function describe(cause: unknown): unknown {
   if (cause === undefined) return undefined;
   if (cause instanceof ProxyError) return { code: cause.code, message: cause.message };
   if (!(cause instanceof Error)) return typeof cause;
   const code = 'code' in cause ? cause.code : undefined;
-  return code === undefined ? { name: cause.name, stack: cause.stack } : { name: cause.name, code };
+  return code === undefined ? { name: cause.name, stack: whereOf(cause) } : { name: cause.name, code };
+}
+
+/** Without its message: that of a parser repeats what it could not read. */
+export function whereOf({ name, stack = '' }: Error): string {
+  return [name, ...stack.split('\n').filter((line) => /^\s+at /.test(line))].join('\n');
 }

@@ -1,11 +1,16 @@
 // The process's log: JSON lines, or pretty on a terminal. Always to stderr: stdout carries results only.
 
 import { type Logger, pino } from 'pino';
+import { withoutSecrets } from '../config/credentials.ts';
+import { printable } from '../config/printable.ts';
 import type { Config } from '../config/schema.ts';
 import { LogOutput } from './log-output.ts';
 
-/** Never shown, wherever they stand in a logged object. */
-export const REDACTED = ['headers', '*.headers', 'authorization', '*.authorization', 'cookie', '*.cookie'];
+/** Of every line, whoever logs it. */
+export const FORMATTERS = {
+  // An object gives an object.
+  log: (fields: object) => withoutSecrets(fields) as Record<string, unknown>,
+};
 
 export interface Log {
   readonly lines: Logger;
@@ -19,7 +24,7 @@ export async function createLog(
   stderr: { readonly isTTY?: boolean; readonly fd: number } = process.stderr,
 ): Promise<Log> {
   const isPretty = config.format === 'pretty' || (config.format === 'auto' && stderr.isTTY === true);
-  const options = { level: config.level, redact: REDACTED, base: null };
+  const options = { level: config.level, formatters: FORMATTERS, base: null };
   const output: LogOutput = new LogOutput(stderr.fd, (lost) =>
     lines.warn({ lines: lost }, 'log lines lost: they were not read in time, or could not be written'),
   );
@@ -36,5 +41,6 @@ async function prettifier(): Promise<(line: string) => string> {
 
 /** Not the stream of pino-pretty, in which lines would wait without a bound. */
 function prettified(output: LogOutput, pretty: (line: string) => string): { write(line: string): void } {
-  return { write: (line) => output.write(pretty(line)) };
+  // What servers and clients call themselves is theirs; of control characters JSON escapes some only.
+  return { write: (line) => output.write(pretty(`${printable(line.trimEnd())}\n`)) };
 }

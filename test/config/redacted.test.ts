@@ -36,8 +36,11 @@ inbound: { bearer: { keys: [ { name: alice, sha256: "${'a'.repeat(64)}" } ] } }
 
 const TOKENS = '{ jwt: { issuer: https://a, jwksUri: https://a/k, audience: [b], scopes: [c], clockTolerance: 1m } }';
 
+const TLS = '{ cert: /a/tls.crt, key: /a/tls.key }';
+
 test.each([
   ['of one server', 'upstreams:\n  - url: http://a/sse\n    links: { max: 3 }\n'],
+  ['of TLS', `listen: { tls: ${TLS} }\nadmin: { tls: ${TLS} }\nupstreams:\n  - url: http://a/sse\n`],
   ['of tokens', `publicUrl: https://b/c/\nupstreams:\n  - url: http://a/sse\ninbound: ${TOKENS}\n`],
   ['of tokens for one server', `publicUrl: https://b\nupstreams:\n  - { url: http://a/sse, inbound: ${TOKENS} }\n`],
 ])('what is shown of a configuration without secrets is that configuration: %s', (_what, yaml) => {

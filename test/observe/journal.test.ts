@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { Fact } from '../../src/domain/ports.ts';
 import { LogJournal } from '../../src/observe/journal.ts';
-import { REDACTED } from '../../src/observe/log.ts';
+import { FORMATTERS } from '../../src/observe/log.ts';
 
 function logged(level = 'info') {
   const lines: Record<string, unknown>[] = [];
@@ -14,7 +14,7 @@ function logged(level = 'info') {
       done();
     },
   });
-  const journal = new LogJournal(pino({ level, base: null, redact: REDACTED }, destination));
+  const journal = new LogJournal(pino({ level, base: null, formatters: FORMATTERS }, destination));
   return { journal, lines };
 }
 
