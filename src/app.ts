@@ -12,10 +12,11 @@ import type { Gauges } from './domain/gauges.ts';
 import { linkId } from './domain/ids.ts';
 import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
 import type { Principal } from './domain/principal.ts';
-import { Listener, setTimeouts } from './downstream/listener.ts';
+import { Listener } from './downstream/listener.ts';
 import type { RouteDeps } from './downstream/open-exchange.ts';
 import { type Answering, createServer } from './downstream/server.ts';
 import { drain, retire } from './drain.ts';
+import { type Certificates, readCertificates } from './edge/certificate.ts';
 import { letInStill } from './identity/let-in-still.ts';
 import { type Entrance, Reception } from './identity/reception.ts';
 import { BothJournals } from './observe/both-journals.ts';
@@ -48,6 +49,8 @@ export interface AppOptions {
 export interface App {
   readonly mounts: readonly Mount[];
   readonly registry: SessionRegistry;
+  /** Those that are shown. */
+  readonly certificates: Certificates;
   /** Replies that have not been taken to their end. */
   inFlight(): number;
   /** What is held at this moment. */
@@ -77,6 +80,7 @@ export async function metricsFor({ admin, upstreams }: Config, version: string):
   });
 }
 
+/** Throws a ConfigError when a certificate cannot be used. */
 export function createApp(options: AppOptions): App {
   const { version, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
   const { metrics = null, source = null } = options;
@@ -85,6 +89,7 @@ export function createApp(options: AppOptions): App {
   let config = options.config;
   /** The ways in of now. */
   let entrances: ReadonlyMap<string, Entrance> = new Map();
+  let certificates = readCertificates(config);
 
   // Of this process alone, and known to nobody else: what it has sealed opens as long as the process runs.
   const ownSecret = random.bytes(SECRET_BYTES);
@@ -154,7 +159,7 @@ export function createApp(options: AppOptions): App {
     current: (mount) => mounts.find(({ name, path }) => name === mount.name && path === mount.path) ?? mount,
     ofName: (mount) => allMounts().filter(({ name }) => name === mount.name),
   };
-  const listener = new Listener(config.timeouts, journal);
+  const listener = new Listener(config.timeouts, certificates.listen, journal);
 
   const gauges = (): Gauges => ({
     upstreams: [...Map.groupBy(allMounts(), ({ name }) => name).values()].flatMap(([first, ...others]) =>
@@ -169,6 +174,7 @@ export function createApp(options: AppOptions): App {
     config.admin === undefined || metrics === null
       ? null
       : createAdminServer(config.admin.host, {
+          certificate: certificates.admin,
           journal,
           metrics,
           gauges,
@@ -177,7 +183,19 @@ export function createApp(options: AppOptions): App {
           reload: () => reloader.reload(),
         });
 
+  function renew(next: Certificates): void {
+    for (const section of ['listen', 'admin'] as const) {
+      const [before, after] = [certificates[section], next[section]];
+      if (after === null || after.fingerprint === before?.fingerprint) continue;
+      journal.record({ fact: 'certificate_renewed', section, validTo: after.validTo.toISOString() });
+    }
+    certificates = next;
+    listener.renew(next.listen);
+    admin?.renew(next.admin);
+  }
+
   async function apply(what: Difference): Promise<void> {
+    const renewed = readCertificates(what.config);
     const next = what.config.upstreams.map((upstream) => {
       const earlier = what.kept.includes(upstream.name) ? mounts.find(({ name }) => name === upstream.name) : undefined;
       return earlier ?? mountOf(what.config, upstream);
@@ -189,6 +207,7 @@ export function createApp(options: AppOptions): App {
       // What comes while it drains is for those that drain.
       if (closing !== null) throw new ConfigError('the gateway is shutting down');
       listener.answerWith(answering.answer, what.config.timeouts);
+      renew(renewed);
     } catch (thrown) {
       await Promise.all(fresh.map((mount) => mount.close()));
       throw thrown;
@@ -199,7 +218,7 @@ export function createApp(options: AppOptions): App {
     config = what.config;
     ({ entrances } = answering);
     useSecrets(config);
-    if (admin !== null) setTimeouts(admin.server, config.timeouts);
+    admin?.giveTime(config.timeouts);
     for (const mount of fresh) mount.start();
     for (const mount of gone) {
       leaving.add(mount);
@@ -228,13 +247,15 @@ export function createApp(options: AppOptions): App {
       return mounts;
     },
     registry,
+    get certificates() {
+      return certificates;
+    },
     inFlight: () => inFlight.count,
     gauges,
     reload: () => reloader.reload(),
     async listenAdmin() {
       if (admin === null || config.admin === undefined) return null;
-      await admin.listen({ ...config.admin });
-      return admin.server.address() as AddressInfo;
+      return admin.listen(config.admin.port);
     },
     async listen() {
       const answering = await createServer(config, mounts, deps);

@@ -5,12 +5,17 @@ import { Command, CommanderError } from 'commander';
 import { FILE_VARIABLE } from './config/assignments.ts';
 import { urlFault, urlsIn } from './config/http-url.ts';
 import { ConfigError, type Given, readConfig } from './config/load.ts';
-import { redactedText } from './config/redacted-url.ts';
+import { printable } from './config/printable.ts';
 import type { Config } from './config/schema.ts';
+import { withoutLastBreak } from './config/substitution.ts';
+import { whereOf } from './observe/journal.ts';
 import { stopSignal } from './stop-signal.ts';
 import { type Parsed, commandFault, configFlags, usageError, withConfigFlags, withFileFlag } from './verbs/flags.ts';
 import { THIS_MACHINE } from './verbs/surroundings.ts';
 import { VERSION, versionText } from './verbs/version.ts';
+
+/** A Secret that was made from a file ends with its line break. */
+const namedFile = withoutLastBreak(THIS_MACHINE.env[FILE_VARIABLE] ?? '');
 
 const EXIT = { runtime: 1, usage: 2, configuration: 3 } as const;
 
@@ -48,7 +53,7 @@ program.hook('preSubcommand', (_, command) => {
 withConfigFlags(program)
   .argument('[url]', 'the event stream of the server, such as http://old:9001/sse')
   .action(async (url: string | undefined, parsed: Parsed) => {
-    if (url === undefined && !env['CAUSEWAY_UPSTREAM'] && !env[FILE_VARIABLE]) program.help({ error: true });
+    if (url === undefined && !env['CAUSEWAY_UPSTREAM'] && namedFile === '') program.help({ error: true });
     await serve(given(parsed, url));
   });
 
@@ -113,7 +118,7 @@ for (const command of [program, ...program.commands]) {
 }
 
 function given(parsed: Parsed, url?: string): Given {
-  const file = parsed['config'] ?? env[FILE_VARIABLE];
+  const file = parsed['config'] ?? namedFile;
   if (url !== undefined) refuseWord(url);
   const flags = { ...configFlags(parsed), ...(url !== undefined && { upstream: url }) };
   return { flags, ...(typeof file === 'string' && file !== '' && { file }) };
@@ -129,7 +134,7 @@ function refuseWord(url: string): void {
   }
   for (const each of urlsIn(url)) {
     const why = urlFault(each);
-    if (why !== null) throw new ConfigError(`${each.trim() === '' ? 'the URL' : redactedText(each)} ${why}`);
+    if (why !== null) throw new ConfigError(`the URL ${why}`);
   }
 }
 
@@ -163,22 +168,28 @@ stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Nobody is left to tell, and that is no reason to stop serving.
 stderr.on('error', () => {});
 
+// Node would show whatever the error holds, and the line of the program that threw it.
+process.on('uncaughtException', (error: unknown) => {
+  stderr.write(`${error instanceof Error ? whereOf(error) : typeof error}\n`);
+  process.exit(EXIT.runtime);
+});
+
 try {
   refuseHelpOf(process.argv[3]);
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     const isSaid = error.code === 'commander.help' || error.exitCode === 0;
-    if (!isSaid) stderr.write(`${usageError(error, picked, process.argv)}\n`);
+    if (!isSaid) stderr.write(`${printable(usageError(error, picked, process.argv))}\n`);
     process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage;
   } else if (error instanceof UsageError) {
-    stderr.write(`${error.message}\n`);
+    stderr.write(`${printable(error.message)}\n`);
     process.exitCode = EXIT.usage;
   } else if (error instanceof ConfigError) {
     stderr.write(`${error.message}\n`);
     process.exitCode = EXIT.configuration;
   } else {
-    stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    stderr.write(`${error instanceof Error ? whereOf(error) : typeof error}\n`);
     process.exitCode = EXIT.runtime;
   }
 }

@@ -42,14 +42,16 @@ test('no path of a development machine and no download address is in what is pub
   expect(lock).not.toContain('"resolved"');
 });
 
-test('at most twelve direct production dependencies, and one approved install script', () => {
+test('at most twelve direct production dependencies, one approved install script, and a digest of every package [T32]', () => {
   const manifest = JSON.parse(read('package.json')) as { dependencies: object; allowScripts: object };
   const lock = JSON.parse(read('package-lock.json')) as {
-    packages: Record<string, { dev?: boolean; hasInstallScript?: boolean }>;
+    packages: Record<string, { dev?: boolean; hasInstallScript?: boolean; integrity?: string }>;
   };
   const scripted = Object.entries(lock.packages).filter(([, entry]) => entry.hasInstallScript === true);
+  const unsure = Object.entries(lock.packages).filter(([path, entry]) => path !== '' && entry.integrity === undefined);
 
   expect(Object.keys(manifest.dependencies).length).toBeLessThanOrEqual(12);
   expect(Object.keys(manifest.allowScripts)).toEqual(['node']);
   expect(scripted.filter(([, entry]) => entry.dev !== true)).toEqual([]);
+  expect(unsure).toEqual([]);
 });

@@ -1,8 +1,9 @@
 // The listener for whoever runs the gateway: metrics, health in detail, reload. It carries no MCP, and nothing can be
 // changed by it but what the configuration says by now. Its guards are those of the listener for clients.
 
-import { createServer } from 'node:http';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { RequestListener, Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Difference } from '../config/diff.ts';
 import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
@@ -10,14 +11,19 @@ import { ProxyError } from '../domain/errors.ts';
 import { type Gauges, readiness } from '../domain/gauges.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Journal } from '../domain/ports.ts';
-import { type HostRules, checkHost, hostRules, isLoopback } from '../edge/host-guard.ts';
-import { checkOrigin, originRules } from '../edge/origin-guard.ts';
-import { oneAtATime } from '../edge/one-at-a-time.ts';
+import { clientAddress } from '../edge/client-address.ts';
+import type { Certificate } from '../edge/certificate.ts';
+import { HEALTH, READY, type GuardRules, guard, pathOf, refusalOf } from '../edge/guards.ts';
+import { type HostRules, hostRules, isLoopback } from '../edge/host-guard.ts';
+import { createHttpServer, renewCertificate, setTimeouts } from '../edge/http-server.ts';
+import { originRules } from '../edge/origin-guard.ts';
 import { watchWrites } from '../edge/taken.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { statusOf } from './status.ts';
 
 export interface AdminDeps {
+  /** Null: it speaks plain HTTP. */
+  readonly certificate: Certificate | null;
   readonly journal: Journal;
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
   readonly gauges: () => Gauges;
@@ -29,69 +35,87 @@ export interface AdminDeps {
   readonly reload: () => Promise<Difference>;
 }
 
-/** Answered without a Host check, as on the other listener: balancers probe by address. */
-const PROBES = ['/healthz', '/readyz'];
 const RELOAD = '/-/reload';
-const PATHS = [...PROBES, '/metrics', '/status', RELOAD];
+const PATHS = [HEALTH, READY, '/metrics', '/status', RELOAD];
 
-export function createAdminServer(host: string, deps: AdminDeps): FastifyInstance {
-  const { journal, metrics, gauges, version } = deps;
-  const { timeouts } = deps.config();
-  const guard = (request: FastifyRequest): ProxyError | null => {
-    // Few ask here, so the rules are made when somebody does.
-    const { allowedHosts, allowedOrigins } = deps.config();
-    const hosts = adminHosts(host, allowedHosts);
-    return (
-      (PROBES.includes(pathOf(request)) ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
-      checkOrigin(request.headers.origin, originRules(host, allowedOrigins))
-    );
+export interface AdminServer {
+  /** Rejects when the address cannot be had. */
+  listen(port: number): Promise<AddressInfo>;
+  /** See Listener. */
+  renew(certificate: Certificate | null): void;
+  giveTime(timeouts: Config['timeouts']): void;
+  close(): Promise<void>;
+}
+
+export function createAdminServer(host: string, deps: AdminDeps): AdminServer {
+  const servers: Server[] = [];
+  const app = createAdminApp(host, deps, (answer) => {
+    const server = createHttpServer(deps.certificate, deps.config().timeouts, answer);
+    servers.push(server);
+    return server;
+  });
+  return {
+    async listen(port) {
+      await app.listen({ host, port });
+      // A TCP listener's address is an object; only pipes have strings.
+      return app.server.address() as AddressInfo;
+    },
+    renew: (certificate) => servers.forEach((server) => renewCertificate(server, certificate)),
+    giveTime: (timeouts) => servers.forEach((server) => setTimeouts(server, timeouts)),
+    close: () => app.close(),
   };
-  const tell = ({ code: reason, status, message, seen, cause }: ProxyError): void => {
+}
+
+function createAdminApp(
+  host: string,
+  deps: AdminDeps,
+  serverFactory: (answer: RequestListener) => Server,
+): FastifyInstance {
+  const { journal, metrics, gauges, version } = deps;
+  // Few ask here, so the rules are made when somebody does.
+  const rules = (): GuardRules => {
+    const { allowedHosts, allowedOrigins } = deps.config();
+    return { hosts: adminHosts(host, allowedHosts), origins: originRules(host, allowedOrigins) };
+  };
+  const tell = ({ code: reason, status, message, seen, cause }: ProxyError, client: string | undefined): void => {
     const why = cause === undefined ? {} : { cause };
-    journal.record({ fact: 'refused', listener: 'admin', reason, status, why: message, ...seen, ...why });
+    journal.record({ fact: 'refused', listener: 'admin', reason, status, why: message, client, ...seen, ...why });
   };
   const refused = (reply: FastifyReply, error: ProxyError): FastifyReply => {
-    tell(error);
+    tell(error, clientAddress(reply.request));
     return reply.code(error.status).send({ reason: error.code, message: error.message });
   };
   const app = Fastify({
     logger: false,
     // Nothing here wants a body.
     bodyLimit: 1024,
-    serverFactory: (handler) =>
-      createServer(
-        {
-          headersTimeout: timeouts.clientHeaders,
-          requestTimeout: timeouts.clientBody,
-          keepAliveTimeout: timeouts.keepAlive,
-          connectionsCheckingInterval: 1000,
-        },
-        oneAtATime(handler),
-      ),
+    serverFactory,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
     // Before routing, so before the hooks: the guards stand here too.
     frameworkErrors: (error, request, reply) => {
-      void refused(reply, guard(request) ?? notHttp(error));
+      void refused(reply, refusalOf(request, rules()) ?? notHttp(error));
     },
   });
   app.addHook('onRequest', async (request, reply) => {
     const idleMs = deps.config().timeouts.clientWrite;
+    // Now: when it is cut its socket is gone.
+    const client = clientAddress(request);
     const onCut = (): void => {
-      tell(overLimit('slow_reader', 'timeouts.clientWrite', 'the client took nothing of its answer for too long'));
+      const text = 'the client took nothing of its answer for too long';
+      tell(overLimit('slow_reader', 'timeouts.clientWrite', text), client);
     };
     watchWrites(reply.raw, { idleMs, onCut });
-    const refusal = guard(request);
-    return refusal === null ? undefined : refused(reply, refusal);
   });
+  guard(app, rules, refused);
 
   app.get('/metrics', async (_request, reply) => {
     const text = await metrics.text(gauges());
     return reply.type(metrics.contentType).send(text);
   });
-  app.get('/healthz', async () => ({ status: 'ok' }));
-  app.get('/readyz', async (_request, reply) => {
+  app.get(HEALTH, async () => ({ status: 'ok' }));
+  app.get(READY, async (_request, reply) => {
     const { isDraining, upstreams } = gauges();
     const status = readiness(isDraining, upstreams);
     return reply.code(status === 'ok' ? 200 : 503).send({ status });
@@ -141,9 +165,4 @@ function notHttp(thrown: unknown): ProxyError {
   return isTheirs
     ? new ProxyError('invalid_request', 'the HTTP request is not well-formed', { cause: thrown })
     : new ProxyError('internal_error', 'internal error', { cause: thrown });
-}
-
-function pathOf(request: FastifyRequest): string {
-  const [path = '/'] = request.url.split('?', 1);
-  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }

@@ -10,6 +10,7 @@ import { legacyOf, taken, takenAddress, unseen } from './served-paths.ts';
 import {
   HEADER_NAME,
   NO_HEADER_NAME,
+  addressRange,
   count,
   duration,
   forwardedHeader,
@@ -152,7 +153,7 @@ const section = <Keys extends z.ZodRawShape>(keys: Keys, description: string) =>
 const about = (description: string, example: unknown) => ({ description, 'x-example': example, 'x-live': true });
 const pemFile = z.string().min(1, 'names no file');
 
-const tls = z
+const upstreamTls = z
   .strictObject({
     ca: pemFile
       .optional()
@@ -176,9 +177,9 @@ const tls = z
     ),
   })
   // What the files hold is read once it is known that all else is right.
-  .transform((given): TlsConfig => ({ ...given, pem: {} }));
+  .transform((given): UpstreamTlsConfig => ({ ...given, pem: {} }));
 
-/** What the files of `tls` hold. */
+/** What the files of an upstream's `tls` hold. */
 export interface Pem {
   readonly ca?: string;
   readonly cert?: string;
@@ -186,7 +187,7 @@ export interface Pem {
 }
 
 /** How an upstream is known, and how it knows us. */
-export interface TlsConfig {
+export interface UpstreamTlsConfig {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
@@ -262,7 +263,7 @@ const upstream = z
           { forward: ['x-user-token'] },
         ),
       ),
-    tls: tls.optional().meta(
+    tls: upstreamTls.optional().meta(
       about('how the server of an https URL is known, and how it knows us; files are PEM', {
         ca: '/etc/causeway/ca.pem',
         cert: '/etc/causeway/client.pem',
@@ -326,6 +327,27 @@ const upstream = z
     return { ...rest, urls, url: urls[0] as URL };
   });
 
+/** Files rather than texts: they are renewed while the process runs, and read again at every reload. */
+const listenerTls = z
+  .strictObject({
+    cert: z.string().min(1).meta({
+      description: 'the file of the certificate, in PEM form, followed by those that it was issued by',
+      'x-example': '/etc/causeway/tls.crt',
+      'x-live': false,
+    }),
+    key: z.string().min(1).meta({
+      description: 'the file of its private key, in PEM form, without a passphrase',
+      'x-example': '/etc/causeway/tls.key',
+      'x-live': false,
+    }),
+  })
+  .optional()
+  .meta({
+    description: 'TLS 1.2 or newer; not given: plain HTTP',
+    'x-example': { cert: '/etc/causeway/tls.crt', key: '/etc/causeway/tls.key' },
+    'x-live': false,
+  });
+
 export const configSchema = z
   .strictObject({
     version: setting(z.literal(1), 1, 'the version of this format', { live: false }),
@@ -335,6 +357,7 @@ export const configSchema = z
           live: false,
         }),
         port: setting(z.int().min(0).max(65_535), 8080, 'the port; 0 for any free one', { live: false }),
+        tls: listenerTls,
       },
       'where clients connect',
     ),
@@ -349,6 +372,7 @@ export const configSchema = z
           },
         ),
         port: setting(z.int().min(0).max(65_535), 8081, 'their port; 0 for any free one', { live: false }),
+        tls: listenerTls,
       })
       .optional()
       .meta({
@@ -374,6 +398,12 @@ export const configSchema = z
         'x-example': ['https://app.example.com'],
         'x-live': true,
       }),
+    trustedProxies: setting(
+      z.array(addressRange),
+      [],
+      'proxies whose X-Forwarded-For is believed: then log lines name the client behind them; nothing else depends on it',
+      { example: ['10.0.0.0/8'] },
+    ),
     inbound,
     publicUrl: publicUrl.optional().meta({
       description:
@@ -469,5 +499,6 @@ export type TimeoutConfig = Config['timeouts'];
 export type LimitConfig = Config['limits'];
 export type StreamConfig = Config['streams'];
 export type LegacyPaths = Exclude<UpstreamConfig['legacy'], false>;
+export type ListenerTlsConfig = NonNullable<Config['listen']['tls']>;
 export type InboundConfig = Config['inbound'];
 export type JwtConfig = Extract<InboundConfig, { readonly jwt: unknown }>['jwt'];

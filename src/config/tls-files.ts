@@ -3,7 +3,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import type { Config, Pem, TlsConfig } from './schema.ts';
+import type { Config, Pem, UpstreamTlsConfig } from './schema.ts';
 import { type Surroundings, whyUnreadable } from './substitution.ts';
 import type { Problem } from './validate.ts';
 
@@ -30,7 +30,7 @@ interface Wrong {
   readonly message: string;
 }
 
-function read(tls: TlsConfig, files: Files): { readonly pem: Pem; readonly wrong: Wrong[] } {
+function read(tls: UpstreamTlsConfig, files: Files): { readonly pem: Pem; readonly wrong: Wrong[] } {
   const wrong = alone(tls);
   const text = (key: FileKey, judge: (pem: string) => string | null): string | undefined => {
     const file = tls[key];
@@ -60,7 +60,7 @@ function read(tls: TlsConfig, files: Files): { readonly pem: Pem; readonly wrong
 }
 
 /** One of the two is of no use. */
-function alone({ cert, key }: TlsConfig): Wrong[] {
+function alone({ cert, key }: UpstreamTlsConfig): Wrong[] {
   if ((cert === undefined) === (key === undefined)) return [];
   const [given, missing] = cert === undefined ? (['key', 'cert'] as const) : (['cert', 'key'] as const);
   return [{ key: missing, message: `is missing: ${given} is of no use without it` }];

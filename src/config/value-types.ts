@@ -138,6 +138,13 @@ export const hostName = z.string().regex(HOST, {
   },
 });
 
+/** `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`. */
+const { ipv4, ipv6, cidrv4, cidrv6 } = z.regexes;
+const ADDRESSES = [ipv4, ipv6, cidrv4, cidrv6].map(({ source }) => source.replace(/^\^|\$$/g, ''));
+export const addressRange = z.string().regex(new RegExp(`^(?:${ADDRESSES.join('|')})$`), {
+  error: 'must be an address or a range of addresses, such as 10.0.0.7 or 10.0.0.0/8',
+});
+
 /** 32 random bytes, as a text. */
 export const sealingSecret = z
   .string({ error: 'must be a text of 32 random bytes, such as `openssl rand -base64 32` prints' })
@@ -147,17 +154,19 @@ export const sealingSecret = z
     if (why !== null) context.addIssue({ code: 'custom', message: why });
   });
 
-/** As browsers send it: they leave out the port that goes without saying. `null` is what pages of no origin send. */
+/** As browsers send it: they leave out the port that goes without saying. */
 const ORIGIN =
-  /^(?![Hh][Tt]{2}[Pp]:\/\/[^/]*:80$)(?![Hh][Tt]{2}[Pp][Ss]:\/\/[^/]*:443$)(?:null|[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?)$/;
+  /^(?![Hh][Tt]{2}[Pp]:\/\/[^/]*:80$)(?![Hh][Tt]{2}[Pp][Ss]:\/\/[^/]*:443$)[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/;
 export const pageOrigin = z.string().regex(ORIGIN, {
   error: ({ input }) => {
     const text = String(input).trim();
+    if (text.toLowerCase() === 'null')
+      return 'is what any page can send, from a frame without an origin: list real ones';
     if (text.includes('*')) return 'is a pattern, and origins are compared as they are: list each origin';
     const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`;
     // Of what is no web page the origin is not known here.
     const { origin } = URL.canParse(whole) ? new URL(whole) : { origin: 'null' };
-    const hint = ORIGIN.test(origin) && origin !== 'null' ? `: write ${origin}` : ', such as https://app.example.com';
+    const hint = ORIGIN.test(origin) ? `: write ${origin}` : ', such as https://app.example.com';
     return `must be a scheme and a name, with the port where it is not the usual one, and no path${hint}`;
   },
 });

@@ -1,12 +1,14 @@
 // A refusal before there is an exchange: ProxyError → HTTP status and JSON-RPC body, through Fastify.
 
 import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Journal } from '../domain/ports.ts';
+import { clientAddress, plain } from '../edge/client-address.ts';
 import { joined } from '../protocol/json-rpc.ts';
 
 /** `id`: the bytes of the request's id, where it is known. */
@@ -22,6 +24,7 @@ export function refuse(
     reason: error.code,
     status,
     why: error.message,
+    client: clientAddress(reply.request),
     ...error.seen,
     ...(error.cause !== undefined && { cause: error.cause }),
   });
@@ -41,16 +44,19 @@ export interface SocketState {
 
 /** What Node could not read as a request, or not in time: there is a socket, and no more. */
 export function refuseRaw(
-  socket: Duplex,
+  socket: Duplex & Partial<Pick<Socket, 'remoteAddress'>>,
   journal: Journal,
   cause: Error & { code?: string },
   { hasHeaders, isAnswering }: SocketState,
 ): void {
   // Told twice of one socket, the second time while the first reply is still on its way.
   if (cause.code === 'ECONNRESET' || !socket.writable) return;
+  // Behind a request that said it was the last one: that is answered, and nothing else is read.
+  if (cause.code === 'HPE_CLOSED_CONNECTION') return;
   const error = rawError(cause, hasHeaders);
   const { status, body } = errorReply(null, error);
-  journal.record({ fact: 'refused', reason: error.code, status, why: error.message, ...error.seen });
+  const client = plain(socket.remoteAddress);
+  journal.record({ fact: 'refused', reason: error.code, status, why: error.message, client, ...error.seen });
   if (isAnswering) {
     // Behind a response that has begun, ours would be taken for a part of it.
     socket.destroy();
@@ -62,6 +68,16 @@ export function refuseRaw(
       `content-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n`,
   );
   socket.end(text, () => socket.destroy());
+}
+
+/** Where no TLS came about nothing can be said to whoever asked. */
+export function refuseHandshake(socket: Socket, journal: Journal, cause: Error & { code?: string }): void {
+  const client = plain(socket.remoteAddress);
+  socket.destroy();
+  // Balancers that only look whether the port is open leave like this.
+  if (cause.code === 'ECONNRESET') return;
+  const { code: reason, status, message: why } = new ProxyError('invalid_request', 'no TLS connection came about');
+  journal.record({ fact: 'refused', reason, status, why, client, cause });
 }
 
 function rawError(cause: Error & { code?: string }, hasHeaders: boolean): ProxyError {

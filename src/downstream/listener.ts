@@ -3,14 +3,15 @@
 
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { type IncomingMessage, type RequestListener, type Server, type ServerResponse, createServer } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TimeoutConfig } from '../config/schema.ts';
 import type { Journal } from '../domain/ports.ts';
-import { oneAtATime } from '../edge/one-at-a-time.ts';
+import type { Certificate } from '../edge/certificate.ts';
+import { createHttpServer, renewCertificate, setTimeouts } from '../edge/http-server.ts';
 import { Tally } from '../traffic/tally.ts';
-import { type SocketState, refuseRaw } from './error-reply.ts';
+import { type SocketState, refuseHandshake, refuseRaw } from './error-reply.ts';
 
 export class Listener {
   /** Everything that is being written to a client, streams included. */
@@ -18,12 +19,15 @@ export class Listener {
   readonly #journal: Journal;
   readonly #servers: Server[] = [];
   #timeouts: TimeoutConfig;
+  /** Null: it speaks plain HTTP. */
+  #certificate: Certificate | null;
   #answer: RequestListener | null = null;
   /** Of each socket the exchange of request and response that is under way on it. */
   readonly #underWay = new WeakMap<Duplex, { readonly request: IncomingMessage; readonly response: ServerResponse }>();
 
-  constructor(timeouts: TimeoutConfig, journal: Journal) {
+  constructor(timeouts: TimeoutConfig, certificate: Certificate | null, journal: Journal) {
     this.#timeouts = timeouts;
+    this.#certificate = certificate;
     this.#journal = journal;
   }
 
@@ -32,6 +36,12 @@ export class Listener {
     this.#answer = answer;
     this.#timeouts = timeouts;
     for (const server of this.#servers) setTimeouts(server, timeouts);
+  }
+
+  /** Shown from now on, where one is shown at all. Connections that are there stay. */
+  renew(certificate: Certificate | null): void {
+    this.#certificate = certificate;
+    for (const server of this.#servers) renewCertificate(server, certificate);
   }
 
   /** Rejects when the address cannot be had. */
@@ -65,9 +75,11 @@ export class Listener {
   }
 
   async #bind(host: string, port: number): Promise<AddressInfo> {
-    const inTurn = oneAtATime((request, response) => this.#take(request, response));
-    const server = createServer({ connectionsCheckingInterval: 1000 }, inTurn);
-    setTimeouts(server, this.#timeouts);
+    const server = createHttpServer(this.#certificate, this.#timeouts, (request, response) => {
+      this.#take(request, response);
+    });
+    // Before Node's own listener, which takes it for a request that cannot be read.
+    server.prependListener('tlsClientError', (error, socket) => refuseHandshake(socket, this.#journal, error));
     server.on('clientError', (error, socket) => refuseRaw(socket, this.#journal, error, this.#stateOf(socket)));
     // Of a CONNECT the socket is handed over bare: without a listener of our own its errors would end the process.
     server.on('connect', (_request, socket) => {
@@ -102,11 +114,4 @@ export class Listener {
       isAnswering: current !== undefined && (current.request.complete || current.response.headersSent),
     };
   }
-}
-
-/** Looked at by Node when it is time, so a change goes for connections that are there. */
-export function setTimeouts(server: Server, { clientHeaders, clientBody, keepAlive }: TimeoutConfig): void {
-  server.headersTimeout = clientHeaders;
-  server.requestTimeout = clientBody;
-  server.keepAliveTimeout = keepAlive;
 }

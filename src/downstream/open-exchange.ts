@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Journal, Random, ReplySink } from '../domain/ports.ts';
+import { clientAddress } from '../edge/client-address.ts';
 import { whenTaken } from '../edge/taken.ts';
 import type { Entrance } from '../identity/reception.ts';
 import { accepted } from '../protocol/headers.ts';
@@ -141,8 +142,10 @@ export function openExchange(
   sink: ReplySink,
   speaker: Speaker,
   times: ExchangeTimes,
-  { mount, deps }: Incoming,
+  { request, mount, deps }: Incoming,
 ): Exchange {
+  // Now: when it ends its socket may be gone.
+  const client = clientAddress(request);
   return new Exchange({
     id: bytesOf(message.bytes, message.id),
     sink,
@@ -157,6 +160,7 @@ export function openExchange(
         ...speaker,
         method: message.method.slice(0, 64),
         ...nameOf(message),
+        client,
         ...end,
       } satisfies { fact: 'exchange' } & ExchangeEnd & Record<string, unknown>);
     },

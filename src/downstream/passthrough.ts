@@ -11,6 +11,7 @@ import type { FastifyInstance } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
+import { clientAddress } from '../edge/client-address.ts';
 import { watchWrites } from '../edge/taken.ts';
 import { EndpointRewriter } from '../protocol/endpoint-rewriter.ts';
 import { isJson } from '../protocol/headers.ts';
@@ -218,9 +219,10 @@ interface Teller {
 }
 
 /** `over`: called once, when neither side of the exchange is open any more. Then there is a line in the journal. */
-function whenOver({ reply, mount, deps }: Passing, method: 'GET' | 'POST', over: () => void): Teller {
+function whenOver({ request, reply, mount, deps }: Passing, method: 'GET' | 'POST', over: () => void): Teller {
   const { raw } = reply;
   const startedAt = mount.clock.now();
+  const client = clientAddress(request);
   let failure: ProxyError | null = null;
   let isAnswered = false;
   let isOver = false;
@@ -232,6 +234,7 @@ function whenOver({ reply, mount, deps }: Passing, method: 'GET' | 'POST', over:
       fact: 'passthrough',
       upstream: mount.name,
       method,
+      client,
       ...(raw.headersSent && { status: raw.statusCode }),
       durationMs: Math.round((mount.clock.now() - startedAt) * 1000) / 1000,
       ...(failure !== null && { reason: failure.code, why: failure.message, ...failure.seen }),

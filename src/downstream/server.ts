@@ -2,12 +2,14 @@
 // one, for the requests that come from then on.
 
 import { type RequestListener, createServer as createHttpServer } from 'node:http';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance } from 'fastify';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { readiness } from '../domain/gauges.ts';
-import { checkHost, hostRules } from '../edge/host-guard.ts';
-import { checkOrigin, originRules } from '../edge/origin-guard.ts';
+import { isPreflight, preflightHeaders, showToPage } from '../edge/cross-origin.ts';
+import { HEALTH, READY, guard, pathOf, refusalOf } from '../edge/guards.ts';
+import { hostRules } from '../edge/host-guard.ts';
+import { originRules } from '../edge/origin-guard.ts';
 import type { Entrance } from '../identity/reception.ts';
 import { ROOT_METADATA } from '../protocol/protected-resource.ts';
 import type { Mount } from '../traffic/mount.ts';
@@ -19,9 +21,8 @@ import type { RouteDeps } from './open-exchange.ts';
 import { passthroughMethods, passthroughRoutes } from './passthrough.ts';
 import { ALLOWED_METHODS, mountRoutes } from './routes.ts';
 
-/** Answered without a Host check: balancers probe by address. They say nothing that helps an attacker. */
-const HEALTH = '/healthz';
-const READY = '/readyz';
+/** What a page may send to a path that is not known here: to find that out it has to be let through. */
+const ANY_PATH = 'GET, POST';
 
 /** What answers requests by one configuration. */
 export interface Answering {
@@ -32,30 +33,41 @@ export interface Answering {
 
 export async function createServer(config: Config, mounts: readonly Mount[], deps: RouteDeps): Promise<Answering> {
   const { journal } = deps;
-  const hosts = hostRules(config.listen.host, config.allowedHosts);
-  const origins = originRules(config.listen.host, config.allowedOrigins);
-  const isProbe = (request: FastifyRequest): boolean => [HEALTH, READY].includes(pathOf(request));
-  const guard = (request: FastifyRequest): ProxyError | null => {
-    return (
-      (isProbe(request) ? null : checkHost(request.raw.rawHeaders, request.raw.url ?? '/', hosts)) ??
-      checkOrigin(request.headers.origin, origins)
-    );
+  const rules = {
+    hosts: hostRules(config.listen.host, config.allowedHosts),
+    origins: originRules(config.listen.host, config.allowedOrigins),
   };
   const app = Fastify({
     logger: false,
+    // For the address alone: hosts and schemes that a proxy names mean nothing here.
+    trustProxy: config.trustedProxies.length > 0 && config.trustedProxies,
     // It has no listener of its own, and never listens: see Listener.
     serverFactory: (handler) => createHttpServer(handler),
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
     // Before routing, so before the hooks: the guards stand here too.
     frameworkErrors: (error, request, reply) => {
-      void refuse(reply, journal, guard(request) ?? fromFastify(error));
+      void refuse(reply, journal, refusalOf(request, rules) ?? fromFastify(error));
     },
   });
 
+  guard(
+    app,
+    () => rules,
+    (reply, error) => refuse(reply, journal, error),
+  );
+  const allowed = new Map<string, string>([
+    [HEALTH, 'GET'],
+    [READY, 'GET'],
+    ...mounts.flatMap(({ path, passage }): [string, string][] => [
+      [path, ALLOWED_METHODS],
+      ...(passage === null ? [] : passthroughMethods(passage)),
+    ]),
+  ]);
   app.addHook('onRequest', async (request, reply) => {
-    const refusal = guard(request);
-    return refusal === null ? undefined : refuse(reply, journal, refusal);
+    if (!isPreflight(request.raw)) return undefined;
+    const methods = allowed.get(pathOf(request)) ?? ANY_PATH;
+    return reply.code(204).headers(preflightHeaders(request.headers, methods)).send();
   });
 
   receiveBodies(app, {
@@ -96,17 +108,9 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
   // A client looks there that knows the host only.
   const [sole] = mounts.length === 1 ? documents.values() : [];
   if (sole !== undefined) documents.set(ROOT_METADATA, sole);
+  for (const path of documents.keys()) allowed.set(path, 'GET, HEAD');
   metadataRoutes(app, documents, journal);
 
-  const allowed = new Map<string, string>([
-    [HEALTH, 'GET'],
-    [READY, 'GET'],
-    ...[...documents.keys()].map((path): [string, string] => [path, 'GET, HEAD']),
-    ...mounts.flatMap(({ path, passage }): [string, string][] => [
-      [path, ALLOWED_METHODS],
-      ...(passage === null ? [] : passthroughMethods(passage)),
-    ]),
-  ]);
   app.setNotFoundHandler((request, reply) => {
     const methods = allowed.get(pathOf(request));
     if (methods === undefined)
@@ -119,10 +123,9 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
   });
   app.setErrorHandler((error, _request, reply) => refuse(reply, journal, fromFastify(error)));
   await app.ready();
-  return { answer: (request, response) => app.routing(request, response), entrances: open };
-}
-
-function pathOf(request: FastifyRequest): string {
-  const [path = '/'] = request.url.split('?', 1);
-  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+  const answer: RequestListener = (request, response) => {
+    showToPage(request, response, rules.origins);
+    app.routing(request, response);
+  };
+  return { answer, entrances: open };
 }

@@ -1,4 +1,5 @@
 // The requests of one connection, one after the other: the next is served when the answer to the one before has been taken.
+// Behind the last, see isLast, none is.
 //
 // A client may send many without waiting (pipelining). Node hands over at once all that have come, and keeps their answers
 // until they are read: 64 KiB of requests can ask for hundreds of megabytes. And what is asked first must not run second:
@@ -7,6 +8,7 @@
 
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isLast } from './framing-guard.ts';
 import { whenTaken } from './taken.ts';
 
 /** With so many in line nothing more is read of the connection. Those stay that came in one piece with the last. */
@@ -31,6 +33,8 @@ class Line {
   readonly #serve: RequestListener;
   readonly #waiting: Exchange[] = [];
   #isServing = false;
+  /** The last of the connection is among those that came, answered or not. */
+  #isComplete = false;
 
   constructor(socket: Socket, serve: RequestListener) {
     this.#socket = socket;
@@ -42,6 +46,13 @@ class Line {
   }
 
   take(exchange: Exchange): void {
+    // Node reads on behind the last one until that is answered.
+    if (this.#isComplete) return;
+    const [request, response] = exchange;
+    if (isLast(request)) {
+      this.#isComplete = true;
+      response.setHeader('connection', 'close');
+    }
     if (!this.#isServing) {
       this.#begin(exchange);
       return;
@@ -51,7 +62,7 @@ class Line {
   }
 
   get #isFull(): boolean {
-    return this.#waiting.length >= MAX_WAITING;
+    return this.#waiting.length >= (this.#isComplete ? 1 : MAX_WAITING);
   }
 
   #begin([request, response]: Exchange): void {
@@ -64,9 +75,10 @@ class Line {
     this.#isServing = false;
     // To a response that has waited Node does not say that its socket is gone.
     if (this.#socket.destroyed) this.#waiting.length = 0;
+    const wasFull = this.#isFull;
     const next = this.#waiting.shift();
     if (next === undefined) return;
-    if (this.#waiting.length === MAX_WAITING - 1) this.#socket.resume();
+    if (wasFull && !this.#isFull) this.#socket.resume();
     this.#begin(next);
   }
 }

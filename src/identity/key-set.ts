@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
-import { whyUnreadable } from '../config/substitution.ts';
+import { shownPath, whyUnreadable } from '../config/substitution.ts';
 
 /** Dozens of keys. */
 export const MAX_KEY_SET_BYTES = 256 * 1024;
@@ -45,7 +45,9 @@ export function keySetIn(file: string): KeySet {
   try {
     bytes = readFileSync(file);
   } catch (cause) {
-    throw new ConfigError(`inbound.jwt.jwksFile: ${file} cannot be read: ${whyUnreadable(cause)}`, { cause });
+    throw new ConfigError(`inbound.jwt.jwksFile: ${shownPath(file)} cannot be read: ${whyUnreadable(cause)}`, {
+      cause,
+    });
   }
   try {
     return parsedKeySet(bytes);

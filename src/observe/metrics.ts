@@ -164,6 +164,7 @@ export class Metrics implements Journal {
         return;
       // What they say is a gauge, or advice.
       case 'needs_restart':
+      case 'certificate_renewed':
       case 'upstream_up':
       case 'single_by_proof':
       case 'single_hint':

@@ -4,14 +4,14 @@
 
 import { type SecureContext, createSecureContext } from 'node:tls';
 import type { buildConnector } from 'undici';
-import type { TlsConfig } from '../config/schema.ts';
+import type { UpstreamTlsConfig } from '../config/schema.ts';
 
 export type Connector = buildConnector.BuildOptions & { readonly rejectUnauthorized: boolean };
 
 const MIN_VERSION = 'TLSv1.2';
 
 /** `tls`: of the upstream. Made once for each, since certificates take long to read. */
-export function connector(timeoutMs: number, tls: TlsConfig | undefined): Connector {
+export function connector(timeoutMs: number, tls: UpstreamTlsConfig | undefined): Connector {
   return {
     timeout: timeoutMs,
     keepAlive: true,
@@ -23,7 +23,7 @@ export function connector(timeoutMs: number, tls: TlsConfig | undefined): Connec
   };
 }
 
-function contextOf({ pem: { ca, cert, key } }: TlsConfig): SecureContext {
+function contextOf({ pem: { ca, cert, key } }: UpstreamTlsConfig): SecureContext {
   return createSecureContext({
     minVersion: MIN_VERSION,
     ...(ca !== undefined && { ca }),

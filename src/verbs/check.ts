@@ -3,8 +3,10 @@
 import { stringify } from 'yaml';
 import { type Given, ConfigError, readConfig } from '../config/load.ts';
 import { effective } from '../config/redacted.ts';
+import { printable } from '../config/printable.ts';
 import type { Config } from '../config/schema.ts';
-import { refuseUnsafe } from './exposure.ts';
+import { readCertificates } from '../edge/certificate.ts';
+import { fileWarnings, refuseUnsafe, warningsOf } from './exposure.ts';
 import type { Machine } from './surroundings.ts';
 
 export interface CheckOptions {
@@ -15,9 +17,15 @@ export interface CheckOptions {
 /** Whether it is valid. What is wrong is said on stderr, or with `json` on stdout. */
 export function check(given: Given, { json, printEffective }: CheckOptions, machine: Machine): boolean {
   try {
-    const config = readConfig(given, machine);
+    const secretFiles = new Set<string>();
+    const config = readConfig(given, { ...machine, onSecretFile: (path) => secretFiles.add(path) });
     refuseUnsafe(config);
-    machine.stdout.write(json ? jsonOf(config, printEffective) : textOf(config, printEffective, given.file));
+    const openSecrets = [...secretFiles].filter((path) => machine.isOpenToAll(path));
+    const warnings = [...warningsOf(config), ...fileWarnings(openSecrets, readCertificates(config))].map(
+      ({ about, text }) => `${printable(Object.values(about).join(' '))}: ${text}`,
+    );
+    if (!json) for (const each of warnings) machine.stderr.write(`warning: ${each}\n`);
+    machine.stdout.write(json ? jsonOf(config, printEffective, warnings) : textOf(config, printEffective, given.file));
     return true;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -33,8 +41,9 @@ function textOf(config: Config, printEffective: boolean, file = 'the configurati
   return `${file} is valid: ${served}\n`;
 }
 
-function jsonOf(config: Config, printEffective: boolean): string {
-  const result = { valid: true, errors: [], ...(printEffective && { effective: effective(config) }) };
+function jsonOf(config: Config, printEffective: boolean, warnings: readonly string[]): string {
+  const told = warnings.length > 0 ? { warnings } : {};
+  const result = { valid: true, errors: [], ...told, ...(printEffective && { effective: effective(config) }) };
   return `${JSON.stringify(result, null, 2)}\n`;
 }
 

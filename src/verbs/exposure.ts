@@ -4,6 +4,8 @@ import { isCredential } from '../config/credentials.ts';
 import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
+import { shownPath } from '../config/substitution.ts';
+import type { Certificates } from '../edge/certificate.ts';
 import { isLoopback } from '../edge/host-guard.ts';
 import { checkKeyFiles } from '../identity/key-set.ts';
 
@@ -52,7 +54,7 @@ export function warningsOf(config: Config): readonly Warning[] {
       ? [
           {
             about: { publicUrl: publicUrl.href },
-            text: 'publicUrl is plain http on a public name: keys and tokens can be read on their way; put TLS in front',
+            text: 'publicUrl is plain http on a public name: keys and tokens can be read on their way; put TLS in front, or give listen.tls',
           },
         ]
       : []),
@@ -86,6 +88,25 @@ function ofUpstream({ name, urls, outbound, tls }: Config['upstreams'][number]):
 /** What it tells is no secret of the server's, but it is nobody's business. */
 function isAdminOpenToAll({ admin, allowedHosts }: Config): boolean {
   return admin !== undefined && !isLoopback(admin.host) && allowedHosts === undefined;
+}
+
+/** Of files of secrets that every user of the machine may read, and of certificates that are shown all the same. */
+export function fileWarnings(openSecrets: readonly string[], certificates: Certificates): readonly Warning[] {
+  const ofCertificates = Object.values(certificates).flatMap((certificate) => {
+    if (certificate === null) return [];
+    const { file, openKeyFile, validTo } = certificate;
+    return [
+      ...(openKeyFile === null ? [] : [ofOpenSecret(openKeyFile)]),
+      ...(validTo.getTime() > Date.now() ? [] : [{ about: { file }, text: 'this certificate has expired: renew it' }]),
+    ];
+  });
+  return [...openSecrets.map(ofOpenSecret), ...ofCertificates];
+}
+
+function ofOpenSecret(file: string): Warning {
+  const text =
+    'every user of this machine may read this file of a secret: take the right from them (chmod 600; in Kubernetes defaultMode: 0400)';
+  return { about: { file: shownPath(file) }, text };
 }
 
 function isOpenToAll(config: Config): boolean {

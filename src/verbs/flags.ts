@@ -2,6 +2,7 @@
 
 import { type Command, type CommanderError, Option } from 'commander';
 import { FILE_VARIABLE, type Flags } from '../config/assignments.ts';
+import { isName } from '../config/credentials.ts';
 import { KEYS, type Key } from '../config/keys.ts';
 import { nearest } from '../config/nearest.ts';
 import { redactedText } from '../config/redacted-url.ts';
@@ -57,6 +58,7 @@ function defaultOf({ flag, node }: Key): string {
 
 export function placeholderOf({ flag, node }: Key): string {
   if (flag === 'listen' || flag === 'admin') return 'HOST:PORT';
+  if (/-tls-(?:cert|key)$/.test(flag ?? '')) return 'FILE';
   if (flag === 'header') return 'NAME=${VAR}|NAME=@FILE';
   if (node['x-secret'] === true) return '${VAR}|@FILE';
   if (flag === 'upstream' || flag === 'message-url') return 'URL';
@@ -94,14 +96,16 @@ export function usageError(error: CommanderError, command: Command, given: reado
   const message = error.message
     .replace(/^error: /, '')
     .replace(/^(unknown option '[^=]*)=.*'$/s, "$1'")
+    .replace(/ argument '.*' is invalid\. /s, ': ')
     .trim();
-  const hint = usageHint(error, message, command);
+  const hint = usageHint(error, command);
   return `${message}${hint === null ? '' : ` (did you mean ${hint}?)`}; ${help}`;
 }
 
 function excess(command: Command): string {
   if (command.parent === null) return 'too many arguments: give one URL; several servers belong into a file';
-  const word = redactedText(command.args[0] ?? '');
+  const given = redactedText(command.args[0] ?? '');
+  const word = isName(given) || given !== command.args[0] || /[./]/.test(given) ? given : 'FILE';
   if (!command.options.some(({ long }) => long === '--config')) {
     return `too many arguments: ${command.name()} takes none`;
   }
@@ -111,7 +115,8 @@ function excess(command: Command): string {
     : `too many arguments: a URL is given with --upstream ${word}`;
 }
 
-function usageHint(error: CommanderError, message: string, command: Command): string | null {
+function usageHint(error: CommanderError, command: Command): string | null {
+  const { message } = error;
   if (error.code === 'commander.unknownOption') return flagHint(/'([^']*)'/.exec(message)?.[1] ?? '', command);
   if (error.code === 'commander.invalidArgument') {
     const [, flag, value = ''] = /option '(?:-\w, )?(--[\w-]+)[^']*' argument '([^']*)'/.exec(message) ?? [];

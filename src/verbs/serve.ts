@@ -1,11 +1,13 @@
 // `mcp-causeway URL` and `mcp-causeway serve -c FILE`: run the gateway until a signal ends it.
 
+import type { AddressInfo } from 'node:net';
 import { type App, createApp, metricsFor } from '../app.ts';
 import { ConfigError, type Given, readConfig } from '../config/load.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
 import type { Surroundings } from '../config/substitution.ts';
 import { ANYONE } from '../domain/principal.ts';
+import { readCertificates } from '../edge/certificate.ts';
 import { LogJournal } from '../observe/journal.ts';
 import { createLog } from '../observe/log.ts';
 import { parsed } from '../protocol/json-rpc.ts';
@@ -14,7 +16,7 @@ import { systemTimers } from '../real-time.ts';
 import type { StopSignal } from '../stop-signal.ts';
 import { type Served, banner } from './banner.ts';
 import { descriptorShortage } from './descriptors.ts';
-import { type Warning, refuseUnsafe, warningsOf } from './exposure.ts';
+import { type Warning, fileWarnings, refuseUnsafe, warningsOf } from './exposure.ts';
 import { FirstContact } from './first-contact.ts';
 import { type Machine, type Terminal, readAside } from './surroundings.ts';
 import { VERSION } from './version.ts';
@@ -57,12 +59,13 @@ export async function start(
   openSecrets: () => readonly string[] = () => [],
 ): Promise<Running> {
   refuseUnsafe(config);
+  readCertificates(config);
   const { lines: log, ...output } = await createLog(config.log);
   const journal = new LogJournal(log);
   /** Those of now: what a reload leaves as it was is not said again. */
   let warnings = new Map<string, Warning>();
   const warn = (what: Config): void => {
-    const next = [...warningsOf(what), ...openSecrets().map(ofOpenSecret)];
+    const next = [...warningsOf(what), ...fileWarnings(openSecrets(), app.certificates)];
     const before = warnings;
     warnings = new Map(next.map((warning) => [JSON.stringify(warning), warning]));
     for (const [text, warning] of warnings) if (!before.has(text)) log.warn(warning.about, warning.text);
@@ -137,11 +140,6 @@ export async function start(
   };
 }
 
-function ofOpenSecret(file: string): Warning {
-  const text = 'everybody on this machine may read a file of secrets: chmod o-r, or mount it with another mode';
-  return { about: { file }, text };
-}
-
 function publicEndpoint({ publicUrl }: Config, { path }: UpstreamConfig): string | null {
   return publicUrl === undefined ? null : protectedResource(publicUrl, path).url;
 }
@@ -178,9 +176,13 @@ async function listen(app: App, { listen, admin }: Config): Promise<Origins> {
   const ofAdmin = await app.listenAdmin().catch((cause: unknown) => cannotBind('admin', admin ?? listen, cause));
   const ofClients = await app.listen().catch((cause: unknown) => cannotBind('listen', listen, cause));
   return {
-    origin: `http://${dialled(listen.host)}:${ofClients.port}`,
-    adminOrigin: ofAdmin === null || admin === undefined ? null : `http://${dialled(admin.host)}:${ofAdmin.port}`,
+    origin: originOf(listen, ofClients),
+    adminOrigin: ofAdmin === null || admin === undefined ? null : originOf(admin, ofAdmin),
   };
+}
+
+function originOf({ host, tls }: Config['listen'], { port }: AddressInfo): string {
+  return `${tls === undefined ? 'http' : 'https'}://${dialled(host)}:${port}`;
 }
 
 function cannotBind(flag: 'listen' | 'admin', { host, port }: Config['listen'], cause: unknown): never {
@@ -218,8 +220,6 @@ export async function serve(
   stop: Pick<StopSignal, 'isAsked' | 'asked' | 'listenToHangup'>,
 ): Promise<void> {
   const { stderr } = machine;
-  // With nothing to read anew it means what it is named for: the terminal is closed.
-  if (given.file === undefined) stop.listenToHangup();
   let secretFiles: ReadonlySet<string> = new Set();
   const read = async (): Promise<Config> => {
     const files = new Set<string>();
@@ -229,12 +229,15 @@ export async function serve(
     return config;
   };
   const config = await read();
+  const isFixed = given.file === undefined && config.listen.tls === undefined && config.admin?.tls === undefined;
+  // With nothing to read anew, certificates neither, it means what it is named for: the terminal is closed.
+  if (isFixed) stop.listenToHangup();
   if (stop.isAsked) return;
   let running: Running | null = null;
   const openSecrets = (): string[] => [...secretFiles].filter((path) => machine.isOpenToAll(path));
   // Without a listener it would end the process, as it does where a terminal is closed. What has just been read is new.
-  if (given.file !== undefined) process.on('SIGHUP', () => void running?.reload());
-  running = await start(config, given.file === undefined ? null : read, openSecrets);
+  if (!isFixed) process.on('SIGHUP', () => void running?.reload());
+  running = await start(config, isFixed ? null : read, openSecrets);
   await Promise.race([running.greet({ isTTY: stderr.isTTY, write: running.say }), stop.asked]);
   // At a terminal nobody waits for a balancer.
   await running.close((await stop.asked) === 'SIGTERM' ? 'announced' : 'now');

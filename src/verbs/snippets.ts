@@ -28,12 +28,12 @@ export function snippets({ endpoint, name, mode, needs }: SnippetOptions): Snipp
   const json = (value: object): string => JSON.stringify(value);
   // It takes plain http from this machine only, unless told; and clients on Windows break arguments that hold a blank.
   const { protocol, hostname } = new URL(endpoint);
-  const isNear = protocol === 'https:' || ['localhost', '127.0.0.1'].includes(hostname);
+  const isTaken = protocol === 'https:' || ['localhost', '127.0.0.1'].includes(hostname);
   const remote = [
     '-y',
     'mcp-remote',
     endpoint,
-    ...(isNear ? [] : ['--allow-http']),
+    ...(isTaken ? [] : ['--allow-http']),
     // oxlint-disable-next-line no-template-curly-in-string -- the client puts it in
     ...(needsKey ? ['--header', 'Authorization:${AUTH_HEADER}'] : []),
   ];

@@ -236,7 +236,7 @@ test('callers in line, and what is kept for a client that is away', async () => 
 });
 
 describe('the listener', () => {
-  test('is there only where it is configured, and its pages are not on the other one', async () => {
+  test('is there only where it is configured, and its pages are not on the other one [T28]', async () => {
     const { gateway } = await gatewayBefore({}, ADMIN);
     const { gateway: without } = await gatewayBefore();
 
@@ -248,7 +248,7 @@ describe('the listener', () => {
     expect(await without.app.listenAdmin()).toBeNull();
   });
 
-  test('serves no MCP, and nothing that changes anything; what it refuses is counted apart', async () => {
+  test('serves no MCP, and nothing that changes anything; what it refuses is counted apart [T28]', async () => {
     const { gateway } = await gatewayBefore({}, ADMIN);
     const refused = async (method: string, path: string): Promise<readonly unknown[]> => {
       const response = await fetch(gateway.adminOrigin + path, { method });
@@ -319,7 +319,7 @@ describe('the listener', () => {
       [['Host', 'localhost']],
       403,
     ],
-  ])('%s', async (_, config, headers, code) => {
+  ])('%s [T4 T28]', async (_, config, headers, code) => {
     const { gateway } = await gatewayBefore({}, { ...ADMIN, ...config });
     const last = [...headers, ['connection', 'close']] as const;
 
@@ -536,7 +536,7 @@ describe('POST /-/reload', () => {
     await expect.poll(async () => (await status(gateway)).upstreams.length, { timeout: 5000 }).toBe(1);
   });
 
-  test('is nothing that a page of elsewhere can ask for, and the names that may are those of the new configuration', async () => {
+  test('is nothing that a page of elsewhere can ask for, and the names that may are those of the new configuration [T28]', async () => {
     const { gateway } = await gatewayBefore({}, ADMIN);
     gateway.rewrite({ ...ADMIN, allowedOrigins: ['http://ours.example'] });
 

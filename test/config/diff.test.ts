@@ -94,6 +94,23 @@ test('what needs a restart stays as it was, and the rest of the file goes', () =
   expect(back.config).toMatchObject({ listen, admin: { port: 8081 }, log: { format: 'json', level: 'info' } });
 });
 
+test('a listener goes on as it was bound, in plain HTTP or with TLS, and its certificate stays in the same files', () => {
+  const tls = { cert: '/a.crt', key: '/a.key' };
+  const plain = with_({});
+  const secure = with_({ listen: { tls } });
+
+  const there = from(plain, secure);
+  const gone = from(secure, plain);
+  const moved = from(secure, with_({ listen: { tls: { ...tls, cert: '/b.crt' } } }));
+
+  expect([there, gone, moved].map(({ config }) => config.listen.tls)).toEqual([undefined, tls, tls]);
+  expect([there, gone, moved].map(({ needsRestart }) => needsRestart)).toEqual([
+    ['listen.tls.cert', 'listen.tls.key'],
+    ['listen.tls.cert', 'listen.tls.key'],
+    ['listen.tls.cert'],
+  ]);
+});
+
 test('upstreams that come and go', () => {
   const after = { upstreams: [{ url, name: 'c', path: '/a' }, ...BASE.upstreams.slice(1)] };
 
@@ -105,8 +122,12 @@ test('the keys that need a restart are those that are bound, allocated or opened
     'version',
     'listen.host',
     'listen.port',
+    'listen.tls.cert',
+    'listen.tls.key',
     'admin.host',
     'admin.port',
+    'admin.tls.cert',
+    'admin.tls.key',
     'limits.bufferedBytes',
     'log.format',
   ]);

@@ -54,6 +54,9 @@ const TEXTS = ['/mcp', '/a/b', 'mcp', '/', '/mcp/', '/healthz', 'billing', 'two 
   'auto',
   'none',
   'localhost',
+  '10.0.0.7',
+  'fd00::/8',
+  '10.0.0.0/33',
   '',
 ]);
 const SECRETS = ['f3a1095c7be2d84460b7193ec82ad15f8e04b39c6d7721fa05e8c49b3d5210a6', 'secret', ''];

@@ -40,7 +40,7 @@ function textFor({ name, node }: (typeof KEYS)[number]): string {
   if (/^(?:publicUrl|inbound\.jwt\.(?:issuer|jwksUri))$/.test(name)) return 'https://other';
   if (name === 'upstreams[].headers') return 'x-plain=v';
   if (name === 'upstreams[].legacy') return 'false';
-  if (/^(?:listen|admin)\./.test(name)) return 'localhost:9';
+  if (/^(?:listen|admin)\.(?:host|port)/.test(name)) return 'localhost:9';
   if (name === 'links.single' || name === 'upstreams[].tls.insecureSkipVerify') return 'true';
   if (/tls\.(?:ca|cert|key)$/.test(name)) return name.replace(/^.*\./, 'client.');
   if (node.enum !== undefined) return String(node.enum.at(-1));
@@ -50,6 +50,7 @@ function textFor({ name, node }: (typeof KEYS)[number]): string {
   if (name === 'upstreams[].outbound.forward') return 'x-user-token';
   if (/rl$|EndpointOrigins$/.test(name)) return 'http://other/x';
   if (name === 'allowedOrigins') return 'http://other';
+  if (name === 'trustedProxies') return '10.0.0.0/8';
   if (/path|legacy/.test(name)) return '/other';
   return node.type === 'integer' ? '17' : 'other';
 }
@@ -66,10 +67,10 @@ function tokensBut(name: string): Record<string, string> {
 }
 
 /** What must be there as well, or this key would be refused. */
-function neededBeside(name: string): Record<string, string> {
+function neededBeside({ name, variable = '' }: (typeof KEYS)[number]): Record<string, string> {
   if (name.startsWith('inbound.jwt.')) return tokensBut(name);
-  if (name.endsWith('.tls.cert')) return { CAUSEWAY_TLS_KEY: 'client.key' };
-  if (name.endsWith('.tls.key')) return { CAUSEWAY_TLS_CERT: 'client.cert' };
+  if (name.endsWith('.tls.cert')) return { [variable.replace(/CERT$/, 'KEY')]: 'client.key' };
+  if (name.endsWith('.tls.key')) return { [variable.replace(/KEY$/, 'CERT')]: 'client.cert' };
   return name === 'secrets.previous' ? { CAUSEWAY_SECRETS_CURRENT: '@/secret' } : {};
 }
 
@@ -78,7 +79,7 @@ test.each(KEYS.filter(({ flag }) => flag !== undefined).map((key) => [key.name, 
   (_name, key) => {
     const text = textFor(key);
     const { flag = '', variable = '' } = key;
-    const env = { ...UPSTREAM, ...neededBeside(key.name) };
+    const env = { ...UPSTREAM, ...neededBeside(key) };
 
     const byVariable = configOf({ files: FILES, env: { ...env, [variable]: text } });
     const byFlag = configOf({ files: FILES, env, flags: { [flag]: flag === 'header' ? [text] : text } });
@@ -186,8 +187,8 @@ test.each([
   ['a bad duration', { CAUSEWAY_HEARTBEAT: '5' }, /^CAUSEWAY_HEARTBEAT: has no unit/m],
   ['a bad port', { CAUSEWAY_LISTEN: 'localhost:99999' }, /^CAUSEWAY_LISTEN: port 99999 is over 65535$/m],
   ['a bad port of the admin listener', { CAUSEWAY_ADMIN: '99999' }, /^CAUSEWAY_ADMIN: port 99999 is over 65535$/m],
-  ['a bad address of it', { CAUSEWAY_ADMIN: 'x' }, /^CAUSEWAY_ADMIN: x is not HOST:PORT, such as 127\.0\.0\.1:8081$/m],
-  ['a bad address', { CAUSEWAY_LISTEN: 'nowhere' }, /^CAUSEWAY_LISTEN: nowhere is not HOST:PORT/m],
+  ['a bad address of it', { CAUSEWAY_ADMIN: 'x' }, /^CAUSEWAY_ADMIN: must be HOST:PORT, such as 127\.0\.0\.1:8081$/m],
+  ['a bad address', { CAUSEWAY_LISTEN: 'nowhere' }, /^CAUSEWAY_LISTEN: must be HOST:PORT/m],
   [
     'a bad key',
     { CAUSEWAY_INBOUND_BEARER_KEYS: 'alice' },

@@ -102,3 +102,24 @@ test('a client that has left is served no more', async () => {
 
   expect(served).toEqual(['/1']);
 });
+
+test('behind a request that is read in two ways none is served, not even where it waits itself [T11]', async () => {
+  const served: string[] = [];
+  const first = Promise.withResolvers<() => void>();
+  const { client } = await serving((incoming, response) => {
+    served.push(incoming.url ?? '');
+    if (incoming.url === '/1') first.resolve(() => void response.end('first'));
+    else response.end('last');
+  });
+  const closed = once(client, 'close');
+
+  client.write(request('/1') + request('/2').replace('host: a', 'host: a\r\nhost: b') + request('/3'));
+  const answer = await first.promise;
+  client.write(request('/4'));
+  answer();
+  const all = await until(client, 'last');
+  await closed;
+
+  expect(served).toEqual(['/1', '/2']);
+  expect(all.match(/^connection: .*$/gim)).toEqual(['Connection: keep-alive', 'connection: close']);
+});

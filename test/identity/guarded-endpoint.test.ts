@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { openEvents } from '../support/event-client.ts';
 import { type Gateway, gatewayBefore, replyIn, requestBytes } from '../support/gateway.ts';
 import { openOldClient } from '../support/old-client.ts';
 
@@ -34,7 +35,7 @@ const ROUTES = [
 ] as const;
 
 test.each(ROUTES)(
-  '%s %s without a key, or with a wrong one, is 401 with a challenge, and nothing goes upstream [A3]',
+  '%s %s without a key, or with a wrong one, is 401 with a challenge, and nothing goes upstream [A3 T33]',
   async (method, path) => {
     const { gateway, upstream } = await gatewayBefore({}, { inbound, links: { min: 0 } });
     const accept = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' };
@@ -53,7 +54,7 @@ test.each(ROUTES)(
   },
 );
 
-test.each(ROUTES)('%s %s with two Authorization headers is 400, whatever they hold', async (method, path) => {
+test.each(ROUTES)('%s %s with two Authorization headers is 400, whatever they hold [T33]', async (method, path) => {
   const { gateway, upstream } = await gatewayBefore({}, { inbound, links: { min: 0 } });
   const two = [
     ['Authorization', 'Bearer alice-key'],
@@ -71,7 +72,7 @@ test.each(ROUTES)('%s %s with two Authorization headers is 400, whatever they ho
   expect(upstream.streams).toHaveLength(0);
 });
 
-test('with a key a call and a session are served, and the key never reaches the server', async () => {
+test('with a key a call and a session are served, and the key never reaches the server [T14]', async () => {
   const { gateway, upstream } = await gatewayBefore({}, { inbound });
 
   const called = await gateway.call('add', { a: 1, b: 1 }, 1, ALICE);
@@ -81,7 +82,7 @@ test('with a key a call and a session are served, and the key never reaches the 
   expect(JSON.stringify([upstream.gets, upstream.received.map(({ headers }) => headers)])).not.toContain('alice-key');
 });
 
-test('another’s session is unknown, by whichever method [B21]', async () => {
+test('another’s session is unknown, by whichever method [B21 T7]', async () => {
   const { gateway } = await gatewayBefore({}, { inbound });
   const session = await sessionOf(gateway, ALICE);
 
@@ -96,7 +97,25 @@ test('another’s session is unknown, by whichever method [B21]', async () => {
   expect(asAlice.status).toBe(200);
 });
 
-test('an old client is served with its key, and where it posts is nobody else’s', async () => {
+test('a second GET of a session is 409 for its owner and 404 for anybody else, and the first goes on [T7 T9]', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { inbound, links: { min: 0 } });
+  const session = await sessionOf(gateway, ALICE);
+  const link = await upstream.nextStream();
+  const first = await openEvents(gateway, { headers: { ...session, ...ALICE } });
+  const changed = { jsonrpc: '2.0', method: 'notifications/tools/list_changed' };
+
+  const again = [
+    await openEvents(gateway, { headers: { ...session, ...ALICE } }),
+    await openEvents(gateway, { headers: { ...session, ...BOB } }),
+    await openEvents(gateway, { headers: { ...session, ...BOB }, lastEventId: '1.0' }),
+  ];
+  upstream.sendTo(link, changed);
+
+  expect(again.map(({ status }) => status)).toEqual([409, 404, 404]);
+  expect(await first.next()).toMatchObject({ id: '1.1', json: changed });
+});
+
+test('an old client is served with its key, and where it posts is nobody else’s [T7]', async () => {
   const { gateway, upstream } = await gatewayBefore({}, { inbound });
   const alice = await openOldClient(gateway.origin, { headers: ALICE });
   const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };

@@ -24,7 +24,7 @@ describe('who is let in when the body has come is served, whoever was at the hea
     ['a call', LATE_CALL, {}],
     ['an initialize', initialize, {}],
     ['a listen', listen, headers],
-  ])('%s of a caller whose key is gone by then is 401, and opens and runs nothing', async (_, body, more) => {
+  ])('%s of a caller whose key is gone by then is 401, and opens and runs nothing [T33]', async (_, body, more) => {
     const { gateway, upstream } = await gatewayBefore({}, keys('alice', 'mallory'));
     const late = await halfSent(gateway, body, { ...mallory, ...more, connection: 'close' });
 
@@ -49,7 +49,7 @@ describe('who is let in when the body has come is served, whoever was at the hea
     expect(await late.until('"late"')).toContain('HTTP/1.1 200 OK');
   });
 
-  test('where nobody needed a key, one is needed now; also of an old client', async () => {
+  test('where nobody needed a key, one is needed now; also of an old client [T33]', async () => {
     const { gateway, upstream } = await gatewayBefore();
     const old = await openOldClient(gateway.origin);
     const ways = [

@@ -44,7 +44,7 @@ const ROUTES = [
   ['POST', '/messages?token=x', '/sse'],
 ] as const;
 
-test('every route asks for a token, says where to get one, and takes none from the URL or a cookie [A3]', async () => {
+test('every route asks for a token, says where to get one, and takes none from the URL or a cookie [A3 T33]', async () => {
   const { gateway, issuer, upstream } = await guarded();
   const token = await issuer.token();
 
@@ -74,6 +74,13 @@ test.each<
   ['no token', [], async () => 'Bearer', 401, fault('the Authorization header holds no token')],
   ['two tokens', [], async () => 'Bearer a, Bearer b', 401, fault('the Authorization header holds no token')],
   ['a word', [], async () => 'Bearer word', 401, fault('the token is malformed')],
+  [
+    'a token for another resource',
+    [],
+    async (of) => `Bearer ${await of.token({ aud: 'https://other.example.com' })}`,
+    401,
+    fault('the token is not for this resource'),
+  ],
   ['an old token', [], async (of) => `Bearer ${await of.token({ exp: 1 })}`, 401, fault('the token has expired')],
   ['nothing, where scopes are needed,', ['read', 'write'], async () => '', 401, `Bearer scope="read write", ${OF_MCP}`],
   [
@@ -83,7 +90,7 @@ test.each<
     403,
     `Bearer error="insufficient_scope", error_description="the token has not every scope that is needed", scope="read write", ${OF_MCP}`,
   ],
-])('%s is told what is missing', async (_what, scopes, authorization, status, asked) => {
+])('%s is told what is missing [T33]', async (_what, scopes, authorization, status, asked) => {
   const { gateway, issuer } = await guarded({ scopes });
   const given = await authorization(issuer);
 
@@ -96,7 +103,46 @@ function fault(why: string): string {
   return `Bearer error="invalid_token", error_description="${why}", ${OF_MCP}`;
 }
 
-test('with a token a call, a session and an old client are served, and it never reaches the server [A4]', async () => {
+test('a page of a listed origin reads what is asked of it, and the metadata that it leads to, without a token [T24]', async () => {
+  const page = { origin: 'https://app.example' };
+  const { gateway, issuer } = await guarded({ scopes: ['read'] }, { allowedOrigins: [page.origin] });
+  const preflight = {
+    'access-control-request-method': 'GET',
+    'access-control-request-headers': 'mcp-protocol-version',
+  };
+  const documents = [METADATA, `${METADATA}/mcp`, `${METADATA}/sse`];
+
+  const refused = [
+    await gateway.post(PING, page),
+    await gateway.post(PING, { ...page, ...(await issuer.bearer()) }),
+    await gateway.send('GET', '/sse', page),
+  ];
+  const asked = await Promise.all(documents.map((path) => gateway.send('OPTIONS', path, { ...page, ...preflight })));
+  const methods = ['GET', 'HEAD'].flatMap((method) => documents.map((path) => [method, path] as const));
+  const told = await Promise.all(methods.map(([method, path]) => gateway.send(method, path, page)));
+  const others = [...methods, ['OPTIONS', METADATA] as const].map(([method, path]) =>
+    gateway.send(method, path, { origin: 'https://evil.example', ...preflight }),
+  );
+
+  expect(refused.map(({ status }) => status)).toEqual([401, 403, 401]);
+  for (const { headers } of refused) {
+    expect(headers['www-authenticate']).toContain('resource_metadata=');
+    expect(headers['access-control-expose-headers']).toContain('WWW-Authenticate');
+  }
+  for (const { status, headers } of asked) {
+    expect([status, headers['access-control-allow-methods']]).toEqual([204, 'GET, HEAD']);
+    expect(headers['access-control-allow-headers']).toContain('Mcp-Protocol-Version');
+  }
+  expect(told.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200]);
+  for (const { headers } of [...refused, ...asked, ...told]) {
+    expect(headers).toMatchObject({ 'access-control-allow-origin': page.origin, vary: 'Origin' });
+  }
+  for (const { status, headers } of await Promise.all(others)) {
+    expect([status, headers['access-control-allow-origin']]).toEqual([403, undefined]);
+  }
+});
+
+test('with a token a call, a session and an old client are served, and it never reaches the server [A4 T14]', async () => {
   const { gateway, issuer, upstream } = await guarded();
   const alice = await issuer.bearer();
 
@@ -184,7 +230,7 @@ function list(): string {
   return JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' });
 }
 
-test('what a caller holds is unknown to every other one, and the answer is that of what never was [B21]', async () => {
+test('what a caller holds is unknown to every other one, and the answer is that of what never was [B21 T7]', async () => {
   const { gateway, issuer, upstream } = await guarded();
   const [alice, bob] = [await issuer.bearer(), await issuer.bearer({ sub: 'bob' })];
   const { id } = await openSession(gateway, alice);
@@ -239,7 +285,7 @@ test('what a caller holds is unknown to every other one, and the answer is that 
   expect((await old.post(PING, renewed)).status).toBe(202);
 });
 
-test('an initialize with the session of another opens one, as with an id that never was', async () => {
+test('an initialize with the session of another opens one, as with an id that never was [T7]', async () => {
   const { gateway, issuer } = await guarded();
   const [alice, bob] = [await issuer.bearer(), await issuer.bearer({ sub: 'bob' })];
   const { id } = await openSession(gateway, alice);
@@ -251,7 +297,7 @@ test('an initialize with the session of another opens one, as with an id that ne
   expect([own.status, foreign.status, unknown.status]).toEqual([400, 200, 200]);
 });
 
-test('a gateway that is full tells the session of another as little as an id that never was', async () => {
+test('a gateway that is full tells the session of another as little as an id that never was [T7]', async () => {
   const { gateway, issuer, upstream } = await guarded({}, { limits: { inFlight: 1 } });
   const [alice, bob] = [await issuer.bearer(), await issuer.bearer({ sub: 'bob' })];
   const { id } = await openSession(gateway, alice);

@@ -27,6 +27,10 @@ export const confinement: Confinement = (() => {
     'none',
     '/tmp',
   ]);
+  // Refused is one thing; without the tools nothing of this is shown.
+  for (const tool of ['unshare', 'setpriv', 'nsenter', 'ip', 'ldd']) {
+    if (spawnSync(tool, ['--version']).error !== undefined) throw new Error(`${tool} is missing: see .ci/run`);
+  }
   return namespaces.status === 0 ? 'a root of its own' : 'another user only';
 })();
 

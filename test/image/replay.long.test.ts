@@ -112,6 +112,24 @@ test.runIf(confinement === 'a root of its own')(
   },
 );
 
+test.runIf(confinement !== 'nothing')(
+  'as another user without any privilege it serves, and SIGTERM ends it with 0',
+  async () => {
+    const upstream = await startLegacyServer();
+    onTestFinished(() => upstream.close());
+    const cell = runInCell(image, [...image.entrypoint, upstream.url.href, '--listen', '127.0.0.1:0']);
+    const [endpoint] = await cell.says(ENDPOINT);
+
+    const status = readFileSync(`/proc/${cell.pid()}/status`, 'utf8');
+
+    expect(status).not.toMatch(/^Uid:.*\t0\b/m);
+    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'])
+      expect(status).toMatch(new RegExp(`^${set}:\\t0+$`, 'm'));
+    expect(await call(endpoint)).toEqual(ANSWER);
+    expect(await stopped(cell)).toEqual({ code: 0, signal: null });
+  },
+);
+
 test.runIf(confinement === 'a root of its own')('what is run there cannot write anywhere', async () => {
   const script = `
     const codes = ['/x', '/app/x', '/app/dist/x', '/tmp/x', '/dev/x'].map((file) => {

@@ -70,7 +70,7 @@ function buildStage(stage: Stage, root: string, directory: string, source: (from
       copy(text, root, workdir, source);
     } else if (name === 'RUN') {
       const cwd = join(root, workdir);
-      execFileSync('/bin/sh', ['-c', text], { cwd, env: buildEnv(built.env), stdio: 'pipe', timeout: STEP_MS });
+      execFileSync('/bin/sh', ['-c', text], { cwd, env: npmEnv(built.env), stdio: 'pipe', timeout: STEP_MS });
     } else if (name === 'ENV') {
       built = { ...built, env: { ...built.env, ...variables(text) } };
     } else if (name === 'USER') {
@@ -112,7 +112,7 @@ function copy(text: string, root: string, workdir: string, source: (from: string
 }
 
 /** Of this machine what npm needs to reach its registry; nothing of the run that this is a part of. */
-function buildEnv(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+export function npmEnv(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const ofThisRun =
     /^(?:npm_(?!config_)\w+|npm_config_(?:\w+_)?prefix|node_env|node_options|vitest\w*|vite_\w+|dev|prod)$/i;
   const inherited = Object.entries(process.env).filter(([name]) => !ofThisRun.test(name));

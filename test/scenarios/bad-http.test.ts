@@ -20,7 +20,7 @@ async function answerTo(gateway: Gateway, bytes: string): Promise<ReturnType<typ
 const refusal = (reason: string, code = -32600): object => ({ jsonrpc: '2.0', error: { code, data: { reason } } });
 
 test.each(['/', '/mcp/x', '/MCP', '/mcp/../mcp', '/mcp%2f', '//mcp', '/sse/x', '/mcp;x', '/%6dcp/..'])(
-  'nothing is served at %s [A15]',
+  'nothing is served at %s [A15 T25]',
   async (path) => {
     const { gateway, upstream } = await gatewayBefore();
 
@@ -55,7 +55,7 @@ test.each([
   ['TRACE', '/mcp', 'POST, GET, DELETE'],
   ['POST', '/healthz', 'GET'],
   ['DELETE', '/readyz', 'GET'],
-] as const)('%s %s is 405 and the answer names what is allowed: %s', async (method, path, allow) => {
+] as const)('%s %s is 405 and the answer names what is allowed: %s [T26]', async (method, path, allow) => {
   const { gateway } = await gatewayBefore();
 
   const answer = await gateway.send(method, path);
@@ -64,7 +64,7 @@ test.each([
   if (method !== 'HEAD') expect(answer.json).toMatchObject(refusal('method_not_allowed'));
 });
 
-test.each(['PUT', 'PROPFIND', 'QUERY'])('%s with a body is 405 too', async (method) => {
+test.each(['PUT', 'PROPFIND', 'QUERY'])('%s with a body is 405 too [T26]', async (method) => {
   const { gateway } = await gatewayBefore();
 
   const answer = await answerTo(gateway, requestBytes(method, '/mcp', [HOST, LENGTH, ...JSON_PAIRS], CALL));
@@ -120,7 +120,7 @@ test.each(['GET', 'DELETE'] as const)(
   },
 );
 
-test('CONNECT is 405, and no tunnel', async () => {
+test('CONNECT is 405, and no tunnel [T26]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const client = await gateway.connect();
 
@@ -152,7 +152,7 @@ const ROUTES = [
   ['POST', '/%zz'],
 ] as const;
 
-test.each(ROUTES)('a page from elsewhere gets 403 on %s %s [A1]', async (method, path) => {
+test.each(ROUTES)('a page from elsewhere gets 403 on %s %s [A1 T4 T23]', async (method, path) => {
   const { gateway } = await gatewayBefore();
 
   for (const origin of FOREIGN_ORIGINS) {
@@ -175,7 +175,7 @@ test('pages of loopback names may call, and others that are configured [A1]', as
   expect((await configured.post(CALL, { origin: 'https://APP.example' })).status).toBe(200);
 });
 
-test('on a public address a page whose Host and Origin agree is refused: its name may be rebound', async () => {
+test('on a public address a page whose Host and Origin agree is refused: its name may be rebound [T4]', async () => {
   const { gateway } = await gatewayBefore({}, { host: '0.0.0.0' });
   const host = ['host', 'evil.example:8080'] as const;
   const page = ['origin', 'http://evil.example:8080'] as const;
@@ -197,7 +197,7 @@ test.each([
   '[::2]',
   '[::ffff:127.0.0.1]',
   'localhost@evil',
-])('Host “%s” is refused on /mcp and unknown paths, not on health checks', async (host) => {
+])('Host “%s” is refused on /mcp and unknown paths, not on health checks [T4]', async (host) => {
   const { gateway } = await gatewayBefore();
   const headers = [['host', host] as const, LENGTH, ...JSON_PAIRS];
 
@@ -222,7 +222,7 @@ test.each([
   ['an empty Host', 'POST', '/mcp', [['host', '']]],
   ['an absolute target with another authority', 'POST', 'http://evil.example/mcp', [HOST]],
   ['an absolute target with a user', 'POST', 'http://x@localhost/mcp', [HOST]],
-] as const)('%s: 400', async (_, method, target, hosts) => {
+] as const)('%s: 400 [T4]', async (_, method, target, hosts) => {
   const { gateway, upstream } = await gatewayBefore();
 
   const answer = await answerTo(gateway, requestBytes(method, target, [...hosts, LENGTH, ...JSON_PAIRS], CALL));
@@ -243,7 +243,7 @@ test('two session ids are refused, not joined or chosen from', async () => {
   expect([answer.status, answer.json]).toMatchObject([400, refusal('invalid_request')]);
 });
 
-test('headers over 16 KiB are 431, as JSON-RPC [A8]', async () => {
+test('headers over 16 KiB are 431, as JSON-RPC [A8 T22]', async () => {
   const { gateway } = await gatewayBefore();
   const client = await gateway.connect();
 
@@ -256,7 +256,7 @@ test('headers over 16 KiB are 431, as JSON-RPC [A8]', async () => {
 test.each([
   ['declared', [['content-length', '1000000']], ''],
   ['sent in chunks', [['transfer-encoding', 'chunked']], `${(4096).toString(16)}\r\n${' '.repeat(4096)}\r\n`],
-] as const)('a body over limits.bodyBytes is 413 as soon as it is known: %s [A8]', async (_, framing, body) => {
+] as const)('a body over limits.bodyBytes is 413 as soon as it is known: %s [A8 T18]', async (_, framing, body) => {
   const { gateway } = await gatewayBefore({}, { limits: { bodyBytes: '1KiB' } });
 
   const answer = await answerTo(gateway, requestBytes('POST', '/mcp', [HOST, ...framing, ...JSON_PAIRS], body));
@@ -268,7 +268,7 @@ test.each([
 test.each([
   ['a body', requestBytes('POST', '/mcp', [HOST, LENGTH, ...JSON_PAIRS], CALL.slice(0, 10))],
   ['headers', 'POST /mcp HTTP/1.1\r\nHost: localh'],
-])('a client that never ends %s gets 408 as JSON-RPC and is closed [A8]', async (_, bytes) => {
+])('a client that never ends %s gets 408 as JSON-RPC and is closed [A8 T17]', async (_, bytes) => {
   const { gateway } = await gatewayBefore({}, { timeouts: { clientBody: '500ms', clientHeaders: '400ms' } });
   const client = await gateway.connect();
 
@@ -289,12 +289,13 @@ test.each([
   ],
   ['two Content-Lengths', requestBytes('POST', '/mcp', [HOST, LENGTH, ['content-length', '1']], CALL)],
   ['no Host', requestBytes('POST', '/mcp', [LENGTH, ...JSON_PAIRS], CALL)],
-])('%s: 400 and the connection is closed', async (_, bytes) => {
+])('%s: 400 and the connection is closed [T11]', async (_, bytes) => {
   const { gateway, upstream } = await gatewayBefore();
   const client = await gateway.connect();
 
   client.write(bytes);
 
-  expect(replyIn(await client.closed).status).toBe(400);
+  expect(replyIn(await client.until('\r\n\r\n')).status).toBe(400);
+  await client.closed;
   expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toEqual([]);
 });

@@ -53,7 +53,7 @@ test.each([
     ],
   ],
   ['Connection naming our own headers', [['connection', 'mcp-session-id, content-type']]],
-] as const)('a request with %s is served as plain HTTP/1.1', async (_, extra) => {
+] as const)('a request with %s is served as plain HTTP/1.1 [T12 T26]', async (_, extra) => {
   const { gateway } = await gatewayBefore();
 
   const answer = await answerTo(gateway, requestBytes('POST', '/mcp', [HOST, LENGTH, ...JSON_PAIRS, ...extra], CALL));

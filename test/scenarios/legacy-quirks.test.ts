@@ -197,17 +197,6 @@ test('a second endpoint event is ignored and counted', async () => {
   expect(gateway.journal.dropped('second_endpoint')).toBe(1);
 });
 
-test('a second endpoint event on another origin costs the link [G2]', async () => {
-  const { gateway, upstream } = await gatewayBefore();
-  await gateway.call('count');
-  const stream = await upstream.nextStream();
-
-  upstream.push(stream, 'event: endpoint\ndata: http://127.0.0.2:1/messages\n\n');
-  await stream.closed;
-
-  expect((await gateway.call('count')).json.result.content[0].text).toBe('1');
-});
-
 test('a server that closes the stream right after the endpoint event is a 502 that says so', async () => {
   const config: GatewayConfig = { timeouts: { initialize: '500ms' } };
   const { gateway, upstream } = await gatewayBefore({ get: 'closes' }, config);
@@ -220,7 +209,7 @@ test('a server that closes the stream right after the endpoint event is a 502 th
   expect((await gateway.call('count')).status).toBe(200);
 });
 
-test('the upstream sees the Host of its own URL, no Origin, and nothing of the client’s headers [A4]', async () => {
+test('the upstream sees the Host of its own URL, no Origin, and nothing of the client’s headers [A4 T12 T13 T14]', async () => {
   const { gateway, upstream } = await gatewayBefore({}, { upstream: { headers: { 'x-api-key': 'k' } } });
 
   await gateway.call('add', {}, 1, {

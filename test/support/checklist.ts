@@ -1,11 +1,7 @@
 // What clients and servers can rely on, one row each. A test names the rows that it shows in square brackets at the end
 // of its title; docs/compatibility.md is printed from the rows and from the tests that passed.
 
-export interface Row {
-  readonly says: string;
-  /** Why no test shows it. */
-  readonly notYet?: string;
-}
+import type { Row } from './rows.ts';
 
 export interface Section {
   readonly title: string;

@@ -19,6 +19,8 @@ export type GatewayConfig = Omit<ConfigInput, 'upstreams' | 'listen'> & {
   readonly others?: ConfigInput['upstreams'];
   /** Where it listens; loopback if not given. */
   readonly host?: string;
+  /** Then `origin` and what is sent there are of no use. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 };
 
 /** Facts in their order, and a way to wait for one. */
@@ -220,11 +222,11 @@ export async function startGateway(
 }
 
 function parsedConfig(url: URL | string, config: GatewayConfig): Config {
-  const { upstream, others = [], host = '127.0.0.1', ...rest } = config;
+  const { upstream, others = [], host = '127.0.0.1', tls, ...rest } = config;
   return parseConfig(
     {
       ...rest,
-      listen: { host, port: 0 },
+      listen: { host, port: 0, ...(tls && { tls }) },
       drain: { timeout: '100ms', ...rest.drain },
       upstreams: [{ url: String(url), ...upstream }, ...others],
     },

@@ -200,7 +200,7 @@ export function defaultBehaviour(): Behaviour {
 
 /** The methods that every server answers, unless `behaviour.methods` has its own. */
 export function answererOf(behaviour: Behaviour, method: string): Answerer {
-  const own = behaviour.methods[method];
+  const own = Object.hasOwn(behaviour.methods, method) ? behaviour.methods[method] : undefined;
   if (own !== undefined) return own;
   switch (method) {
     case 'initialize':
@@ -223,7 +223,7 @@ export function answererOf(behaviour: Behaviour, method: string): Answerer {
     case 'tools/call':
       return (call) => {
         const name = String(call.message.params?.['name']);
-        const tool = behaviour.tools[name];
+        const tool = Object.hasOwn(behaviour.tools, name) ? behaviour.tools[name] : undefined;
         if (tool === undefined) throw new RpcError(-32602, `Tool ${name} not found`);
         return tool(call);
       };

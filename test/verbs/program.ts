@@ -25,7 +25,12 @@ export function run(...args: readonly string[]): Program {
 
 /** `env`: beside what the program inherits. */
 export function runWith(env: Readonly<Record<string, string>>, ...args: readonly string[]): Program {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  return runMain(MAIN, env, ...args);
+}
+
+/** `main`: of a copy that is elsewhere. */
+export function runMain(main: string, env: Readonly<Record<string, string>>, ...args: readonly string[]): Program {
+  const child = spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });

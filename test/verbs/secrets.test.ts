@@ -15,13 +15,13 @@ test('a file of secrets that everybody may read is warned of, at every start and
   );
 
   const program = run('serve', '-c', path);
-  const [line] = await program.says(/^.*everybody on this machine.*$/m);
+  const [line] = await program.says(/^.*every user of this machine.*$/m);
   chmodSync(secret, 0o640);
   program.child.kill('SIGHUP');
   await program.says(/configuration reloaded/);
   chmodSync(secret, 0o604);
   program.child.kill('SIGHUP');
-  await program.says(/(?:everybody on this machine.*\s[^]*){2}/);
+  await program.says(/(?:every user of this machine.*\s[^]*){2}/);
 
   expect(JSON.parse(line)).toMatchObject({ level: 40, file: secret });
   expect(program.stdout() + program.stderr()).not.toContain(SECRET);

@@ -1,5 +1,6 @@
 // `mcp-causeway demo`: a built-in legacy server, the gateway before it, and one tool call through both.
 
+import { Agent, type Response, fetch } from 'undici';
 import type { Flags } from '../../config/assignments.ts';
 import { ConfigError, readConfig } from '../../config/load.ts';
 import type { UpstreamConfig } from '../../config/schema.ts';
@@ -9,6 +10,9 @@ import { INITIALIZE, curlLine } from '../snippets.ts';
 import { startLegacyServer } from './legacy-server.ts';
 
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":3}}}';
+
+/** The certificate of `listen.tls` is for the name that clients know. */
+const OURSELVES = new Agent({ connect: { rejectUnauthorized: false } });
 
 export interface Demo {
   readonly endpoint: string;
@@ -46,6 +50,7 @@ function post(endpoint: string, body: string, headers: Readonly<Record<string, s
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json', ...headers },
     body,
+    dispatcher: OURSELVES,
     signal: AbortSignal.timeout(20_000),
   });
 }

@@ -11,8 +11,15 @@ import { listenOnLoopback } from './loopback.ts';
 
 const START_MS = 10_000;
 
-/** `directives`: what stands in its one location, beside where it leads. Returns its origin. */
-export async function nginxBefore(origin: string, directives: readonly string[]): Promise<string> {
+/**
+ * `directives`: what stands in its one location, beside where it leads; `ofServer`: what stands above that. It keeps
+ * connections to it open, and calls it localhost. Returns its origin.
+ */
+export async function nginxBefore(
+  origin: string,
+  directives: readonly string[],
+  ofServer: readonly string[] = [],
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'nginx-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const port = await freePort();
@@ -26,10 +33,11 @@ export async function nginxBefore(origin: string, directives: readonly string[])
      events {}
      http {
        access_log off; gzip off; ${temporary.join(' ')}
+       upstream localhost { server ${new URL(origin).host}; keepalive 1; }
        server {
-         listen 127.0.0.1:${port};
+         listen 127.0.0.1:${port}; ${ofServer.join(' ')}
          location / {
-           proxy_pass ${origin}; proxy_http_version 1.1; proxy_set_header Connection ''; ${directives.join(' ')}
+           proxy_pass http://localhost; proxy_http_version 1.1; proxy_set_header Connection ''; ${directives.join(' ')}
          }
        }
      }`,

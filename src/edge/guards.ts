@@ -1,0 +1,48 @@
+// The guards of a listener. They stand before everything that answers on it, whatever path that has: a route that is added
+// has them without asking for them.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ProxyError } from '../domain/errors.ts';
+import { checkFraming } from './framing-guard.ts';
+import { type HostRules, checkHost } from './host-guard.ts';
+import { type OriginRules, checkOrigin } from './origin-guard.ts';
+
+/** Answered without a Host check: balancers probe by address. They say nothing that helps an attacker. */
+export const HEALTH = '/healthz';
+export const READY = '/readyz';
+
+export interface GuardRules {
+  readonly hosts: HostRules;
+  readonly origins: OriginRules;
+}
+
+/** First of all hooks. What Fastify refuses before there are any has to be judged by `refusalOf`. */
+export function guard(
+  app: FastifyInstance,
+  rules: () => GuardRules,
+  refuse: (reply: FastifyReply, error: ProxyError) => FastifyReply,
+): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const refusal = refusalOf(request, rules());
+    return refusal === null ? undefined : refuse(reply, refusal);
+  });
+}
+
+export function refusalOf(request: FastifyRequest, { hosts, origins }: GuardRules): ProxyError | null {
+  const { rawHeaders, url = '/' } = request.raw;
+  return (
+    checkFraming(request.raw) ??
+    (isProbe(request) ? null : checkHost(rawHeaders, url, hosts)) ??
+    checkOrigin(request.headers.origin, origins)
+  );
+}
+
+export function isProbe(request: FastifyRequest): boolean {
+  return [HEALTH, READY].includes(pathOf(request));
+}
+
+/** Without its query, and with or without a slash at its end the same. */
+export function pathOf(request: FastifyRequest): string {
+  const [path = '/'] = request.url.split('?', 1);
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
