@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { CompatibilityReporter } from './test/support/compatibility.ts';
+import { PageReporter } from './test/support/page-reporter.ts';
 
 export default defineConfig({
   test: {
@@ -8,7 +8,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 180_000,
     hookTimeout: 60_000,
-    reporters: ['default', new CompatibilityReporter('peers'), ...(process.env['CI'] ? ['json' as const] : [])],
+    reporters: ['default', new PageReporter('peers'), ...(process.env['CI'] ? ['json' as const] : [])],
     outputFile: { json: 'test-results/long.json' },
   },
 });

@@ -71,6 +71,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     ...invalid('a batch of 101', `[${Array.from({ length: 101 }, (_, id) => CALL.replace('7', `${id}`)).join()}]`),
     names: 'limits.batch',
+    rows: '[T18]',
   },
   parse('a batch that never ends', `[${CALL}`),
   {
@@ -121,6 +122,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     ...invalid('a million levels', `{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":${'['.repeat(1e6)}`, 7),
     names: 'limits.jsonDepth',
+    rows: '[T18]',
   },
   {
     ...invalid('9 levels where 8 are allowed', `{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":${deep(7)}}}`, 7),
@@ -141,6 +143,7 @@ const REFUSALS: readonly Refusal[] = [
     status: 415,
     code: -32600,
     reason: 'unsupported_media_type',
+    rows: '[T23]',
   })),
   ...['text/html', 'image/*', 'application/json;q=0', 'text/event-stream; q=0.0', 'application/jsonp'].map(
     (accept): Refusal => ({
@@ -158,7 +161,7 @@ const REFUSALS: readonly Refusal[] = [
     status: 413,
     code: -32600,
     reason: 'body_too_large',
-    rows: '[A8]',
+    rows: '[A8 T18]',
     names: 'limits.bodyBytes',
   },
   {

@@ -232,7 +232,7 @@ test('a string of 3 MiB crosses, in JSON, in a stream and in a session', async (
   expect(spanOf(raw, ['params', 'arguments']).equals(Buffer.from(args))).toBe(true);
 });
 
-test('500 callers at once with equal ids and tokens, answered in any order, get their own [A14 B19 G13]', async () => {
+test('500 callers at once with equal ids and tokens, answered in any order, get their own [A14 B19 G13 T5]', async () => {
   const { gateway, upstream } = await gatewayBefore({
     tools: {
       tagged: async (call) => {

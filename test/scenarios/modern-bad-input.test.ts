@@ -56,7 +56,7 @@ const mismatch = (what: string, body: Body, headers: Sent, rows: string): Refusa
   status: 400,
   code: -32020,
   reason: 'header_mismatch',
-  rows,
+  rows: `${rows} [T27]`,
 });
 const incomplete = (what: string, meta: string | null, rows = '[F2]'): Refusal => ({
   what,
@@ -82,7 +82,7 @@ const unknown = (method: string, body: Body = {}): Refusal => ({
   status: 404,
   code: -32601,
   reason: 'method_unknown',
-  rows: '[F13]',
+  rows: method in {} ? '[F13 T21]' : '[F13]',
 });
 const unsupported = (what: string, version: string, headers: Sent = {}): Refusal => ({
   what,
@@ -306,7 +306,7 @@ test.each([
   ['mcp-protocol-version', MODERN],
   ['mcp-method', 'tools/call'],
   ['mcp-name', 'add'],
-])('%s twice is refused, even if both say the same [F5 F8 F9]', async (name, value) => {
+])('%s twice is refused, even if both say the same [F5 F8 F9 T27]', async (name, value) => {
   const { gateway, upstream } = await gatewayBefore();
   const once = Object.entries({ ...HEADERS, ...CALLING });
 
@@ -332,7 +332,7 @@ test.each([
   expect(answer.status).toBe(400);
 });
 
-test('64 KiB of a marker in a header are too much for any header', async () => {
+test('64 KiB of a marker in a header are too much for any header [T22]', async () => {
   const { gateway } = await gatewayBefore();
 
   const answer = await answerTo(

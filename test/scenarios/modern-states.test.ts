@@ -80,7 +80,7 @@ async function expectStillGood({ gateway, upstream, asked }: World, call: Call =
 
 // Forged, and of another time
 
-test('a state that was changed by one character, cut short or made longer is refused [F44]', async () => {
+test('a state that was changed by one character, cut short or made longer is refused [F44 T8]', async () => {
   const world = await heldCall();
   const { gateway, upstream, state } = world;
   const flipped = (at: number): string => `${state.slice(0, at)}${state[at] === 'A' ? 'B' : 'A'}${state.slice(at + 1)}`;
@@ -105,7 +105,7 @@ test('a state that was changed by one character, cut short or made longer is ref
   await expectStillGood(world);
 });
 
-test('the last character of a state has one spelling [F44]', async () => {
+test('the last character of a state has one spelling [F44 T8]', async () => {
   const world = await heldCall();
   const { gateway, upstream, state } = world;
   const before = touched(upstream);
@@ -130,7 +130,7 @@ test.each([1, null, true, {}, [], ['x']])('a state that is no text is refused: %
   await expectStillGood(world);
 });
 
-test('a state that has expired is refused, and the upstream hears of the end, not of the retry [F44 F50]', async () => {
+test('a state that has expired is refused, and the upstream hears of the end, not of the retry [F44 F50 T8]', async () => {
   const { gateway, upstream, state } = await heldCall({ timeouts: { round: '20ms' } });
   await upstream.nextReply(0);
   await upstream.nextRequest('notifications/cancelled');
@@ -141,7 +141,7 @@ test('a state that has expired is refused, and the upstream hears of the end, no
   expect(touched(upstream)).toBe(before);
 });
 
-test('a state of another process is refused [F44]', async () => {
+test('a state of another process is refused [F44 T8]', async () => {
   const world = await heldCall();
   const other = await heldCall();
 
@@ -178,7 +178,7 @@ const as = (name: string): Call => [
 ];
 
 test.each(['principal', 'shared'] as const)(
-  'a state of another caller is refused, links %s [F44 F51]',
+  'a state of another caller is refused, links %s [F44 F51 T7]',
   async (isolation) => {
     const config = { inbound: { bearer: { keys: KEYS } }, links: { isolation } };
     const world = await heldCall(config, {}, as('alice'));
@@ -241,7 +241,7 @@ test('members in another order, white space and escapes are the same request', a
   expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toHaveLength(1);
 });
 
-test('a state of another upstream is refused [F44]', async () => {
+test('a state of another upstream is refused [F44 T8]', async () => {
   const second = await startLegacyServer();
   onTestFinished(() => second.close());
   const others = [{ url: String(second.url), name: 'second', path: '/second' }];

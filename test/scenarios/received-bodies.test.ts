@@ -34,7 +34,7 @@ async function untilStatus(gateway: Gateway, status: number): Promise<void> {
   await expect.poll(async () => (await gateway.post(call('count', LARGE))).status, { timeout: 5000 }).toBe(status);
 }
 
-test('large bodies that do not come to their end are refused together; small requests are served all the while', async () => {
+test('large bodies that do not come to their end are refused together; small requests are served all the while [T18]', async () => {
   const { gateway } = await gatewayBefore({}, LIMITS);
   const clients = await Promise.all(Array.from({ length: 20 }, () => unfinished(gateway)));
   await untilStatus(gateway, 503);

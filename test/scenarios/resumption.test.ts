@@ -461,7 +461,7 @@ test.each([
   ['more than was sent', '1.2'],
   ['far more than was sent', '1.99'],
   ['two ids in one header', '1.0, 1.1'],
-])('Last-Event-ID with %s is 400, and the stream goes on where it is', async (_, lastEventId) => {
+])('Last-Event-ID with %s is 400, and the stream goes on where it is [T10]', async (_, lastEventId) => {
   const world = await sessionOf('2025-11-25');
   const { reply, call } = await started(world);
 

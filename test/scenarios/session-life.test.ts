@@ -390,7 +390,7 @@ describe('the number of sessions', () => {
     expect(opened.status).toBe(200);
   });
 
-  test('links.maxDedicated: one more is refused with 503, leaves nothing behind, and may come once another is gone', async () => {
+  test('links.maxDedicated: one more is refused with 503, leaves nothing behind, and may come once another is gone [T20]', async () => {
     const { gateway, upstream } = await gatewayBefore({}, { links: { maxDedicated: 2 } });
     const [first] = [await gateway.openSession(), await gateway.openSession()];
     await upstream.whenStreams(3);

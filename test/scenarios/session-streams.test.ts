@@ -200,7 +200,7 @@ test('a 2025-11-25 client that takes streams only gets its answer as one, at onc
   expect(await reply.rest()).toMatchObject([{ event: 'message', json: { id: 1 } }]);
 });
 
-test('two sessions with equal ids and tokens at the same time get their own answers, progress and event ids [A14]', async () => {
+test('two sessions with equal ids and tokens at the same time get their own answers, progress and event ids [A14 T5]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const sessions = [
     await gateway.openSession({ protocolVersion: '2025-11-25' }),
@@ -376,7 +376,7 @@ test('nothing is told to a client before it says that it is initialized', async 
 
 // A second GET, and one that is refused
 
-test('a second GET is refused while the first is read, and the first goes on', async () => {
+test('a second GET is refused while the first is read, and the first goes on [T9]', async () => {
   const { gateway, upstream, session, link } = await sessionOf('2025-06-18');
   const first = await openEvents(gateway, { sessionId: session });
 

@@ -133,7 +133,7 @@ test.each([
   expect(said[0]?.headers['mcp-protocol-version']).toBe(header);
 });
 
-test('a foreign, a forged and an ended id are the same unknown id [B15]', async () => {
+test('a foreign, a forged and an ended id are the same unknown id [B15 T8]', async () => {
   const { gateway } = await gatewayBefore();
   const other = await gatewayBefore();
   const live = await gateway.openSession();
@@ -251,7 +251,7 @@ test('a call in flight when its session is deleted is answered with an error, on
   await upstream.whenStreams(1);
 });
 
-test('limits.sessions bounds the sessions, and one that ends makes room', async () => {
+test('limits.sessions bounds the sessions, and one that ends makes room [T20]', async () => {
   const { gateway } = await gatewayBefore({}, { limits: { sessions: 1 } });
   const session = await gateway.openSession();
 

@@ -54,7 +54,7 @@ test('broadcast: calls in flight on both links when it is found out are answered
   await upstream.whenStreams(1);
 });
 
-test('broadcast: many callers at once on two links of the pool get their own answers [A14]', async () => {
+test('broadcast: many callers at once on two links of the pool get their own answers [A14 T5]', async () => {
   const { gateway } = await gatewayBefore({ delivery: 'all', tools }, { links: { min: 2, max: 2, maxInFlight: 4 } });
   const names = Array.from({ length: 40 }, (_, i) => `caller ${i}`);
 
@@ -80,7 +80,7 @@ test('broadcast: progress and notifications reach the caller they belong to, onc
   ]);
 });
 
-test('an answer to one session’s call on the stream of another goes to nobody, and the true one still comes', async () => {
+test('an answer to one session’s call on the stream of another goes to nobody, and the true one still comes [T6]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const [a, b] = [await gateway.openSession(), await gateway.openSession()];
   const ofA = gateway.call('slow', {}, 1, IN(a));
