@@ -64,10 +64,17 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
       ...(passage === null ? [] : passthroughMethods(passage)),
     ]),
   ]);
+  /** A page that is let in may send what a server is to be sent. */
+  const credentials = config.upstreams.flatMap(({ outbound }) =>
+    typeof outbound === 'object' ? outbound.forward : [],
+  );
   app.addHook('onRequest', async (request, reply) => {
     if (!isPreflight(request.raw)) return undefined;
     const methods = allowed.get(pathOf(request)) ?? ANY_PATH;
-    return reply.code(204).headers(preflightHeaders(request.headers, methods)).send();
+    return reply
+      .code(204)
+      .headers(preflightHeaders(request.headers, methods, credentials))
+      .send();
   });
 
   receiveBodies(app, {

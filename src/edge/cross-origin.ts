@@ -38,13 +38,18 @@ export function isPreflight({ method, headers }: IncomingMessage): boolean {
   return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
 }
 
-/** The headers of its answer, for a page that the guards have let in. */
-export function preflightHeaders(headers: IncomingHttpHeaders, methods: string): Record<string, string> {
+/** The headers of its answer, for a page that the guards have let in. `more`: in lower case, what some send beside that. */
+export function preflightHeaders(
+  headers: IncomingHttpHeaders,
+  methods: string,
+  more: readonly string[] = [],
+): Record<string, string> {
   const asked = (headers['access-control-request-headers'] ?? '').split(',').map((name) => name.trim());
+  const extra = more.filter((name) => !REQUEST_HEADERS.some((each) => each.toLowerCase() === name));
   const ofParams = asked.filter((name) => PARAM_HEADER.test(name));
   return {
     'access-control-allow-methods': methods,
-    'access-control-allow-headers': [...REQUEST_HEADERS, ...ofParams].join(', '),
+    'access-control-allow-headers': [...REQUEST_HEADERS, ...extra, ...ofParams].join(', '),
     'access-control-max-age': String(MAX_AGE_SECONDS),
     // A page from the internet that asks for an address of this machine or network.
     ...(headers['access-control-request-private-network'] === 'true' && {

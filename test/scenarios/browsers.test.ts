@@ -58,6 +58,18 @@ describe('a preflight', () => {
     expect(headers['access-control-allow-headers']).toBe(`${ALWAYS}, mcp-param-region, Mcp-Param-X-1`);
   });
 
+  test('a page may send the credential that goes on to the server, and reads the answer [T24]', async () => {
+    const outbound = { forward: ['X-User-Token', 'Authorization'] };
+    const { gateway, upstream } = await gatewayBefore({}, { ...LISTED, upstream: { outbound } });
+
+    const { status, headers } = await gateway.send('OPTIONS', '/mcp', { ...FROM_PAGE, ...ASKING });
+    const answer = await gateway.call('count', {}, 1, { ...FROM_PAGE, 'x-user-token': 'hers' });
+
+    expect([status, headers['access-control-allow-headers']]).toEqual([204, `${ALWAYS}, x-user-token`]);
+    expect([answer.status, answer.headers['access-control-allow-origin']]).toEqual([200, PAGE]);
+    expect(upstream.gets.at(-1)?.headers).toMatchObject({ 'x-user-token': 'hers' });
+  });
+
   test('from the internet to a private network is allowed to listed pages [T24]', async () => {
     const { gateway } = await gatewayBefore({}, LISTED);
     const ask = (origin: string): ReturnType<Gateway['send']> =>
