@@ -79,6 +79,9 @@ function ofUpstream({ name, urls, outbound, tls }: Config['upstreams'][number]):
   ) {
     warn('the credentials of callers (outbound.forward) go to it over plain http: anybody on the way can read them');
   }
+  if (tls !== undefined && urls.every(({ protocol }) => protocol === 'http:')) {
+    warn('tls changes nothing, as its url is http; the certificate that clients are shown is listen.tls');
+  }
   if (tls?.insecureSkipVerify === true) {
     warn('its certificate is not checked (tls.insecureSkipVerify): anybody on the way can pretend to be the server');
   }

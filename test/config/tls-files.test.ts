@@ -78,3 +78,12 @@ test('a certificate that is not looked at is told of at every start', () => {
     { about: { upstream: 'default' }, text: expect.stringContaining('tls.insecureSkipVerify') },
   ]);
 });
+
+test.each([
+  ['http://old/sse', true],
+  ['[http://old/sse, https://old/sse]', false],
+])('tls of %s changes nothing, and that is told: %s', (urls, isTold) => {
+  const config = configOf({ yaml: `upstreams:\n  - url: ${urls}\n    tls: { ca: ca.pem }\n`, files });
+
+  expect(warningsOf(config).some(({ text }) => /changes nothing.*listen\.tls/.test(text))).toBe(isTold);
+});
