@@ -25,8 +25,9 @@ const FILES = 'tls';
 /** Where a text stands, from the outermost name in: whether it is shown to nobody. */
 export function isSecretAt(path: readonly string[]): boolean {
   const own = path.findLast((step) => step !== EACH) ?? '';
+  if (path.some((step) => SECTIONS.includes(step))) return true;
   if (HARMLESS.includes(own) || path.includes(FILES)) return false;
-  return own === 'sha256' || isCredential(own) || path.some((step) => SECTIONS.includes(step));
+  return own === 'sha256' || isCredential(own);
 }
 
 /** As deep as facts are. */

@@ -8,7 +8,7 @@ test('what is in effect is shown without secrets, in the form of a file that mea
   const yaml = `upstreams:
   - url: ["http://user:s3cret@a/sse?token=t0ken", "http://b/sse"]
     messageUrl: http://a/messages?token=t0ken
-    headers: { x-api-key: k3y }
+    headers: { x-api-key: k3y, keys: k3y, bearer: k3y, tls: k3y, anything: k3y }
     timeouts: { request: 90s }
 limits: { bodyBytes: 5MiB }
 inbound: { bearer: { keys: [ { name: alice, sha256: "${'a'.repeat(64)}" } ] } }
@@ -26,7 +26,7 @@ inbound: { bearer: { keys: [ { name: alice, sha256: "${'a'.repeat(64)}" } ] } }
     upstreams: [
       {
         url: ['http://***@a/sse?***', 'http://b/sse'],
-        headers: { 'x-api-key': '***' },
+        headers: { 'x-api-key': '***', keys: '***', bearer: '***', tls: '***', anything: '***' },
         timeouts: { request: '90s' },
         mode: 'auto',
       },
