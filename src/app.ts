@@ -206,8 +206,8 @@ export function createApp(options: AppOptions): App {
       answering = await createServer(what.config, next, deps);
       // What comes while it drains is for those that drain.
       if (closing !== null) throw new ConfigError('the gateway is shutting down');
-      listener.answerWith(answering.answer, what.config.timeouts);
       renew(renewed);
+      listener.answerWith(answering.answer, what.config.timeouts);
     } catch (thrown) {
       await Promise.all(fresh.map((mount) => mount.close()));
       throw thrown;

@@ -51,6 +51,11 @@ export function createAdminServer(host: string, deps: AdminDeps): AdminServer {
   const servers: Server[] = [];
   const app = createAdminApp(host, deps, (answer) => {
     const server = createHttpServer(deps.certificate, deps.config().timeouts, answer);
+    // The socket is handed over bare: without a listener of our own its errors would end the process.
+    server.on('connect', (_request, socket) => {
+      socket.on('error', () => {});
+      socket.end('HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+    });
     servers.push(server);
     return server;
   });

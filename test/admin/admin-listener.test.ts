@@ -344,7 +344,7 @@ describe('the listener', () => {
   test('a tunnel and bytes that are no HTTP cost it nothing', async () => {
     const { gateway } = await gatewayBefore({}, ADMIN);
 
-    await raw(gateway, 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n');
+    expect(statusIn(await raw(gateway, 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n'))).toBe(405);
     expect(statusIn(await raw(gateway, 'nonsense\r\n\r\n'))).toBe(400);
     expect(statusIn(await raw(gateway, requestBytes('GET', `/${'x'.repeat(20_000)}`, [['Host', 'localhost']])))).toBe(
       431,
