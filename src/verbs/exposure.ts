@@ -62,7 +62,7 @@ export function warningsOf(config: Config): readonly Warning[] {
       ? [
           {
             about: { host: admin.host },
-            text: 'metrics and status are served on a public address without allowedHosts: anybody who reaches it can read them, and have the configuration file read anew',
+            text: 'metrics and status are served on a public address: anybody who reaches it can read them, and have the configuration file read anew',
           },
         ]
       : []),
@@ -88,9 +88,9 @@ function ofUpstream({ name, urls, outbound, tls }: Config['upstreams'][number]):
   return warnings;
 }
 
-/** What it tells is no secret of the server's, but it is nobody's business. */
-function isAdminOpenToAll({ admin, allowedHosts }: Config): boolean {
-  return admin !== undefined && !isLoopback(admin.host) && allowedHosts === undefined;
+/** What it tells is no secret of the server's, but it is nobody's business. Allowed names keep nobody away but pages. */
+function isAdminOpenToAll({ admin }: Config): boolean {
+  return admin !== undefined && !isLoopback(admin.host);
 }
 
 /** Of files of secrets that every user of the machine may read, and of certificates that are shown all the same. */
