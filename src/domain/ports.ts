@@ -248,6 +248,8 @@ export type Fact =
     }
   /** The public keys of an issuer could not be fetched; those that are held are used as long as they may be. */
   | { readonly fact: 'keys_unread'; readonly server: string; readonly why: string; readonly cause?: unknown }
+  /** They were fetched, and those of them that can be used go from now on, if there are any. */
+  | { readonly fact: 'keys_unusable'; readonly server: string; readonly why: string }
   /** What a reload could not change. */
   | { readonly fact: 'needs_restart'; readonly keys: readonly string[] }
   /** Everything is as it was. */

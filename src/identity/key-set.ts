@@ -26,12 +26,22 @@ export function parsedKeySet(bytes: Buffer): KeySet {
     throw new Error('is not JSON');
   }
   if (!isKeySet(value)) throw new Error('is no JSON Web Key Set: an object whose keys are a list of objects');
-  if (value.keys.length === 0) throw new Error('holds no key');
-  // Not used, and not passed over either: whoever can read it could sign.
-  if (value.keys.some((key) => SECRET_MEMBERS.some((member) => Object.hasOwn(key, member)))) {
-    throw new Error('holds a private or symmetric key: publish the public ones alone');
-  }
   return value;
+}
+
+/** What is wrong with the keys of a set; null: nothing is. */
+export function faultOf({ keys }: KeySet): string | null {
+  if (keys.length === 0) return 'holds no key';
+  return keys.some(isSecret) ? 'holds a private or symmetric key: publish the public ones alone' : null;
+}
+
+/** Those that can be used. With another whoever can read it could sign. */
+export function publicKeys({ keys }: KeySet): KeySet {
+  return { keys: keys.filter((key) => !isSecret(key)) };
+}
+
+function isSecret(key: object): boolean {
+  return SECRET_MEMBERS.some((member) => Object.hasOwn(key, member));
 }
 
 function isKeySet(value: unknown): value is KeySet {
@@ -50,7 +60,10 @@ export function keySetIn(file: string): KeySet {
     });
   }
   try {
-    return parsedKeySet(bytes);
+    const keySet = parsedKeySet(bytes);
+    const fault = faultOf(keySet);
+    if (fault !== null) throw new Error(fault);
+    return keySet;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : 'cannot be used';
     throw new ConfigError(`inbound.jwt.jwksFile: ${file} ${why}`, { cause });

@@ -7,7 +7,7 @@ import { createLocalJWKSet } from 'jose/jwks/local';
 import { Client } from 'undici';
 import { ProxyError } from '../domain/errors.ts';
 import type { Clock, Journal, Timers } from '../domain/ports.ts';
-import { MAX_KEY_SET_BYTES, type KeySet, parsedKeySet } from './key-set.ts';
+import { MAX_KEY_SET_BYTES, type KeySet, faultOf, parsedKeySet, publicKeys } from './key-set.ts';
 
 export interface RemoteKeysOptions {
   readonly uri: URL;
@@ -92,10 +92,13 @@ export class RemoteKeys {
   async #fetch(): Promise<Held> {
     const { uri, clock, timers, journal } = this.#options;
     try {
-      const keys = await fetchKeySet(uri, timers, this.#closing.signal);
-      this.#held = { find: createLocalJWKSet({ keys: [...keys.keys] }), at: clock.now() };
+      const keySet = await fetchKeySet(uri, timers, this.#closing.signal);
+      // It goes whatever is in it: keys that are not there any more are withdrawn, and it may be all of them.
+      this.#held = { find: createLocalJWKSet({ keys: [...publicKeys(keySet).keys] }), at: clock.now() };
       this.#failure = null;
       this.#restsUntil = clock.now() + COOLDOWN_MS;
+      const why = faultOf(keySet);
+      if (why !== null) journal.record({ fact: 'keys_unusable', server: uri.host, why: `the answer ${why}` });
       return this.#held;
     } catch (cause) {
       this.#failure = cause;
@@ -113,7 +116,7 @@ export class RemoteKeys {
   }
 }
 
-/** The server answered, but with no keys. */
+/** The server answered, but with no set of keys. */
 class KeySetFault extends Error {}
 
 /** Redirects are not followed: the keys come from where the operator said. */

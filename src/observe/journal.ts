@@ -91,6 +91,8 @@ function lineOf(fact: Fact): Line {
       return { level: 'info', message: 'configuration reloaded', count: 'reloaded' };
     case 'keys_unread':
       return { level: 'warn', message: 'keys of the issuer cannot be fetched', count: 'keys_unread' };
+    case 'keys_unusable':
+      return { level: 'warn', message: 'keys of the issuer cannot be used', count: 'keys_unusable' };
     case 'needs_restart':
       return { level: 'warn', message: 'needs a restart: kept as it was', count: 'needs_restart' };
     case 'certificate_renewed':

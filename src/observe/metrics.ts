@@ -163,6 +163,7 @@ export class Metrics implements Journal {
         this.#count('causeway_issuer_key_failures_total', {});
         return;
       // What they say is a gauge, or advice.
+      case 'keys_unusable':
       case 'needs_restart':
       case 'certificate_renewed':
       case 'upstream_up':

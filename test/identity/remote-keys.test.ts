@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
+import { exportJWK } from 'jose';
 import { expect, test } from 'vitest';
 import { ProxyError } from '../../src/domain/errors.ts';
 import { RemoteKeys } from '../../src/identity/remote-keys.ts';
@@ -82,6 +83,33 @@ test('a key that is new is fetched when its first token comes; keys that nobody 
   expect([soon, issuer.asked]).toEqual([2, 3]);
 });
 
+const SYMMETRIC = { kty: 'oct', kid: 'leaked', k: 'AA' };
+
+test.each<readonly [what: string, why: RegExp | null, more: readonly object[], keys: readonly string[]]>([
+  ['no key', /the answer holds no key/, [], []],
+  ['a symmetric key alone', /private or symmetric/, [SYMMETRIC], []],
+  ['a private key and a good one', /private or symmetric/, [await privateKey('leaked')], ['second']],
+  ['another key', null, [], ['second']],
+])('a set of %s is an answer: it goes, and keys that are not in it are trusted no more', async (_, why, more, kids) => {
+  const { issuer, time, journal, find } = await world();
+  await find('first');
+  issuer.keys = await Promise.all(kids.map((kid) => signingKey(kid)));
+  issuer.answering = (_request, response) => response.end(JSON.stringify({ keys: [...more, ...issuer.keySet.keys] }));
+  await time.advance(10 * MINUTE);
+
+  const found = [await find('first'), await find('leaked'), await find('second')];
+
+  expect(found).toEqual(['unknown', 'unknown', kids.includes('second') ? 'found' : 'unknown']);
+  expect(journal.of('keys_unread')).toEqual([]);
+  expect(journal.of('keys_unusable')).toMatchObject(why === null ? [] : [{ why: expect.stringMatching(why) }]);
+  expect(issuer.asked).toBe(2);
+});
+
+async function privateKey(kid: string): Promise<object> {
+  const { secret, published } = await signingKey(kid);
+  return { ...published, ...(await exportJWK(secret)) };
+}
+
 const filler = 'x'.repeat(300 * 1024);
 
 test.each<readonly [what: string, why: RegExp, answering: Answering]>([
@@ -95,8 +123,6 @@ test.each<readonly [what: string, why: RegExp, answering: Answering]>([
   ['sends it compressed', /is not JSON/, (_, response) => response.end(gzipSync('{"keys":[]}'))],
   ['sends a list', /no JSON Web Key Set/, (_, response) => response.end('[]')],
   ['sends keys that are none', /no JSON Web Key Set/, (_, response) => response.end('{"keys":["a"]}')],
-  ['sends no keys', /holds no key/, (_, response) => response.end('{"keys":[]}')],
-  ['sends private keys', /private or symmetric/, (_, response) => response.end('{"keys":[{"kty":"oct","k":"AA"}]}')],
   ['breaks off', /connection failed/, (_, response) => response.writeHead(200, { 'content-length': '9' }).destroy()],
 ])('a server that %s is told as such, asked again after 10 s, and its callers wait', async (_what, why, answering) => {
   const { issuer, time, journal, find } = await world();

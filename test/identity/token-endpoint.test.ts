@@ -359,6 +359,20 @@ test('while the keys cannot be had callers are told to come again, not that thei
   expect(issuer.asked).toBe(1);
 });
 
+test('where the issuer has withdrawn all of its keys every token is refused, and the operator is told [T33]', async () => {
+  const { gateway, issuer } = await guarded();
+  const alice = await issuer.bearer();
+  issuer.keys = [];
+
+  const { status, headers } = await gateway.post(PING, alice);
+
+  expect([status, headers['www-authenticate']]).toEqual([
+    401,
+    fault('the token is signed with a key that is not known'),
+  ]);
+  expect(gateway.journal.of('keys_unusable')).toMatchObject([{ why: 'the answer holds no key' }]);
+});
+
 test('a gateway that stops while keys are fetched does not wait for them', async () => {
   const { gateway, issuer } = await guarded();
   const asked = Promise.withResolvers<void>();
