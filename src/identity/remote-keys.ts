@@ -6,7 +6,7 @@ import { JWKSNoMatchingKey } from 'jose/errors';
 import { createLocalJWKSet } from 'jose/jwks/local';
 import { Client } from 'undici';
 import { ProxyError } from '../domain/errors.ts';
-import type { Clock, Journal, Timers } from '../domain/ports.ts';
+import type { Clock, Journal, Timer, Timers } from '../domain/ports.ts';
 import { MAX_KEY_SET_BYTES, type KeySet, faultOf, parsedKeySet, publicKeys } from './key-set.ts';
 
 export interface RemoteKeysOptions {
@@ -20,8 +20,13 @@ export interface RemoteKeysOptions {
 const FETCH_MS = 5000;
 /** A key that the issuer has withdrawn is trusted for no longer, as long as its server answers. */
 const FRESH_MS = 10 * 60_000;
-/** Where it does not. */
+/** Where it does not, or not in time. */
 const KEPT_MS = 60 * 60_000;
+/**
+ * Of a fetch that long is waited for by those who could do with what is held. Not without waiting: after an hour's silence
+ * the first token would be let in by a key that was withdrawn meanwhile.
+ */
+const PATIENCE_MS = 500;
 /** Tokens with keys that nobody has heard of make one fetch in this time. */
 const COOLDOWN_MS = 30_000;
 const RETRY_MS = 10_000;
@@ -31,10 +36,16 @@ interface Held {
   readonly at: number;
 }
 
+interface Asking {
+  readonly newer: Promise<Held>;
+  /** It takes longer than most. */
+  readonly isLate: Promise<void>;
+}
+
 export class RemoteKeys {
   readonly #options: RemoteKeysOptions;
   #held: Held | null = null;
-  #asking: Promise<Held> | null = null;
+  #asking: Asking | null = null;
   readonly #closing = new AbortController();
   /** Of Clock: not asked again before. */
   #restsUntil = Number.NEGATIVE_INFINITY;
@@ -54,7 +65,7 @@ export class RemoteKeys {
       if (!(thrown instanceof JWKSNoMatchingKey)) throw thrown;
       // It may be newer than what is held.
       if (this.#asking === null && this.#isResting) throw this.#failure === null ? thrown : this.#unavailable();
-      const newer = await this.#ask();
+      const newer = await this.#ask().newer;
       return newer.find(header, token);
     }
   };
@@ -69,23 +80,29 @@ export class RemoteKeys {
   }
 
   async #usable(): Promise<Held> {
-    const age = this.#held === null ? Number.POSITIVE_INFINITY : this.#options.clock.now() - this.#held.at;
-    if (this.#held !== null && age < FRESH_MS) return this.#held;
-    if (this.#asking !== null || !this.#isResting) {
-      try {
-        return await this.#ask();
-      } catch (thrown) {
-        if (age >= KEPT_MS) throw thrown;
-      }
+    const held = this.#held;
+    const age = held === null ? Number.POSITIVE_INFINITY : this.#options.clock.now() - held.at;
+    if (held !== null && age < FRESH_MS) return held;
+    const asking = this.#asking === null && this.#isResting ? null : this.#ask();
+    if (held === null || age >= KEPT_MS) {
+      if (asking === null) throw this.#unavailable();
+      return asking.newer;
     }
-    if (this.#held === null || age >= KEPT_MS) throw this.#unavailable();
-    return this.#held;
+    if (asking === null) return held;
+    return Promise.race([asking.newer.catch(() => held), asking.isLate.then(() => held)]);
   }
 
-  #ask(): Promise<Held> {
-    this.#asking ??= this.#fetch().finally(() => {
+  #ask(): Asking {
+    if (this.#asking !== null) return this.#asking;
+    let patience: Timer | null = null;
+    const isLate = new Promise<void>((resolve) => {
+      patience = this.#options.timers.after(PATIENCE_MS, resolve);
+    });
+    const newer = this.#fetch().finally(() => {
+      patience?.cancel();
       this.#asking = null;
     });
+    this.#asking = { newer, isLate };
     return this.#asking;
   }
 

@@ -185,6 +185,51 @@ test('nobody there', async () => {
   expect(journal.of('keys_unread')).toMatchObject([{ server: `127.0.0.1:${port}`, why: 'the connection failed' }]);
 });
 
+test('while a server is silent known keys wait for half a second of each fetch, and unknown ones to its end', async () => {
+  const { issuer, time, journal, find } = await world();
+  await find('first');
+  await time.advance(10 * MINUTE);
+  const came = Promise.withResolvers<void>();
+  issuer.answering = () => came.resolve();
+  const outcomes: unknown[] = [];
+
+  const known = find('first').then((outcome) => outcomes.push(outcome));
+  const unknown = find('second').then((outcome) => outcomes.push(outcome));
+  await came.promise;
+  await time.advance(499);
+  const early = [...outcomes];
+  await time.advance(1);
+  await known;
+  const [after, next] = [[...outcomes], await find('first')];
+  const asked = issuer.asked;
+  await time.advance(4500);
+  await unknown;
+
+  expect([early, after, next, asked]).toEqual([[], ['found'], 'found', 2]);
+  expect(outcomes).toEqual(['found', 10]);
+  expect(journal.of('keys_unread')).toMatchObject([{ why: 'no answer within 5 s' }]);
+  expect(time.pendingCount).toBe(0);
+});
+
+test('what a slow server answers goes when it has come, with nobody waiting for it', async () => {
+  const { issuer, time, find } = await world();
+  await find('first');
+  await time.advance(10 * MINUTE);
+  const came = Promise.withResolvers<() => void>();
+  issuer.answering = (_, response) => came.resolve(() => response.end(JSON.stringify(issuer.keySet)));
+  issuer.keys = [await signingKey('second')];
+
+  const meanwhile = find('first');
+  const answer = await came.promise;
+  await time.advance(500);
+  expect(await meanwhile).toBe('found');
+  answer();
+
+  expect(await find('second')).toBe('found');
+  expect(await find('first')).toBe('unknown');
+  expect(issuer.asked).toBe(2);
+});
+
 test('keys that are known are used for an hour while the server is away, and no longer', async () => {
   const { issuer, time, find } = await world();
   await find('first');
