@@ -234,7 +234,7 @@ export function createApp(options: AppOptions): App {
 
   /** What callers of this upstream hold open who may hold it no more, also where it is on its way out. */
   function endOthers(upstream: string, isLetIn: (principal: Principal) => boolean): void {
-    registry.endThose(({ mount, principal }) => mount.name === upstream && !isLetIn(principal), 'reloaded');
+    registry.turnOut(upstream, isLetIn);
     for (const { name, modern, passage } of allMounts()) {
       if (name !== upstream) continue;
       modern.listens.endThose(({ principal }) => !isLetIn(principal));

@@ -151,6 +151,14 @@ export class SessionRegistry {
     for (const session of this.#sessions.values()) if (areMeant(session)) this.end(session, why);
   }
 
+  /** After a reload: a session ends with who used it last, a stream with who opened it. */
+  turnOut(upstream: string, isLetIn: (principal: Principal) => boolean): void {
+    this.endThose(({ mount, principal }) => mount.name === upstream && !isLetIn(principal), 'reloaded');
+    for (const session of this.#sessions.values()) {
+      if (session.mount.name === upstream) session.endStreams((by) => !isLetIn(by));
+    }
+  }
+
   endAll(): void {
     this.#sweep?.cancel();
     this.endThose(() => true, 'shutdown');

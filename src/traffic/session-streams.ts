@@ -4,6 +4,7 @@
 import type { StreamConfig } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import type { Chunks, EventReply, EventStore, Random, Reader, Timer, Timers } from '../domain/ports.ts';
+import type { Principal } from '../domain/principal.ts';
 import { readEventId } from '../protocol/sse-frames.ts';
 import { Stream, StreamReply } from './stream.ts';
 
@@ -28,6 +29,8 @@ export class SessionStreams {
   readonly #begun = new Map<number, Stream>();
   /** The newest GET that was no resumption. */
   #listening: Stream | null = null;
+  /** Whose GET it is: it can outlast the key that he came with. */
+  readonly #openedBy = new WeakMap<EventReply, Principal>();
   #heartbeat: Timer | null = null;
   #forgetAt = FORGET_FROM;
 
@@ -64,7 +67,7 @@ export class SessionStreams {
    * A GET without Last-Event-ID. Throws a ProxyError while another one is alive; one that takes nothing any more is
    * replaced.
    */
-  listen(connection: EventReply): Stream {
+  listen(connection: EventReply, by: Principal): Stream {
     const current = this.#listening;
     if (current?.isConnected === true) {
       if (current.backlogBytes === 0)
@@ -77,13 +80,14 @@ export class SessionStreams {
     current?.finish();
     const stream = this.#stream(connection);
     this.#listening = stream;
+    this.#openedBy.set(connection, by);
     stream.begin();
     this.#beat();
     return stream;
   }
 
   /** A GET with Last-Event-ID: the rest of that stream, whichever it was. Throws a ProxyError. */
-  resume(lastEventId: string, connection: EventReply): Stream {
+  resume(lastEventId: string, connection: EventReply, by: Principal): Stream {
     const id = readEventId(lastEventId);
     const stream = id === null ? undefined : this.#begun.get(id.stream);
     if (id !== null && stream?.endedWith(id.seq) === true) {
@@ -100,6 +104,7 @@ export class SessionStreams {
     if (id === null || stream === undefined || !stream.hasSent(id.seq)) {
       throw new ProxyError('event_unknown', 'Last-Event-ID names no stream of this session that could be resumed');
     }
+    this.#openedBy.set(connection, by);
     stream.resume(connection, id.seq);
     if (stream === this.#listening) this.#beat();
     return stream;
@@ -110,6 +115,17 @@ export class SessionStreams {
     if (this.#listening?.isConnected !== true) return null;
     this.#listening.send(message);
     return this.#listening;
+  }
+
+  /** Ends the GETs of those, whose streams can be resumed. Replies to a POST end with their calls. */
+  endThose(areMeant: (by: Principal) => boolean): void {
+    const { primes, config } = this.#options;
+    for (const stream of this.#begun.values()) {
+      // Its connection has been told that nothing follows.
+      if (stream.isOver) continue;
+      const by = stream.connection === null ? undefined : this.#openedBy.get(stream.connection);
+      if (by !== undefined && areMeant(by)) stream.sendAway(primes ? config.retry : null);
+    }
   }
 
   /** The session is over. `isForAll`: others end with it, whose clients must not all come back at once. */

@@ -124,10 +124,12 @@ export class Session implements MountSession {
     return this.#principal;
   }
 
-  /** The same caller, perhaps with another credential for the upstream: from now on that one goes with everything. */
+  /**
+   * The same caller, perhaps with another key, or another credential for the upstream: from now on that one goes with
+   * everything. What he holds open is judged by what he opened it with: see endStreams.
+   */
   calledBy(principal: Principal): void {
-    // What it was opened with counts on: see letInStill.
-    this.#principal = { ...principal, proof: this.#principal.proof };
+    this.#principal = principal;
   }
 
   get state(): SessionState {
@@ -182,6 +184,11 @@ export class Session implements MountSession {
     this.mount.journal.record({ fact: 'session_ended', upstream: this.mount.name, why, ...(limit && { limit }) });
   }
 
+  /** The GETs of those end; what they were streams of goes on, for the caller to come back with what counts now. */
+  endStreams(areMeant: (by: Principal) => boolean): void {
+    this.#streams.endThose(areMeant);
+  }
+
   /** Gives up what was kept for too long. */
   purge(): void {
     this.#unheard.purge();
@@ -203,7 +210,9 @@ export class Session implements MountSession {
   listen(connection: EventReply, lastEventId: string | undefined): Listening {
     this.#used();
     const isNew = lastEventId === undefined;
-    const stream = isNew ? this.#streams.listen(connection) : this.#streams.resume(lastEventId, connection);
+    const stream = isNew
+      ? this.#streams.listen(connection, this.#principal)
+      : this.#streams.resume(lastEventId, connection, this.#principal);
     this.mount.journal.record({
       fact: 'stream_opened',
       upstream: this.mount.name,

@@ -61,6 +61,10 @@ export class Stream implements Reader {
     return this.#connection !== null;
   }
 
+  get connection(): EventReply | null {
+    return this.#connection;
+  }
+
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -142,11 +146,11 @@ export class Stream implements Reader {
     connection.end();
   }
 
-  /** Ends the connection so that the client comes back after so long. */
-  sendAway(retryMs: number): void {
+  /** Ends the connection so that the client comes back, after so long where it knows of that. */
+  sendAway(retryMs: number | null): void {
     // To wait for one that does not read would hold up everything else of the session.
     const isRead = this.backlogBytes === 0;
-    this.#connection?.write([retryFrame(retryMs)]);
+    if (retryMs !== null) this.#connection?.write([retryFrame(retryMs)]);
     this.#disconnect(isRead);
   }
 

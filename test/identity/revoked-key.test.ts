@@ -2,7 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { type GatewayConfig, gatewayBefore, replyIn } from '../support/gateway.ts';
+import { openEvents } from '../support/event-client.ts';
+import { type Gateway, type GatewayConfig, gatewayBefore, replyIn } from '../support/gateway.ts';
 import { LATE_CALL, halfSent } from '../support/half-sent.ts';
 import { modernMessage } from '../support/modern-client.ts';
 import { openOldClient } from '../support/old-client.ts';
@@ -64,4 +65,62 @@ describe('who is let in when the body has come is served, whoever was at the hea
     expect(replies.map((reply) => replyIn(reply).status)).toEqual([401, 401]);
     expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toEqual([]);
   });
+});
+
+describe('a key that goes when its caller has another by now', () => {
+  const keys = (...texts: string[]): GatewayConfig => {
+    return { inbound: { bearer: { keys: texts.map((text) => ({ name: 'alice', sha256: sha256(text) })) } } };
+  };
+  const older = { authorization: 'Bearer older' };
+  const newer = { authorization: 'Bearer newer' };
+  const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
+
+  test('a session that was used with the new one goes on; a stream that was opened with the old one ends [T33]', async () => {
+    const { gateway } = await gatewayBefore({}, keys('older'));
+    const [first, second] = [await sessionOf(gateway, older), await sessionOf(gateway, older)];
+    const listener = await openEvents(gateway, { sessionId: first, headers: older });
+    const { id: lastEventId = '' } = await listener.next();
+
+    await gateway.reload(keys('older', 'newer'));
+    await gateway.post(ping, { ...newer, 'mcp-session-id': first });
+    await openEvents(gateway, { sessionId: second, headers: newer });
+    await gateway.reload(keys('newer'));
+
+    expect(await listener.closed).toBe('ended');
+    expect(gateway.journal.of('session_ended')).toEqual([]);
+    expect((await gateway.post(ping, { ...newer, 'mcp-session-id': first })).status).toBe(200);
+    expect((await gateway.post(ping, { ...older, 'mcp-session-id': first })).status).toBe(401);
+    // The rest of the stream, for whoever is let in; and what was opened with the new key is open still.
+    expect((await openEvents(gateway, { sessionId: first, lastEventId, headers: newer })).status).toBe(200);
+    expect((await openEvents(gateway, { sessionId: second, headers: newer })).status).toBe(409);
+  });
+
+  test('a stream of a revision that knows no retry ends without one', async () => {
+    const { gateway } = await gatewayBefore({}, keys('older', 'newer'));
+    const sessionId = await sessionOf(gateway, older, '2025-06-18');
+    const listener = await openEvents(gateway, { sessionId, headers: older });
+    await gateway.post(ping, { ...newer, 'mcp-session-id': sessionId });
+
+    await gateway.reload(keys('newer'));
+
+    expect([await listener.closed, listener.seen]).toEqual(['ended', []]);
+    expect((await openEvents(gateway, { sessionId, headers: newer })).status).toBe(200);
+  });
+
+  test('a session that was used with the old one last ends, whatever it was opened with [T33]', async () => {
+    const { gateway } = await gatewayBefore({}, keys('older', 'newer'));
+    const sessionId = await sessionOf(gateway, newer);
+    await gateway.post(ping, { ...older, 'mcp-session-id': sessionId });
+
+    await gateway.reload(keys('newer'));
+
+    expect(gateway.journal.of('session_ended')).toMatchObject([{ why: 'reloaded' }]);
+    expect((await gateway.post(ping, { ...newer, 'mcp-session-id': sessionId })).status).toBe(404);
+  });
+
+  async function sessionOf(gateway: Gateway, headers = newer, protocolVersion = '2025-11-25'): Promise<string> {
+    const params = { ...ASKABLE, protocolVersion };
+    const opened = await gateway.post({ jsonrpc: '2.0', id: 0, method: 'initialize', params }, headers);
+    return String(opened.headers['mcp-session-id']);
+  }
 });

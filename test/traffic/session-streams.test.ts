@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import type { ProxyError } from '../../src/domain/errors.ts';
+import { ANYONE } from '../../src/domain/principal.ts';
 import { encode } from '../../src/protocol/json-rpc.ts';
 import { MemoryEventStore } from '../../src/traffic/memory-event-store.ts';
 import { SessionStreams } from '../../src/traffic/session-streams.ts';
@@ -31,13 +32,13 @@ const message = (n: number) => [encode(`{"n":${n}}`)];
 /** A GET, and its connection. */
 function listen(streams: SessionStreams) {
   const connection = new RecordedConnection();
-  return { connection, stream: streams.listen(connection) };
+  return { connection, stream: streams.listen(connection, ANYONE) };
 }
 
 /** A GET with Last-Event-ID. */
 function resume(streams: SessionStreams, lastEventId: string) {
   const connection = new RecordedConnection();
-  return { connection, stream: streams.resume(lastEventId, connection) };
+  return { connection, stream: streams.resume(lastEventId, connection, ANYONE) };
 }
 
 /** The reply to a request that has become a stream. */
@@ -288,6 +289,34 @@ describe('one who listens is shown life', () => {
     time.advanceSync(30_000);
 
     expect(next.connection.heartbeats).toBe(2);
+  });
+});
+
+describe('when the key of some is gone', () => {
+  test('their GETs end, to come back for the rest; replies to requests, and what has ended, are left alone', () => {
+    const { streams } = opened();
+    const listening = listen(streams);
+    const [running, finished] = [replying(streams), replying(streams)];
+    finished.reply.finish({ status: 200, body: message(1) });
+    const rest = resume(streams, '3.1');
+
+    streams.endThose((by) => by === ANYONE);
+    streams.send(message(2));
+
+    expect(listening.connection).toMatchObject({ over: 'ended', broken: [], retries: [1000, 1000], messages: [] });
+    expect(running.connection).toMatchObject({ over: null, broken: [] });
+    expect(rest.connection).toMatchObject({ over: 'ended', broken: [], messages: ['{"n":1}'] });
+    expect(codeOf(() => resume(streams, '1.0'))).toBe('none');
+  });
+
+  test('the GETs of others go on', () => {
+    const { streams } = opened();
+    const { connection } = listen(streams);
+
+    streams.endThose((by) => by !== ANYONE);
+    streams.send(message(1));
+
+    expect(connection).toMatchObject({ over: null, messages: ['{"n":1}'] });
   });
 });
 
