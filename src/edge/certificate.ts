@@ -7,6 +7,7 @@ import { createSecureContext } from 'node:tls';
 import { ConfigError } from '../config/load.ts';
 import type { Config, ListenerTlsConfig } from '../config/schema.ts';
 import { shownPath, whyUnreadable } from '../config/substitution.ts';
+import { MIN_TLS_VERSION } from '../domain/tls-version.ts';
 
 type Section = 'listen' | 'admin';
 
@@ -25,9 +26,6 @@ export interface Certificate {
 /** Null where a listener speaks plain HTTP. */
 export type Certificates = Readonly<Record<Section, Certificate | null>>;
 
-/** [RFC 8996] TLS 1.0 and 1.1 "MUST NOT be used". */
-export const MIN_VERSION = 'TLSv1.2';
-
 /** Throws a ConfigError that names the file and what is wrong with it. */
 export function readCertificates({ listen, admin }: Pick<Config, 'listen' | 'admin'>): Certificates {
   const read = (section: Section, tls: ListenerTlsConfig | undefined): Certificate | null =>
@@ -42,7 +40,7 @@ function readCertificate(section: Section, files: ListenerTlsConfig): Certificat
   const secret = orFault(section, 'key', files, () => createPrivateKey(key.bytes));
   if (!shown.checkPrivateKey(secret)) throw fault(section, 'key', `${files.key} is not the key of ${files.cert}`);
   orFault(section, 'cert', files, () =>
-    createSecureContext({ cert: cert.bytes, key: key.bytes, minVersion: MIN_VERSION }),
+    createSecureContext({ cert: cert.bytes, key: key.bytes, minVersion: MIN_TLS_VERSION }),
   );
   return {
     cert: cert.bytes,

@@ -4,7 +4,8 @@ import { type RequestListener, type Server, type ServerOptions, createServer } f
 import { Server as TlsServer, createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TimeoutConfig } from '../config/schema.ts';
-import { type Certificate, MIN_VERSION } from './certificate.ts';
+import { MIN_TLS_VERSION } from '../domain/tls-version.ts';
+import type { Certificate } from './certificate.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 
 /** Looked at every second: whether headers or bodies are late. */
@@ -54,6 +55,6 @@ export function setTimeouts(server: Server, { clientHeaders, clientBody, keepAli
   server.keepAliveTimeout = keepAlive;
 }
 
-function shown({ cert, key }: Certificate): { cert: Buffer; key: Buffer; minVersion: typeof MIN_VERSION } {
-  return { cert, key, minVersion: MIN_VERSION };
+function shown({ cert, key }: Certificate): { cert: Buffer; key: Buffer; minVersion: typeof MIN_TLS_VERSION } {
+  return { cert, key, minVersion: MIN_TLS_VERSION };
 }

@@ -7,6 +7,7 @@ import { createLocalJWKSet } from 'jose/jwks/local';
 import { Client } from 'undici';
 import { ProxyError } from '../domain/errors.ts';
 import type { Clock, Journal, Timer, Timers } from '../domain/ports.ts';
+import { MIN_TLS_VERSION } from '../domain/tls-version.ts';
 import { MAX_KEY_SET_BYTES, type KeySet, faultOf, parsedKeySet, publicKeys } from './key-set.ts';
 
 export interface RemoteKeysOptions {
@@ -141,7 +142,9 @@ async function fetchKeySet(uri: URL, timers: Timers, closing: AbortSignal): Prom
   const late = new AbortController();
   const timer = timers.after(FETCH_MS, () => late.abort(new KeySetFault(`no answer within ${FETCH_MS / 1000} s`)));
   // TLS is verified whatever NODE_TLS_REJECT_UNAUTHORIZED says. One connection for one fetch: they are minutes apart.
-  const client = new Client(uri.origin, { connect: { timeout: FETCH_MS, rejectUnauthorized: true } });
+  const client = new Client(uri.origin, {
+    connect: { timeout: FETCH_MS, rejectUnauthorized: true, minVersion: MIN_TLS_VERSION },
+  });
   try {
     const { statusCode, body } = await client.request({
       path: uri.pathname + uri.search,

@@ -1,14 +1,13 @@
 // How a socket to the upstream is made: one set of options for streams, POSTs and old clients alike.
 //
-// TLS is verified whatever NODE_TLS_REJECT_UNAUTHORIZED says, and never below 1.2, whatever NODE_OPTIONS say.
+// TLS is verified whatever NODE_TLS_REJECT_UNAUTHORIZED says.
 
 import { type SecureContext, createSecureContext } from 'node:tls';
 import type { buildConnector } from 'undici';
 import type { UpstreamTlsConfig } from '../config/schema.ts';
+import { MIN_TLS_VERSION } from '../domain/tls-version.ts';
 
 export type Connector = buildConnector.BuildOptions & { readonly rejectUnauthorized: boolean };
-
-const MIN_VERSION = 'TLSv1.2';
 
 /** `tls`: of the upstream. Made once for each, since certificates take long to read. */
 export function connector(timeoutMs: number, tls: UpstreamTlsConfig | undefined): Connector {
@@ -17,7 +16,7 @@ export function connector(timeoutMs: number, tls: UpstreamTlsConfig | undefined)
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
     rejectUnauthorized: tls?.insecureSkipVerify !== true,
-    minVersion: MIN_VERSION,
+    minVersion: MIN_TLS_VERSION,
     ...(tls?.serverName !== undefined && { servername: tls.serverName }),
     ...(tls !== undefined && { secureContext: contextOf(tls) }),
   };
@@ -25,7 +24,7 @@ export function connector(timeoutMs: number, tls: UpstreamTlsConfig | undefined)
 
 function contextOf({ pem: { ca, cert, key } }: UpstreamTlsConfig): SecureContext {
   return createSecureContext({
-    minVersion: MIN_VERSION,
+    minVersion: MIN_TLS_VERSION,
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),

@@ -2,12 +2,15 @@
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { type ServerOptions, createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import tls from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { exportJWK } from 'jose';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { ProxyError } from '../../src/domain/errors.ts';
 import { RemoteKeys } from '../../src/identity/remote-keys.ts';
+import { TLS_1_0, TRUSTED, certificate } from '../support/certificates.ts';
 import { RecordingJournal } from '../support/gateway.ts';
 import { type Answering, type Issuer, signingKey, startIssuer } from '../support/issuer.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
@@ -23,8 +26,13 @@ interface World {
 const MINUTE = 60_000;
 
 async function world(): Promise<World> {
-  const [issuer, time, journal] = [await startIssuer(), new VirtualTime(), new RecordingJournal()];
-  const keys = new RemoteKeys({ uri: new URL(issuer.jwksUri), clock: time, timers: time, journal });
+  const issuer = await startIssuer();
+  return worldOf(issuer, issuer.jwksUri);
+}
+
+function worldOf(issuer: Issuer, uri: string): World {
+  const [time, journal] = [new VirtualTime(), new RecordingJournal()];
+  const keys = new RemoteKeys({ uri: new URL(uri), clock: time, timers: time, journal });
   const find: World['find'] = async (kid) => {
     const token = { payload: '', signature: '' };
     try {
@@ -168,6 +176,30 @@ test('a server that sends byte by byte is left after 5 s', async () => {
 
   expect(await found).toBe(10);
   expect(journal.of('keys_unread')).toMatchObject([{ why: 'no answer within 5 s' }]);
+});
+
+test.each<readonly [what: string, server: ServerOptions, outcome: 'found' | number]>([
+  ['1.2', { ...TRUSTED, maxVersion: 'TLSv1.2' }, 'found'],
+  ['1.0', TLS_1_0, 10],
+])('keys come over TLS 1.2 at least, whatever the process is content with: %s', async (_what, options, outcome) => {
+  const usual = [tls.DEFAULT_MIN_VERSION, tls.DEFAULT_CIPHERS, tls.getCACertificates('default')] as const;
+  const beContentWith = (version: tls.SecureVersion, ciphers: string, authorities: readonly string[]): void => {
+    tls.DEFAULT_MIN_VERSION = version;
+    tls.DEFAULT_CIPHERS = ciphers;
+    tls.setDefaultCACertificates(authorities);
+  };
+  onTestFinished(() => beContentWith(...usual));
+  beContentWith('TLSv1', 'DEFAULT@SECLEVEL=0', [certificate('ca.pem')]);
+  const issuer = await startIssuer();
+  const server = createTlsServer(options, (_, response) => response.end(JSON.stringify(issuer.keySet)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const { find, journal } = worldOf(issuer, `https://127.0.0.1:${port}/`);
+
+  expect(await find('first')).toBe(outcome);
+  expect(journal.of('keys_unread')).toHaveLength(outcome === 'found' ? 0 : 1);
 });
 
 test('nobody there', async () => {
