@@ -15,6 +15,7 @@ const CODES: Partial<Record<ErrorCode, string>> = {
   insufficient_scope: 'insufficient_scope',
   invalid_request: 'invalid_request',
 };
+const REALM = 'mcp-causeway';
 const SCHEME = /^bearer(?: |$)/i;
 
 /** Null: it is no matter of credentials. */
@@ -35,6 +36,8 @@ export function challenge(
     // [RFC 9728 5.1]
     ...(metadataUrl !== null && { resource_metadata: metadataUrl }),
   };
-  const list = Object.entries(parameters).map(([name, value]) => `${name}="${value}"`);
-  return ['Bearer', ...(list.length > 0 ? [list.join(', ')] : [])].join(' ');
+  // [RFC 6750 3] "The auth-scheme value "Bearer" MUST be followed by one or more auth-param values."
+  const told = Object.keys(parameters).length > 0 ? parameters : { realm: REALM };
+  const list = Object.entries(told).map(([name, value]) => `${name}="${value}"`);
+  return `Bearer ${list.join(', ')}`;
 }

@@ -44,7 +44,7 @@ test.each(ROUTES)(
     const without = await gateway.send(method, path, accept, body);
     const wrong = await gateway.send(method, path, { ...accept, authorization: 'Bearer nope' }, body);
 
-    expect([without.status, without.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+    expect([without.status, without.headers['www-authenticate']]).toEqual([401, 'Bearer realm="mcp-causeway"']);
     expect([wrong.status, wrong.headers['www-authenticate']]).toEqual([
       401,
       'Bearer error="invalid_token", error_description="the key is not known"',

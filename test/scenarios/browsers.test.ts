@@ -135,7 +135,7 @@ describe('every answer to a listed page can be read by it, and says so', () => {
     const { status, headers } = await gateway.post(PING, FROM_PAGE);
 
     expect(status).toBe(401);
-    expect(headers).toMatchObject({ ...VISIBLE, 'www-authenticate': 'Bearer' });
+    expect(headers).toMatchObject({ ...VISIBLE, 'www-authenticate': 'Bearer realm="mcp-causeway"' });
   });
 
   test('streams of every kind: of a call, of a session, of an old client, and its messages [T24]', async () => {
