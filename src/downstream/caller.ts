@@ -25,14 +25,16 @@ export function behind(
   journal: Journal,
   routes: (scope: FastifyInstance) => void,
 ): void {
+  const refusedBy = ({ challenge }: Entrance, request: FastifyRequest, reply: FastifyReply, error: ProxyError) => {
+    const asked = challenge(error, request.headers.authorization);
+    if (asked !== null) reply.header('www-authenticate', asked);
+    return refuse(reply, journal, error);
+  };
   /** False: it is refused. Not the reply itself, which as the result of a promise is nothing at all: it is a thenable. */
   const letIn = async (request: FastifyRequest, reply: FastifyReply, by: Entrance): Promise<boolean> => {
-    const { authorization } = request.headers;
-    const principal = await by.identify(authorization);
+    const principal = await by.identify(request.headers.authorization);
     if (principal instanceof ProxyError) {
-      const asked = by.challenge(principal, authorization);
-      if (asked !== null) reply.header('www-authenticate', asked);
-      void refuse(reply, journal, principal);
+      void refusedBy(by, request, reply, principal);
       return false;
     }
     request.setDecorator(CALLER, { principal, by } satisfies Caller);
@@ -43,7 +45,7 @@ export function behind(
     scope.addHook('onRequest', async (request, reply): Promise<FastifyReply | undefined> => {
       if (timesGiven(request.raw.rawHeaders, 'authorization') > 1) {
         const text = 'a request has one Authorization header at most';
-        return refuse(reply, journal, new ProxyError('invalid_request', text));
+        return refusedBy(entrance, request, reply, new ProxyError('invalid_request', text));
       }
       return (await letIn(request, reply, entrance)) ? undefined : reply;
     });

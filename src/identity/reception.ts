@@ -50,8 +50,8 @@ export class Reception {
     const { inbound } = settingsOf(config, upstream);
     if (inbound === 'none' || 'bearer' in inbound) {
       const identify = identifier(inbound);
-      const told = (refusal: ProxyError, authorization: string | undefined) =>
-        challenge(refusal, authorization, NOTHING_MORE);
+      const told: Entrance['challenge'] = (refusal, authorization) =>
+        inbound === 'none' ? null : challenge(refusal, authorization, NOTHING_MORE);
       return { at: () => ({ identify, challenge: told }), documents: new Map() };
     }
     const { jwt } = inbound;

@@ -17,6 +17,11 @@ const inbound = {
 };
 const ALICE = { authorization: 'Bearer alice-key' };
 const BOB = { authorization: 'Bearer bob-key' };
+const TWICE = [
+  ['Authorization', 'Bearer alice-key'],
+  ['authorization', 'Bearer nope'],
+] as const;
+const TWO = 'a request has one Authorization header at most';
 const INITIALIZE = {
   jsonrpc: '2.0',
   id: 0,
@@ -54,22 +59,33 @@ test.each(ROUTES)(
   },
 );
 
-test.each(ROUTES)('%s %s with two Authorization headers is 400, whatever they hold [T33]', async (method, path) => {
-  const { gateway, upstream } = await gatewayBefore({}, { inbound, links: { min: 0 } });
-  const two = [
-    ['Authorization', 'Bearer alice-key'],
-    ['authorization', 'Bearer nope'],
-  ] as const;
+test.each(ROUTES)(
+  '%s %s with two Authorization headers is 400 with a challenge, whatever they hold [T33]',
+  async (method, path) => {
+    const { gateway, upstream } = await gatewayBefore({}, { inbound, links: { min: 0 } });
 
-  for (const given of [two, two.toReversed(), [two[0], two[0]]]) {
-    // oxlint-disable-next-line no-await-in-loop -- one after the other, so that a failure names its own
-    const raw = await gateway.connect();
-    raw.write(requestBytes(method, path, [['Host', 'localhost'], ['Connection', 'close'], ...given]));
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    const { status, json } = replyIn(await raw.closed);
-    expect([status, json.error.data.reason]).toEqual([400, 'invalid_request']);
-  }
-  expect(upstream.streams).toHaveLength(0);
+    for (const given of [TWICE, TWICE.toReversed(), [TWICE[0], TWICE[0]]]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other, so that a failure names its own
+      const raw = await gateway.connect();
+      raw.write(requestBytes(method, path, [['Host', 'localhost'], ['Connection', 'close'], ...given]));
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      const { status, head, json } = replyIn(await raw.closed);
+      expect([status, json.error.data.reason]).toEqual([400, 'invalid_request']);
+      expect(head).toContain(`www-authenticate: Bearer error="invalid_request", error_description="${TWO}"`);
+    }
+    expect(upstream.streams).toHaveLength(0);
+  },
+);
+
+test('where no key is asked for, two Authorization headers are 400 without a challenge', async () => {
+  const { gateway } = await gatewayBefore();
+  const raw = await gateway.connect();
+
+  raw.write(requestBytes('POST', '/mcp', [['Host', 'localhost'], ['Connection', 'close'], ...TWICE]));
+  const { status, head } = replyIn(await raw.closed);
+
+  expect(status).toBe(400);
+  expect(head.toLowerCase()).not.toContain('www-authenticate');
 });
 
 test('with a key a call and a session are served, and the key never reaches the server [T14]', async () => {
