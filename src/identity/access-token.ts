@@ -2,7 +2,7 @@
 // what a fault is called stands here. Only loaded where tokens are let in.
 
 import { createHash } from 'node:crypto';
-import type { JWTPayload, JWTVerifyGetKey } from 'jose';
+import type { JWTPayload, JWTVerifyGetKey, JWTVerifyResult } from 'jose';
 import { JOSEAlgNotAllowed, JOSEError, JWKSMultipleMatchingKeys, JWKSNoMatchingKey } from 'jose/errors';
 import { JWSSignatureVerificationFailed, JWTClaimValidationFailed, JWTExpired } from 'jose/errors';
 import { createLocalJWKSet } from 'jose/jwks/local';
@@ -35,12 +35,14 @@ export function tokenReader({ audiences, find, wallSeconds, ...rules }: AccessTo
   };
   return async (token) => {
     if (token.length > MAX_TOKEN_CHARS) return refused(`the token is longer than ${MAX_TOKEN_CHARS} characters`);
-    let claims: JWTPayload;
+    let verified: JWTVerifyResult;
     try {
-      claims = (await jwtVerify(token, find, { ...options, currentDate: new Date(wallSeconds() * 1000) })).payload;
+      verified = await jwtVerify(token, find, { ...options, currentDate: new Date(wallSeconds() * 1000) });
     } catch (thrown) {
       return refusalOf(thrown);
     }
+    const { payload: claims, protectedHeader } = verified;
+    if (isOfAnotherKind(protectedHeader)) return refused('the token is of another kind than an access token');
     const principal = principalIn(claims);
     if (principal === null) return refused('the token names neither a subject nor a client');
     const granted = scopesIn(claims);
@@ -74,6 +76,16 @@ function claimFault({ claim, reason }: JWTClaimValidationFailed): string {
   if (claim === 'iss') return 'the token is of another issuer';
   if (claim === 'aud') return 'the token is not for this resource';
   return 'the token is not valid yet';
+}
+
+/**
+ * [RFC 8725 3.11] Tokens that are for something else say so, such as those that end a session or prove a key. [RFC 9068 4]
+ * wants `at+jwt`, but many issuers write `JWT`, or nothing, into access tokens and ID tokens alike: those pass.
+ */
+function isOfAnotherKind({ typ }: { readonly typ?: unknown }): boolean {
+  if (typeof typ !== 'string') return typ !== undefined;
+  const kind = typ.toLowerCase().replace(/^application\//, '');
+  return kind.endsWith('+jwt') && kind !== 'at+jwt';
 }
 
 function refused(why: string): ProxyError {
