@@ -741,4 +741,13 @@ function Agent(options) { return new Direct(options).compose(interceptors.redire
     test: 'test/identity/revoked-key.test.ts',
     named: 'of a caller whose key is gone by then is 401',
   },
+  {
+    row: 'T33',
+    without: 'the end of what a key has opened',
+    file: 'src/traffic/session-registry.ts',
+    text: 'if (session.mount.name === upstream) session.endStreams((by) => !isLetIn(by));',
+    becomes: '',
+    test: 'test/identity/revoked-key.test.ts',
+    named: 'a stream that was opened with the old one ends',
+  },
 ];
