@@ -147,7 +147,8 @@ export const ERRORS = {
     side: 'downstream',
     before: 403,
     rpc: INVALID,
-    remedy: 'the server behind does not let the caller do this with the credential that it sent',
+    remedy:
+      'the server behind does not let the caller do this with the credential that it sent; where that is a header of its own, or none came, the text names it',
   },
   origin_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the page’s origin to allowedOrigins' },
   host_refused: { side: 'downstream', before: 403, rpc: INVALID, remedy: 'add the name to allowedHosts' },

@@ -344,8 +344,10 @@ function passAnswer(
   reply.raw.on('close', () => late.cancel());
   watchWrites(reply.raw, writeWatch(mount), () => tell.cut(slowReader()));
   const type = headers['content-type'];
-  const challenge = passage.credentialRefusal(reply.statusCode, headers)?.details.challenge;
+  const refusal = passage.credentialRefusal(reply.statusCode, headers);
+  const challenge = refusal?.details.challenge;
   void reply
+    .code(refusal?.status ?? reply.statusCode)
     .headers(picked(headers, ANSWER_HEADERS))
     .header('x-content-type-options', 'nosniff')
     .headers(challenge === undefined ? {} : { 'www-authenticate': challenge })

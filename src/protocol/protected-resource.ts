@@ -80,6 +80,14 @@ export function challengeOf(header: readonly string[], document: string | null):
   return (told + given.slice(rest)).trim();
 }
 
+/**
+ * Of a server that says 401 and not what it wants; in this protocol that is a token.
+ * [RFC 9110 15.5.2] "The server generating a 401 response MUST send a WWW-Authenticate header field"
+ */
+export function bareChallenge(document: string | null): string {
+  return document === null ? 'Bearer' : `Bearer resource_metadata="${document}"`;
+}
+
 /** A text that has no end, or that is the value of nothing: what stands behind it could be anything. */
 function isMalformed(piece: string, before: string): boolean {
   const [text] = /".*$/s.exec(piece) ?? [];

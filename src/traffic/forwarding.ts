@@ -54,7 +54,10 @@ export class Forwarding {
 
   /** `path`: where the client came in. */
   refusalOf(path: string): RefusalOf {
-    return credentialRefusal(() => this.resource(path, this.#options.publicUrl())?.metadataUrl ?? null);
+    return credentialRefusal(
+      this.#options.names,
+      () => this.resource(path, this.#options.publicUrl())?.metadataUrl ?? null,
+    );
   }
 
   /** Of what is served at a path, for clients that look for a token; null where that would be of no use. */

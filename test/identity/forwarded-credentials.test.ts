@@ -352,19 +352,57 @@ describe('a credential that the server refuses', () => {
     for (const { headers } of [without, posted]) expect(headers['www-authenticate']).toBe(challenge(`${OURS}/sse`));
   });
 
-  test('without publicUrl, or for a header that no authorization server gives, the document is left out', async () => {
-    const behaviour: Partial<Behaviour> = { get: refusing(401) };
+  test('without publicUrl the document is left out', async () => {
     const { publicUrl: _, ...unnamed } = FORWARD;
-    const tenant: GatewayConfig = { ...FORWARD, upstream: { outbound: { forward: ['x-tenant'] } } };
+    const { gateway } = await gatewayBefore({ get: refusing(401) }, unnamed);
 
-    for (const config of [unnamed, tenant]) {
-      // oxlint-disable-next-line no-await-in-loop -- two gateways
-      const { gateway } = await gatewayBefore(behaviour, config);
-      // oxlint-disable-next-line no-await-in-loop -- two gateways
-      const answer = await gateway.call('add', {}, 1, ALICE);
-      expect(answer.headers['www-authenticate']).toBe('Bearer error="invalid_token", scope="a b"');
-    }
+    const answer = await gateway.call('add', {}, 1, ALICE);
+
+    expect(answer.headers['www-authenticate']).toBe('Bearer error="invalid_token", scope="a b"');
   });
+
+  test.each<[what: string, headers: Record<string, string>, publicUrl: string | undefined, told: string]>([
+    ['without a challenge', {}, PUBLIC, `Bearer resource_metadata="${OURS}`],
+    ['without a challenge or publicUrl', {}, undefined, 'Bearer'],
+    ['with one that is none', { 'www-authenticate': 'Bearer "' }, PUBLIC, `Bearer resource_metadata="${OURS}`],
+  ])('a 401 %s is told with one', async (_what, headers, publicUrl, told) => {
+    const { publicUrl: _, ...unnamed } = FORWARD;
+    const get: PlainAnswer = { status: 401, headers };
+    const { gateway } = await gatewayBefore({ get }, { ...unnamed, ...(publicUrl !== undefined && { publicUrl }) });
+
+    const answers = [await gateway.call('add', {}, 1, ALICE), await exchange(`${gateway.origin}/sse`, 'GET', ALICE)];
+
+    const of = (path: string): string => (publicUrl === undefined ? told : `${told}${path}"`);
+    expect(answers.map((answer) => [answer.status, answer.headers['www-authenticate']])).toEqual([
+      [401, of('/mcp')],
+      [401, of('/sse')],
+    ]);
+  });
+
+  test.each<[what: string, config: GatewayConfig, headers: Record<string, string>]>([
+    ['inbound asks for', WITH_KEYS, keyed('alice', 'one')],
+    ['nobody asks for', { ...FORWARD, upstream: { outbound: { forward: ['x-user-token'] } } }, { 'x-user-token': 'a' }],
+  ])(
+    'in a header beside the authorization that %s: 403 that names it, and no client doubts its token',
+    async (_what, config, headers) => {
+      for (const status of [401, 403] as const) {
+        // oxlint-disable-next-line no-await-in-loop -- two gateways
+        const { gateway } = await gatewayBefore({ get: refusing(status) }, config);
+        // oxlint-disable-next-line no-await-in-loop -- two gateways
+        const [called, passed] = await Promise.all([
+          gateway.call('add', {}, 1, headers),
+          exchange(`${gateway.origin}/sse`, 'GET', headers),
+        ]);
+
+        expect([called.status, passed.status]).toEqual([403, 403]);
+        expect(called.json.error).toMatchObject({
+          message: expect.stringContaining('x-user-token'),
+          data: { reason: 'credential_insufficient', outcome: 'not_executed' },
+        });
+        for (const answer of [called, passed]) expect(answer.headers['www-authenticate']).toBeUndefined();
+      }
+    },
+  );
 
   test.each<[what: string, config: GatewayConfig]>([
     ['nobody’s', {}],
@@ -393,7 +431,7 @@ describe('a credential that the server refuses', () => {
     const stale = await gateway.call('whoami', {}, 1, { ...keyed('alice', 'one'), 'mcp-session-id': session });
     const renewed = await gateway.call('whoami', {}, 1, { ...keyed('alice', 'two'), 'mcp-session-id': session });
 
-    expect([stale.status, saidIn(renewed)]).toEqual([401, 'two']);
+    expect([stale.status, saidIn(renewed)]).toEqual([403, 'two']);
     expect(upstream.gets.map(({ headers }) => headers['x-user-token'])).toEqual(['one', 'one', 'one', 'two']);
     expect(events.status).toBe(200);
     await events.leave();
@@ -457,7 +495,7 @@ test('nothing that is said anywhere holds a credential of a caller, or what it i
 
   const said = JSON.stringify([gateway.journal.facts, refused.text, refused.headers, pages]);
   expect(gateway.journal.of('link_open')).toHaveLength(1);
-  expect(said).not.toMatch(/planted|Bearer/);
+  expect(said).not.toMatch(/planted|Bearer (?!resource_metadata)/);
   // A fingerprint has 43 of these.
   expect(said).not.toMatch(/(?<![\w-])(?=[\w-]*[A-Z])(?=[\w-]*\d)[\w-]{43}(?![\w-])/);
 });
