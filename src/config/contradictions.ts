@@ -23,7 +23,8 @@ function wrongWith(upstream: UpstreamConfig, config: Config): Wrong[] {
   const { outbound, headers, urls, allowEndpointOrigins, messageUrl } = upstream;
   const key = ['outbound'];
   if (outbound === 'none' && hasOwn(upstream)) {
-    return [{ key, message: 'says none, but there are credentials in headers or url: remove them, or say headers' }];
+    const where = 'in headers, url (also as a parameter) or tls.key';
+    return [{ key, message: `says none, but there are credentials ${where}: remove them, or say headers` }];
   }
   if (outbound === 'headers' && !hasOwn(upstream)) {
     return [{ key, message: 'says headers, and there are none: name them in headers' }];

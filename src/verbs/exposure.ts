@@ -1,7 +1,7 @@
 // Who can reach what: what must not be open to everybody, and what should not be.
 
-import { isCredential } from '../config/credentials.ts';
 import { ConfigError } from '../config/load.ts';
+import { hasOwn } from '../config/outbound.ts';
 import type { Config } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
 import { shownPath } from '../config/substitution.ts';
@@ -18,19 +18,12 @@ export function refuseUnsafe(config: Config): void {
   const { listen, upstreams } = config;
   if (isLoopback(listen.host)) return;
   for (const upstream of upstreams) {
-    const { name, urls, headers, tls } = upstream;
-    if (settingsOf(config, upstream).inbound !== 'none') continue;
-    const hasOwn = Object.keys(headers).length > 0 || urls.some(holdsCredential) || tls?.key !== undefined;
-    if (!hasOwn) continue;
+    if (settingsOf(config, upstream).inbound !== 'none' || !hasOwn(upstream)) continue;
     throw new ConfigError(
-      `upstream ${name} has credentials, and ${listen.host} is a public address: everybody who reaches it could use them. ` +
+      `upstream ${upstream.name} has credentials, and ${listen.host} is a public address: everybody who reaches it could use them. ` +
         `Let in only callers you know (inbound.jwt, or inbound.bearer.keys, or CAUSEWAY_INBOUND_BEARER_KEYS=NAME=SHA256), or listen on 127.0.0.1`,
     );
   }
-}
-
-function holdsCredential({ username, password, searchParams }: URL): boolean {
-  return username + password !== '' || [...searchParams.keys()].some(isCredential);
 }
 
 export interface Warning {

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { KEYS } from '../../src/config/keys.ts';
 import { warningsOf } from '../../src/verbs/exposure.ts';
+import { certificate } from '../support/certificates.ts';
 import { configOf, faultsOf } from './surroundings.ts';
 
 const yaml = (upstream: string, general = '', url = 'http://127.0.0.1:9001/sse'): string =>
@@ -20,13 +21,33 @@ test.each<[upstream: string, outbound: unknown]>([
   expect(configOf({ yaml: yaml(upstream) }).upstreams[0]?.outbound).toEqual(outbound);
 });
 
-test('a user in the URL is a credential of ours', () => {
-  expect(configOf({ yaml: yaml('', '', 'http://u:p@127.0.0.1/sse') }).upstreams[0]?.outbound).toBe('headers');
+const CERTIFICATE = 'tls: { cert: ours.pem, key: ours.key }';
+const files = { 'ours.pem': certificate('client.pem'), 'ours.key': certificate('client.key') };
+
+/** Beside headers, each by its own text of an upstream and its URL. */
+const OTHER_FORMS: [what: string, upstream: string, url: string][] = [
+  ['a user', '', 'http://u:p@127.0.0.1/sse'],
+  ['a parameter', '', 'http://127.0.0.1/sse?api_key=a'],
+  ['a certificate', CERTIFICATE, 'https://127.0.0.1/sse'],
+];
+
+test.each(OTHER_FORMS)('%s is a credential of ours: for the default, for none, and for headers', (_what, own, url) => {
+  const said = (outbound: string) => ({ yaml: yaml([outbound, own].filter(Boolean).join('; '), '', url), files });
+
+  expect(configOf(said('')).upstreams[0]?.outbound).toBe('headers');
+  expect(configOf(said('outbound: headers')).upstreams[0]?.outbound).toBe('headers');
+  expect(faultsOf(said('outbound: none')).faults).toMatchObject([
+    { key: 'upstreams[0].outbound', message: expect.stringContaining('headers, url (also as a parameter) or tls.key') },
+  ]);
+});
+
+test('what cannot be a credential is none', () => {
+  expect(configOf({ yaml: yaml('', '', 'http://127.0.0.1/sse?page=1') }).upstreams[0]?.outbound).toBe('none');
 });
 
 test.each<[what: string, yaml: string, key: string, message: RegExp]>([
   ['none with headers', yaml('outbound: none; headers: { x-key: a }'), 'outbound', /remove them, or say headers/],
-  ['none with a user', yaml('outbound: none', '', 'http://u:p@127.0.0.1/sse'), 'outbound', /headers or url/],
+  ['none with a user', yaml('outbound: none', '', 'http://u:p@127.0.0.1/sse'), 'outbound', /headers, url/],
   ['headers without any', yaml('outbound: headers'), 'outbound', /there are none/],
   [
     'a header of both',
