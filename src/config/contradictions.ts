@@ -1,6 +1,6 @@
 // What is right by itself and must not be said together: one of the two would be a surprise to somebody.
 
-import { hasOwn, hasUser } from './outbound.ts';
+import { hasOwn, hasUser, isDecidedBehind } from './outbound.ts';
 import type { Config, UpstreamConfig } from './schema.ts';
 import { settingsOf } from './settings.ts';
 import type { Problem } from './validate.ts';
@@ -38,9 +38,9 @@ function wrongWith(upstream: UpstreamConfig, config: Config): Wrong[] {
     if (own.has(name)) refuse(`holds ${name}, which headers or url set, too: it can be the caller’s or ours`);
   }
   // [spec 2025-11-25 authorization] "The MCP server MUST NOT pass through the token it received from the MCP client."
-  if (inbound !== 'none' && outbound.forward.includes('authorization')) {
+  if (inbound !== 'none' && isDecidedBehind(upstream)) {
     refuse(
-      'holds authorization, which is for this gateway where inbound asks for it: what opens it must not be given to another; forward another header, or say inbound: none and let the server decide',
+      'holds authorization, which is for this gateway where inbound asks for it: what opens it must not be given to another; forward another header, or say inbound: none and let the server decide (then, on a public address, without secrets of ours in headers or url)',
     );
   }
   if (links.single === true) {

@@ -1,7 +1,7 @@
 // Whose credentials go to a server: nobody's, ours, or those of callers. What a credential of ours is stands here and nowhere
 // else.
 
-import { isCredential } from './credentials.ts';
+import { isCredential, isCredentialValue } from './credentials.ts';
 
 export type Outbound = 'none' | 'headers' | { readonly forward: readonly string[] };
 
@@ -24,6 +24,20 @@ export function hasOwn({ headers, urls, tls }: Given): boolean {
   return (
     Object.keys(headers).length > 0 || urls.some((url) => hasUser(url) || hasParameter(url)) || tls?.key !== undefined
   );
+}
+
+/**
+ * Of those, what a server could take for a caller, whatever that caller sends of his own. A certificate says which gateway
+ * it is, and a header with another name and value than a secret's says no more.
+ */
+export function hasIdentity({ headers, urls }: Given): boolean {
+  const isOne = ([name, value]: [string, string]): boolean => isCredential(name) || isCredentialValue(value);
+  return Object.entries(headers).some(isOne) || urls.some((url) => hasUser(url) || hasParameter(url));
+}
+
+/** The server is given what callers otherwise show to us, so it decides who may call: `inbound` cannot stand beside it. */
+export function isDecidedBehind({ outbound }: Pick<Given, 'outbound'>): boolean {
+  return typeof outbound === 'object' && outbound.forward.includes('authorization');
 }
 
 export function hasUser({ username, password }: URL): boolean {

@@ -1,8 +1,8 @@
 // Who can reach what: what must not be open to everybody, and what should not be.
 
 import { ConfigError } from '../config/load.ts';
-import { hasOwn } from '../config/outbound.ts';
-import type { Config } from '../config/schema.ts';
+import { hasIdentity, hasOwn, isDecidedBehind } from '../config/outbound.ts';
+import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
 import { shownPath } from '../config/substitution.ts';
 import type { Certificates } from '../edge/certificate.ts';
@@ -19,12 +19,20 @@ export function refuseUnsafe(config: Config): void {
   if (isLoopback(listen.host)) return;
   for (const upstream of upstreams) {
     if (settingsOf(config, upstream).inbound !== 'none' || !hasOwn(upstream)) continue;
+    if (isDecidedBehind(upstream) && !hasIdentity(upstream)) continue;
     throw new ConfigError(
       `upstream ${upstream.name} has credentials, and ${listen.host} is a public address: everybody who reaches it could use them. ` +
-        `Let in only callers you know (inbound.jwt, or inbound.bearer.keys, or CAUSEWAY_INBOUND_BEARER_KEYS=NAME=SHA256), or listen on 127.0.0.1`,
+        (isDecidedBehind(upstream) ? BESIDE_THEIRS : `Let in ${KNOWN}, or listen on 127.0.0.1`),
     );
   }
 }
+
+const KNOWN =
+  'only callers you know (inbound.jwt, or inbound.bearer.keys, or CAUSEWAY_INBOUND_BEARER_KEYS=NAME=SHA256)';
+/** Where `inbound` would be refused. */
+const BESIDE_THEIRS =
+  'Take the secrets out of headers and url, and let the server decide by the authorization that is forwarded (a certificate, tls.cert, may stay). ' +
+  `Or forward another header, and let in ${KNOWN}. Or listen on 127.0.0.1`;
 
 export interface Warning {
   readonly about: Readonly<Record<string, string>>;
@@ -59,11 +67,12 @@ export function warningsOf(config: Config): readonly Warning[] {
           },
         ]
       : []),
-    ...upstreams.flatMap(ofUpstream),
+    ...upstreams.flatMap((upstream) => ofUpstream(upstream, listen.host)),
   ];
 }
 
-function ofUpstream({ name, urls, outbound, tls }: Config['upstreams'][number]): Warning[] {
+function ofUpstream(upstream: UpstreamConfig, host: string): Warning[] {
+  const { name, urls, outbound, tls } = upstream;
   const warnings: Warning[] = [];
   const warn = (text: string): void => void warnings.push({ about: { upstream: name }, text });
   if (
@@ -71,6 +80,11 @@ function ofUpstream({ name, urls, outbound, tls }: Config['upstreams'][number]):
     urls.some(({ protocol, hostname }) => protocol === 'http:' && !isLoopback(hostname))
   ) {
     warn('the credentials of callers (outbound.forward) go to it over plain http: anybody on the way can read them');
+  }
+  if (!isLoopback(host) && isDecidedBehind(upstream) && hasOwn(upstream)) {
+    warn(
+      'on a public address it gets our headers or certificate (headers, tls.cert) with whatever authorization a caller sends, or none: it must refuse all but those it knows by that',
+    );
   }
   if (tls !== undefined && urls.every(({ protocol }) => protocol === 'http:')) {
     warn('tls changes nothing, as its url is http; the certificate that clients are shown is listen.tls');
@@ -105,9 +119,12 @@ function ofOpenSecret(file: string): Warning {
   return { about: { file: shownPath(file) }, text };
 }
 
+/** Where credentials of callers are forwarded it is the server that lets them in. */
 function isOpenToAll(config: Config): boolean {
   const { listen, upstreams, allowedHosts } = config;
-  const isOpen = upstreams.some((upstream) => settingsOf(config, upstream).inbound === 'none');
+  const isOpen = upstreams.some(
+    (upstream) => typeof upstream.outbound === 'string' && settingsOf(config, upstream).inbound === 'none',
+  );
   return !isLoopback(listen.host) && isOpen && allowedHosts === undefined;
 }
 

@@ -1,8 +1,9 @@
 // Whose credentials go to a server: which forms there are, and what is refused because something else says otherwise.
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { KEYS } from '../../src/config/keys.ts';
-import { warningsOf } from '../../src/verbs/exposure.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { refuseUnsafe, warningsOf } from '../../src/verbs/exposure.ts';
 import { certificate } from '../support/certificates.ts';
 import { configOf, faultsOf } from './surroundings.ts';
 
@@ -65,7 +66,7 @@ test.each<[what: string, yaml: string, key: string, message: RegExp]>([
     'the header that opens this gateway',
     yaml('outbound: { forward: [authorization] }', BEARER),
     'outbound.forward',
-    /must not be given to another; forward another header, or say inbound: none/,
+    /must not be given to another; forward another header, or say inbound: none and let the server decide \(then, on a public address, without secrets of ours/,
   ],
   [
     'the header that opens it for this server alone',
@@ -141,5 +142,56 @@ test('both forms have a flag and a variable', () => {
   expect(KEYS.filter(({ name }) => name.startsWith('upstreams[].outbound')).map(({ flag }) => flag)).toEqual([
     'outbound',
     'outbound-forward',
+  ]);
+});
+
+describe('on a public address, with ours beside the authorization of callers', () => {
+  const PUBLIC = 'listen: { host: 0.0.0.0 }\n';
+  const THEIRS = 'outbound: { forward: [authorization] }';
+  const HTTPS = 'https://old/sse';
+  const beside = (own: string, general = PUBLIC, url = HTTPS, theirs = THEIRS): Config =>
+    configOf({ yaml: yaml(own === '' ? theirs : `${theirs}; ${own}`, general, url), files });
+  const toldOf = (config: Config): string[] => warningsOf(config).map(({ text }) => text);
+
+  test.each([CERTIFICATE, 'headers: { x-tenant: acme }'])('%s goes with a warning: the server decides', (own) => {
+    const config = beside(own);
+
+    expect(() => refuseUnsafe(config)).not.toThrow();
+    expect(toldOf(config)).toEqual([expect.stringMatching(/public address.*must refuse all but those it knows/)]);
+    expect(toldOf(beside(own, ''))).toEqual([]);
+  });
+
+  test.each([
+    ['headers: { x-api-key: a }', HTTPS],
+    ['headers: { x-tenant: Basic dTpw }', HTTPS],
+    [`${CERTIFICATE}; headers: { cookie: a }`, HTTPS],
+    ['', `${HTTPS}?api_key=a`],
+  ])('a secret is refused (%s, %s), with ways out that are open', (own, url) => {
+    const refused = (): void => refuseUnsafe(beside(own, PUBLIC, url));
+
+    expect(refused).toThrow(/Take the secrets out of headers and url.*Or forward another header.*inbound\.jwt/);
+    expect(() => refuseUnsafe(beside(own, '', url))).not.toThrow();
+    expect(() =>
+      refuseUnsafe(beside(own, PUBLIC + BEARER, url, 'outbound: { forward: [x-user-token] }')),
+    ).not.toThrow();
+  });
+
+  test('another header than authorization is no reason to lend ours: inbound can stand beside it', () => {
+    expect(() => refuseUnsafe(beside(CERTIFICATE, PUBLIC, HTTPS, 'outbound: { forward: [x-user-token] }'))).toThrow(
+      /could use them\. Let in only callers you know.*or listen on 127\.0\.0\.1/,
+    );
+  });
+});
+
+test('that anybody can use a server is not said of one that decides itself who may', () => {
+  const open = (upstream: string): boolean =>
+    warningsOf(configOf({ yaml: yaml(upstream, 'listen: { host: 0.0.0.0 }\n') })).some(({ text }) =>
+      text.includes('can use the server behind it'),
+    );
+
+  expect([open(''), open('outbound: { forward: [authorization] }'), open('outbound: { forward: [cookie] }')]).toEqual([
+    true,
+    false,
+    false,
   ]);
 });
