@@ -9,7 +9,7 @@ import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { ProxyError } from '../domain/errors.ts';
-import type { Timers } from '../domain/ports.ts';
+import type { Clock, Timers } from '../domain/ports.ts';
 import { ANYONE, type Principal } from '../domain/principal.ts';
 import { type ProtectedResource, metadataOf, protectedResource } from '../protocol/protected-resource.ts';
 import { type RefusalOf, credentialRefusal } from '../upstream/credential-refusal.ts';
@@ -24,14 +24,22 @@ export interface ForwardingOptions {
   readonly publicUrl: () => URL | undefined;
   readonly sseUrl: URL;
   readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly timeoutMs: number;
 }
 
+/**
+ * Everybody may ask for metadata, as often as he likes: how long what the upstream said of them is good, that there are none
+ * too, and how long it is left alone when it could not be asked.
+ */
+const METADATA_KEPT_MS = 30_000;
+const FAILURE_KEPT_MS = 5000;
+
 export class Forwarding {
   readonly #options: ForwardingOptions;
-  /** One attempt for all who ask at the same time. */
-  #fetching: Promise<string | null> | null = null;
+  /** One attempt for all who ask at the same time, and for those after them until it is old. */
+  #metadata: { readonly asked: Promise<string | null>; until: number } | null = null;
 
   constructor(options: ForwardingOptions) {
     this.#options = options;
@@ -68,14 +76,25 @@ export class Forwarding {
 
   /** The upstream's metadata as that of our resource. Rejects with a ProxyError. */
   async metadata({ url }: ProtectedResource): Promise<string> {
-    this.#fetching ??= upstreamMetadata(this.#options).finally(() => {
-      this.#fetching = null;
-    });
-    const theirs = await this.#fetching;
+    const theirs = await this.#upstreamMetadata();
     if (theirs === null)
       throw new ProxyError('path_unknown', 'the server behind has no metadata of a protected resource');
     const ours = metadataOf(theirs, url);
     if (ours !== null) return ours;
     throw new ProxyError('upstream_result_invalid', 'the upstream’s metadata document is none');
+  }
+
+  #upstreamMetadata(): Promise<string | null> {
+    const { clock } = this.#options;
+    if (this.#metadata !== null && clock.now() < this.#metadata.until) return this.#metadata.asked;
+    // It comes to its end: it has a time of its own.
+    const metadata = { asked: upstreamMetadata(this.#options), until: Number.POSITIVE_INFINITY };
+    const keepFor = (ms: number): void => void (metadata.until = clock.now() + ms);
+    metadata.asked.then(
+      () => keepFor(METADATA_KEPT_MS),
+      () => keepFor(FAILURE_KEPT_MS),
+    );
+    this.#metadata = metadata;
+    return metadata.asked;
   }
 }

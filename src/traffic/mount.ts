@@ -161,6 +161,7 @@ export class Mount {
             publicUrl: options.publicUrl,
             sseUrl: new URL(upstream.url.origin + upstream.url.pathname),
             dispatcher,
+            clock,
             timers,
             timeoutMs: config.timeouts.headers,
           });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { type RequestListener, createServer } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Gateway, type GatewayConfig, startGateway } from '../support/gateway.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
 
 const OURS = '/.well-known/oauth-protected-resource';
 const DOCUMENT = { resource: 'http://old.internal:9001/sse', authorization_servers: ['https://as.example/tenant'] };
@@ -22,7 +23,7 @@ const status = (code: number, headers: Record<string, string> = {}): RequestList
 };
 const own: RequestListener = json(JSON.stringify({ ...DOCUMENT, scopes_supported: ['a'] }));
 
-async function world(documents: Documents, config: GatewayConfig = FORWARD) {
+async function world(documents: Documents, config: GatewayConfig = FORWARD, time?: VirtualTime) {
   const seen: string[] = [];
   const server = createServer((request, response) => {
     seen.push(`${request.url} ${JSON.stringify(request.headers)}`);
@@ -36,7 +37,7 @@ async function world(documents: Documents, config: GatewayConfig = FORWARD) {
   });
   const address = server.address();
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-  const gateway = await startGateway(`http://127.0.0.1:${port}/v1/sse?token=planted-query`, config);
+  const gateway = await startGateway(`http://127.0.0.1:${port}/v1/sse?token=planted-query`, config, time);
   onTestFinished(() => gateway.close());
   return { gateway, seen, server };
 }
@@ -71,6 +72,34 @@ test('of a URL with a path of its own it stands below that path', async () => {
 
   expect([answer.status, answer.json.resource]).toEqual([200, 'https://mcp.example.com/gw/billing']);
 });
+
+test.each<[what: string, document: RequestListener, keptMs: number, code: number, requests: number]>([
+  ['a document', own, 30_000, 200, 1],
+  ['that there is none', status(404), 30_000, 404, 2],
+  ['that it cannot be had', (request) => void request.socket.destroy(), 5000, 502, 1],
+])(
+  '%s is good for a while: who asks again and again asks us, and not the server',
+  async (_what, document, keptMs, code, requests) => {
+    const time = new VirtualTime();
+    const { gateway, seen } = await world({ [`${OURS}/v1/sse`]: document }, FORWARD, time);
+    const askOften = async (): Promise<number[]> => {
+      const statuses: number[] = [];
+      // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
+      for (let i = 0; i < 5; i++) statuses.push((await ask(gateway)).status);
+      return statuses;
+    };
+
+    const first = await askOften();
+    time.advanceSync(keptMs - 1);
+    const still = await askOften();
+    const before = seen.length;
+    time.advanceSync(1);
+    const later = await askOften();
+
+    expect([first, still, later].flat()).toEqual(Array.from({ length: 15 }, () => code));
+    expect([before, seen.length]).toEqual([requests, 2 * requests]);
+  },
+);
 
 const elsewhere = { location: 'http://127.0.0.1:1/' };
 
