@@ -4,6 +4,7 @@
 // a 503, write JSON anew, and let every header through. So it has sockets of ours, no retries, the body as bytes, and
 // headers by allow-list both ways. It has no base: where a request goes is ours to say, never the client's.
 
+import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
@@ -13,6 +14,7 @@ import { ProxyError, asProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import { clientAddress } from '../edge/client-address.ts';
 import { watchWrites } from '../edge/taken.ts';
+import { requestsIn } from '../protocol/batch.ts';
 import { EndpointRewriter } from '../protocol/endpoint-rewriter.ts';
 import { isJson } from '../protocol/headers.ts';
 import { joined } from '../protocol/json-rpc.ts';
@@ -79,14 +81,14 @@ function checkOpen({ mount, deps }: Passing): void {
 }
 
 function messageRefusal(passing: Passing): ProxyError | null {
-  const { request, mount, deps } = passing;
+  const { request, deps } = passing;
   try {
     checkOpen(passing);
     if (!isJson(request.headers['content-type'])) {
       throw new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
     }
     addressed(passing);
-    return isFull(deps) ? inFlightLimit() : deps.budgets.call(callerOf(request, mount));
+    return isFull(deps) ? inFlightLimit() : null;
   } catch (thrown) {
     return asProxyError(thrown);
   }
@@ -167,13 +169,15 @@ function passStream(passing: Passing): void {
 function passMessage(received: Passing): void {
   const passing = addressed(received);
   const { request, reply, mount, deps, passage, destination } = passing;
+  // As it came: the only content parser hands over the bytes.
+  const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  spendCalls(body, passing);
   const { url, headers: own, posted } = destination;
   const tell = whenOver(passing, 'POST', waitedFor(mount, deps));
   reply.from(NOTHING_MORE, {
     getUpstream: () => url.href,
     queryString: () => url.search.slice(1),
-    // As it came: the only content parser hands over the bytes.
-    body: request.body ?? Buffer.alloc(0),
+    body,
     contentType: request.headers['content-type'] ?? 'application/json',
     // Some servers answer only when the tool has finished.
     timeout: mount.config.timeouts.requestMax,
@@ -202,6 +206,16 @@ function passMessage(received: Passing): void {
       }
     },
   });
+}
+
+/** As elsewhere, what lets something end costs nothing: for that alone is it looked at. Throws a ProxyError. */
+function spendCalls(body: Buffer, { request, mount, deps }: Passing): void {
+  const caller = callerOf(request, mount);
+  if (!deps.budgets.boundsCalls(caller)) return;
+  const { jsonDepth: maxDepth, batch: maxMessages } = mount.config.limits;
+  const howMany = isUtf8(body) ? requestsIn(body, { maxDepth, maxMessages }) : 1;
+  const refusal = howMany === 0 ? null : deps.budgets.call(caller, howMany);
+  if (refusal !== null) throw refusal;
 }
 
 /** What of the caller's own goes on. */

@@ -91,6 +91,17 @@ function invalid(why: string): Unreadable {
   return { kind: 'unreadable', code: 'invalid_request', why, id: null };
 }
 
+/**
+ * How many requests are in a body that is passed on as it came. What cannot be read as a message counts as one: a server
+ * may read it in another way. The bytes must be valid UTF-8, as for readMessage. Never throws.
+ */
+export function requestsIn(bytes: Uint8Array, limits: BatchLimits): number {
+  const messages = isBatch(bytes) ? readArray(bytes, limits) : [readMessage(bytes, limits)];
+  // What is behind the limit is not looked at.
+  if ('kind' in messages) return messages.limit === 'limits.batch' ? limits.maxMessages : 1;
+  return messages.filter(({ kind }) => kind === 'request' || kind === 'unreadable').length;
+}
+
 /** The rules for a batch that a client sends; null when it keeps them, else what is wrong, lowercase, for the client. */
 export function batchFault(messages: readonly Message[]): string | null {
   // [spec 2025-03-26 lifecycle] "The initialize request MUST NOT be part of a JSON-RPC batch, as other requests and

@@ -84,14 +84,19 @@ export class Budgets {
     };
   }
 
+  /** Whether there is a bound on his calls. */
+  boundsCalls(principal: Principal): boolean {
+    return this.#options.limits().callsPerMinute > 0 && inboundKeyOf(principal) !== ANYONE.key;
+  }
+
   /**
    * The caller makes so many calls; null, or why not. As many as a minute has may come at once. A batch of more than are
    * left goes through as a whole, and is paid off before the next: else a large one never would.
    */
   call(principal: Principal, howMany = 1): ProxyError | null {
+    if (!this.boundsCalls(principal)) return null;
     const perMinute = this.#options.limits().callsPerMinute;
     const key = inboundKeyOf(principal);
-    if (perMinute === 0 || key === ANYONE.key) return null;
     const account = this.#account(key);
     const now = this.#options.clock.now();
     const left = Math.min(perMinute, account.calls + ((now - account.at) * perMinute) / MINUTE_MS);

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type BatchLimits, batchFault, isBatch, readBatch } from '../../src/protocol/batch.ts';
+import { type BatchLimits, batchFault, isBatch, readBatch, requestsIn } from '../../src/protocol/batch.ts';
 import { type Message, idText } from '../../src/protocol/json-rpc.ts';
 import { MessageTexts, textOfDraft } from './message-texts.ts';
 import { read, readAs } from './read.ts';
@@ -218,4 +218,23 @@ test('the text of an id is the same exactly for what is the same id', () => {
   expect(textOf('"\\ud83d\\ude00"')).toBe(textOf('"😀"'));
   expect(textOf('1')).not.toBe(textOf('"1"'));
   expect(textOf('12345678901234567890')).not.toBe(textOf('12345678901234567891'));
+});
+
+test.each<[text: string, requests: number]>([
+  [PING, 1],
+  [notification('notifications/cancelled'), 0],
+  [result('1'), 0],
+  [error('1'), 0],
+  [`[${PING},${notification('a')},${request('2')}]`, 2],
+  [`[${result('1')},${error('2')}]`, 0],
+  // What a server might read otherwise
+  ['', 1],
+  ['[]', 1],
+  ['{"jsonrpc":"2.0","method":"a","id":null}', 1],
+  ['{"jsonrpc":"2.0","method":"a","id":1,"id":2}', 1],
+  ['{"method":"a"}', 1],
+  [`[${PING},{"id":1,"method":"a"}]`, 2],
+  [`[${Array.from({ length: 101 }, () => result('1')).join()}]`, 100],
+])('%s holds so many requests: %i', (text, requests) => {
+  expect(requestsIn(Buffer.from(text), LIMITS)).toBe(requests);
 });

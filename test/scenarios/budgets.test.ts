@@ -165,6 +165,22 @@ test('calls: of every kind they are counted, what lets something end is not, and
   await running;
 });
 
+test('calls: an old client that has spent them can still answer and cancel, and a batch costs what is in it', async () => {
+  const { gateway } = await gatewayBefore({}, within({ callsPerMinute: 2 }));
+  const old = await openOldClient(gateway.origin, { headers: ALICE });
+  await old.endpoint();
+  const cancel = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 1 } };
+  const answer = { jsonrpc: '2.0', id: 7, result: {} };
+
+  const batch = await old.post([LIST, cancel, { ...LIST, id: 2 }], ALICE);
+  const more = await old.post(LIST, ALICE);
+  const ends = [await old.post(cancel, ALICE), await old.post(answer, ALICE), await old.post([cancel, cancel], ALICE)];
+  const unread = await old.post({ ...LIST, jsonrpc: '1.0' }, ALICE);
+
+  expect([batch.status, more.status, unread.status]).toEqual([202, 503, 503]);
+  expect(ends.map(({ status }) => status)).toEqual([202, 202, 202]);
+});
+
 test('without inbound there is one caller, and it has no budget', async () => {
   const budgets = { sessions: 1, links: 1, listens: 1, heldCalls: 1, callsPerMinute: 1 };
   const { gateway } = await gatewayBefore({}, { budgets });
