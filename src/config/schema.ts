@@ -95,9 +95,12 @@ const limitKeys = {
 
 const budgetKeys = {
   sessions: count(1000, 'sessions at once'),
-  links: count(0, 'connections to servers at once: pooled ones, those of sessions, event streams of old clients'),
+  links: count(
+    0,
+    'connections to servers at once: pooled ones, of which an idle one of the same server makes room, those of sessions, event streams of old clients',
+  ),
   listens: count(0, 'subscriptions/listen streams at once'),
-  heldCalls: count(0, 'calls of 2026-07-28 clients that wait for answers; the oldest makes room'),
+  heldCalls: count(0, 'calls of 2026-07-28 clients that wait for answers; the oldest makes room, of whichever server'),
   bufferedBytes: size('0B', 'bytes of events kept for its sessions; the oldest make room', {
     least: 0,
     example: '64MiB',

@@ -23,8 +23,15 @@ export interface BudgetsOptions {
   readonly clock: Clock;
 }
 
+/** One thing that is held. */
+interface Held {
+  /** Ends it, and gives it back; null: nobody but its caller does. */
+  readonly letGo: (() => void) | null;
+}
+
 interface Account {
-  readonly held: Record<Budgeted, number>;
+  /** The oldest first. */
+  readonly held: Record<Budgeted, Set<Held>>;
   /** Calls that may be made at once; below zero after a batch that was larger. */
   calls: number;
   /** When that was so. */
@@ -51,7 +58,7 @@ export class Budgets {
   }
 
   held(what: Budgeted, principal: Principal): number {
-    return this.#accounts.get(inboundKeyOf(principal))?.held[what] ?? 0;
+    return this.#accounts.get(inboundKeyOf(principal))?.held[what].size ?? 0;
   }
 
   /** Why the caller cannot have one more; null: he can. */
@@ -63,25 +70,27 @@ export class Budgets {
     });
   }
 
-  /** He has more than he may. */
-  isOver(what: Budgeted, principal: Principal): boolean {
-    const max = this.#options.limits()[what];
-    return max > 0 && this.held(what, principal) > max;
-  }
-
-  /** One more is his, until what is returned is called. */
-  take(what: Budgeted, principal: Principal): () => void {
+  /** One more is his, until what is returned is called. `letGo`: ends it where others need its place; it gives it back. */
+  take(what: Budgeted, principal: Principal, letGo: (() => void) | null = null): () => void {
     const key = inboundKeyOf(principal);
     if (key === ANYONE.key) return () => {};
     const account = this.#account(key);
-    account.held[what]++;
-    let isTaken = true;
+    const own: Held = { letGo };
+    account.held[what].add(own);
     return () => {
-      if (!isTaken) return;
-      isTaken = false;
-      account.held[what]--;
-      this.#forgetIfUnused(key, account);
+      if (account.held[what].delete(own)) this.#forgetIfUnused(key, account);
     };
+  }
+
+  /** Where the caller has more than he may the oldest make room, whichever upstream they are of. */
+  keepWithin(what: Budgeted, principal: Principal): void {
+    const max = this.#options.limits()[what];
+    const held = this.#accounts.get(inboundKeyOf(principal))?.held[what];
+    if (max === 0 || held === undefined) return;
+    for (const { letGo } of held) {
+      if (held.size <= max) return;
+      letGo?.();
+    }
   }
 
   /** Whether there is a bound on his calls. */
@@ -115,7 +124,12 @@ export class Budgets {
     let account = this.#accounts.get(key);
     if (account === undefined) {
       if (this.#accounts.size >= this.#sweepAt) this.#sweep();
-      const held = { sessions: 0, links: 0, listens: 0, heldCalls: 0 };
+      const held = {
+        sessions: new Set<Held>(),
+        links: new Set<Held>(),
+        listens: new Set<Held>(),
+        heldCalls: new Set<Held>(),
+      };
       account = { held, calls: Number.MAX_SAFE_INTEGER, at: this.#options.clock.now() };
       this.#accounts.set(key, account);
     }
@@ -131,7 +145,7 @@ export class Budgets {
   #forgetIfUnused(key: string, { held, calls, at }: Account): void {
     const perMinute = this.#options.limits().callsPerMinute;
     const since = ((this.#options.clock.now() - at) * perMinute) / MINUTE_MS;
-    const isUnused = Object.values(held).every((count) => count === 0) && calls + since >= perMinute;
+    const isUnused = Object.values(held).every(({ size }) => size === 0) && calls + since >= perMinute;
     if (isUnused && this.#accounts.get(key)?.held === held) this.#accounts.delete(key);
   }
 }

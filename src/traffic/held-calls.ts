@@ -5,7 +5,7 @@ import type { Call } from '../bridge/call.ts';
 import type { Rounds } from '../bridge/rounds.ts';
 import type { Limit } from '../domain/limits.ts';
 import type { Timer, Timers } from '../domain/ports.ts';
-import { type Principal, inboundKeyOf } from '../domain/principal.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { LinkKey } from '../upstream/link-key.ts';
 import type { Budgets } from './budgets.ts';
 import type { CallLogLevel } from './call-log-level.ts';
@@ -75,7 +75,9 @@ export class HeldCalls {
     const { timers, budgets, ttlMs, maxOfKey, maxInAll, isAwaited } = this.#options;
     const entry: Entry = {
       held,
-      giveBack: budgets.take('heldCalls', held.principal),
+      giveBack: budgets.take('heldCalls', held.principal, () =>
+        this.#letGo(held, 'its caller holds too many', 'budgets.heldCalls'),
+      ),
       expires: timers.after(ttlMs, () => this.#letGo(held, 'nobody answered in time', 'timeouts.round')),
       patience: timers.after(PATIENCE_MS, () => {
         entry.isRipe = true;
@@ -85,7 +87,7 @@ export class HeldCalls {
     };
     this.#entries.set(held.id, entry);
     this.#options.tally.begin();
-    this.#keepWithinBudget(held.principal);
+    budgets.keepWithin('heldCalls', held.principal);
     this.#keepWithin(maxOfKey, held.key);
     this.#keepWithin(maxInAll);
     // A client that comes back at once, and again without answers, would never be found waiting.
@@ -118,14 +120,6 @@ export class HeldCalls {
   /** Ends all of them. */
   end(why: string): void {
     for (const { held } of this.#entries.values()) this.#letGo(held, why);
-  }
-
-  /** One is here at least: that which has come now. */
-  #keepWithinBudget(principal: Principal): void {
-    if (!this.#options.budgets.isOver('heldCalls', principal)) return;
-    const caller = inboundKeyOf(principal);
-    const [oldest] = [...this.#entries.values()].filter(({ held }) => inboundKeyOf(held.principal) === caller);
-    if (oldest !== undefined) this.#letGo(oldest.held, 'its caller holds too many', 'budgets.heldCalls');
   }
 
   #keepWithin(max: number, key?: LinkKey): void {

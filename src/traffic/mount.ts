@@ -179,6 +179,7 @@ export class Mount {
             owner: options.owner,
             wallSeconds: options.wallSeconds,
             budgets: options.budgets,
+            overBudget: (caller) => this.#overBudget(caller),
             timeouts: config.timeouts,
             limits: config.limits,
             refusalOf: this.forwarding?.refusalOf(upstream.legacy.sse) ?? NO_REFUSAL,
@@ -397,10 +398,8 @@ export class Mount {
     owner: LinkListener,
     onClosed: (conversation: Conversation, error: ProxyError | null) => void,
   ): Promise<OpenedConversation> {
-    const { budgets } = this.#options;
     const principal = caller();
-    if (budgets.refusal('links', principal) !== null) this.#pool.closeIdleOf(principal);
-    const refusal = budgets.refusal('links', principal);
+    const refusal = this.#overBudget(principal);
     if (refusal !== null) throw refusal;
     this.#dedicatedOpening++;
     try {
@@ -420,6 +419,13 @@ export class Mount {
     } finally {
       this.#dedicatedOpening--;
     }
+  }
+
+  /** Why the caller cannot have one more link beside the pooled ones, of which an idle one of his makes room; null: he can. */
+  #overBudget(caller: Principal): ProxyError | null {
+    const { budgets } = this.#options;
+    if (budgets.refusal('links', caller) !== null) this.#pool.closeIdleOf(caller);
+    return budgets.refusal('links', caller);
   }
 
   /** Ends every call and every link; the upstream hears of the calls first, if it takes that soon enough. Idempotent. */

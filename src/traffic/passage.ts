@@ -32,6 +32,8 @@ export interface PassageOptions {
   /** Seconds since 1970. */
   readonly wallSeconds: () => number;
   readonly budgets: Budgets;
+  /** Why a caller cannot have one more stream, after what could make room for it has; null: he can. */
+  readonly overBudget: (caller: Principal) => ProxyError | null;
   readonly timeouts: TimeoutConfig;
   readonly limits: LimitConfig;
   /** Of callers' credentials. */
@@ -87,8 +89,8 @@ export class Passage {
       const text = 'too many event streams of old clients are open';
       throw overLimit('passthrough_limit', 'limits.passthroughStreams', text, { outcome: 'not_executed' });
     }
-    const { urls, budgets } = this.#options;
-    const refusal = budgets.refusal('links', stream.principal);
+    const { urls, budgets, overBudget } = this.#options;
+    const refusal = overBudget(stream.principal);
     if (refusal !== null) throw refusal;
     const choice = urls.choose();
     const giveBack = budgets.take('links', stream.principal);

@@ -68,6 +68,16 @@ test('links: pooled ones, those of sessions and streams of old clients are count
   expect(again.map(({ status }) => status)).toEqual([200, 200, 503]);
 });
 
+test('links: an idle one makes room for the stream of an old client', async () => {
+  const { gateway } = await gatewayBefore({}, within({ links: 1 }));
+  await gateway.post(LIST, ALICE);
+
+  const old = await openOldClient(gateway.origin, { headers: ALICE });
+
+  expect(old.status).toBe(200);
+  expect(told(await gateway.post(LIST, ALICE))).toEqual(SPENT);
+});
+
 test('links: what the server ends and what cannot be opened is given back [T20]', async () => {
   const { gateway, upstream } = await gatewayBefore({}, within({ links: 1 }));
 

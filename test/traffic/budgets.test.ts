@@ -38,9 +38,34 @@ describe.each(KINDS)('%s', (what) => {
     }
 
     expect([none.refusal(what, ALICE), one.refusal(what, ANYONE)]).toEqual([null, null]);
-    expect([none.isOver(what, ALICE), one.isOver(what, ANYONE)]).toEqual([false, false]);
     expect([none.held(what, ALICE), one.size]).toEqual([100, 0]);
   });
+});
+
+test('beyond the budget the oldest that can be let go make room, as many as it takes, and no others do', () => {
+  const budgets = budgetsOf({ heldCalls: 3 });
+  const gone: string[] = [];
+  const hold = (name: string, principal = ALICE): void => {
+    const giveBack = budgets.take('heldCalls', principal, () => {
+      gone.push(name);
+      giveBack();
+    });
+    budgets.keepWithin('heldCalls', principal);
+  };
+
+  hold('bob', BOB);
+  budgets.take('heldCalls', ALICE);
+  hold('1');
+  hold('2');
+  expect(gone).toEqual([]);
+  hold('3');
+  expect(gone).toEqual(['1']);
+  budgets.take('heldCalls', ALICE);
+  budgets.take('heldCalls', ALICE);
+  hold('4');
+
+  expect(gone).toEqual(['1', '2', '3', '4']);
+  expect([budgets.held('heldCalls', ALICE), budgets.held('heldCalls', BOB)]).toEqual([3, 1]);
 });
 
 test('of what was given back nothing is remembered, in whatever order that was', () => {

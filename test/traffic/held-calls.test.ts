@@ -15,13 +15,19 @@ const TTL_MS = 60_000;
 
 const keyOf = (principal: string): LinkKey => linkKey({ key: principal, proof: '' }, FULL_PROFILE, 'principal');
 
-function world({ max = 2, maxInAll = 100, maxKeptBytes = 1_000_000, budget = 0 } = {}) {
+function world({
+  max = 2,
+  maxInAll = 100,
+  maxKeptBytes = 1_000_000,
+  budget = 0,
+  budgets = budgetsOf({ heldCalls: budget }),
+} = {}) {
   const time = new VirtualTime();
   const awaited = new Set<string>();
   const calls = new HeldCalls({
     tally: new Tally(),
     timers: time,
-    budgets: budgetsOf({ heldCalls: budget }),
+    budgets,
     ttlMs: TTL_MS,
     maxOfKey: max,
     maxInAll,
@@ -292,4 +298,15 @@ test('a caller who holds more than his budget loses his own oldest call, and nob
   calls.release('2');
   hold('4');
   expect(calls.find('3')).not.toBeNull();
+});
+
+test('of two upstreams, too: the oldest call of the caller makes room, and the newest never does', () => {
+  const budgets = budgetsOf({ heldCalls: 2 });
+  const [one, other] = [world({ max: 100, budgets }), world({ max: 100, budgets })];
+
+  const [first, second] = [one.hold('1'), one.hold('2')];
+  const third = other.hold('3');
+
+  expect([first, second, third].map(({ lease }) => lease.cancelled.length)).toEqual([1, 0, 0]);
+  expect([one.calls.size, other.calls.size]).toEqual([1, 1]);
 });
