@@ -12,6 +12,7 @@ import type { FastifyInstance } from 'fastify';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
+import { ANYONE } from '../domain/principal.ts';
 import { clientAddress } from '../edge/client-address.ts';
 import { watchWrites } from '../edge/taken.ts';
 import { requestsIn } from '../protocol/batch.ts';
@@ -345,11 +346,19 @@ function slowReader(): ProxyError {
 
 /** An answer with an end, under the status that reply-from has set; it must come to that end, and be taken. */
 function passAnswer(
-  { reply, mount, passage }: Passing,
+  { request, reply, mount, passage }: Passing,
   headers: IncomingHttpHeaders,
   body: Readable,
   tell: Teller,
 ): void {
+  const refusal = passage.credentialRefusal(reply.statusCode, headers);
+  if (refusal === null && reply.statusCode === 401 && callerOf(request, mount).key !== ANYONE.key) {
+    // To a client that has a token for this gateway it would be what we say of that one.
+    discard(body);
+    const details = { outcome: 'not_executed', upstreamStatus: 401 } as const;
+    tell.failed(new ProxyError('upstream_unauthorized', 'the upstream wants a credential of the gateway', details));
+    return;
+  }
   const { timeouts } = mount.config;
   const late = mount.timers.after(timeouts.request, () => {
     const text = 'the upstream did not come to the end of its answer in time';
@@ -358,7 +367,6 @@ function passAnswer(
   reply.raw.on('close', () => late.cancel());
   watchWrites(reply.raw, writeWatch(mount), () => tell.cut(slowReader()));
   const type = headers['content-type'];
-  const refusal = passage.credentialRefusal(reply.statusCode, headers);
   const challenge = refusal?.details.challenge;
   void reply
     .code(refusal?.status ?? reply.statusCode)

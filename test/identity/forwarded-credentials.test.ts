@@ -416,6 +416,26 @@ describe('a credential that the server refuses', () => {
     expect(answer.headers['www-authenticate']).toBeUndefined();
   });
 
+  test('that is no caller’s: an old client that has a key is not told 401, which would be of that key', async () => {
+    const { gateway, upstream } = await gatewayBefore({ get: refusing(401) }, { ...WITH_KEYS, upstream: {} });
+    const { authorization } = keyed('alice', '');
+
+    const passed = await exchange(`${gateway.origin}/sse`, 'GET', { authorization });
+    upstream.behaviour.get = 'streams';
+    upstream.behaviour.post = refusing(401);
+    const old = await openOldClient(gateway.origin, { headers: { authorization } });
+    await old.endpoint();
+    const posted = await old.post(PING, { authorization });
+
+    for (const { status, headers, body } of [passed, posted]) {
+      expect([status, JSON.parse(body.toString()).error.data]).toMatchObject([
+        502,
+        { reason: 'upstream_unauthorized', outcome: 'not_executed' },
+      ]);
+      expect(headers['www-authenticate']).toBeUndefined();
+    }
+  });
+
   test('a session whose link is lost is not opened anew with it before its client comes with another', async () => {
     let good = 'one';
     const { gateway, upstream } = await gatewayBefore(
