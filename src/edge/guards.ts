@@ -6,6 +6,7 @@ import type { ProxyError } from '../domain/errors.ts';
 import { checkFraming } from './framing-guard.ts';
 import { type HostRules, checkHost } from './host-guard.ts';
 import { type OriginRules, checkOrigin } from './origin-guard.ts';
+import { checkPath } from './path-guard.ts';
 
 /** Answered without a Host check: balancers probe by address. They say nothing that helps an attacker. */
 export const HEALTH = '/healthz';
@@ -23,7 +24,7 @@ export function guard(
   refuse: (reply: FastifyReply, error: ProxyError) => FastifyReply,
 ): void {
   app.addHook('onRequest', async (request, reply) => {
-    const refusal = refusalOf(request, rules());
+    const refusal = refusalOf(request, rules()) ?? checkPath(request.url);
     return refusal === null ? undefined : refuse(reply, refusal);
   });
 }

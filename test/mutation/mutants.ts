@@ -606,6 +606,15 @@ function Agent(options) { return new Direct(options).compose(interceptors.redire
   },
   {
     row: 'T25',
+    without: 'the check of characters that no path of ours has',
+    file: 'src/edge/guards.ts',
+    text: ' ?? checkPath(request.url)',
+    becomes: '',
+    test: BAD_HTTP,
+    named: 'nothing is served at %s',
+  },
+  {
+    row: 'T25',
     without: 'one spelling of a path',
     file: 'src/downstream/server.ts',
     text: 'routerOptions: { ignoreTrailingSlash: true },',

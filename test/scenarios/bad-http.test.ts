@@ -19,17 +19,26 @@ async function answerTo(gateway: Gateway, bytes: string): Promise<ReturnType<typ
 
 const refusal = (reason: string, code = -32600): object => ({ jsonrpc: '2.0', error: { code, data: { reason } } });
 
-test.each(['/', '/mcp/x', '/MCP', '/mcp/../mcp', '/mcp%2f', '//mcp', '/sse/x', '/mcp;x', '/%6dcp/..'])(
-  'nothing is served at %s [A15 T25]',
-  async (path) => {
-    const { gateway, upstream } = await gatewayBefore();
+test.each([
+  '/',
+  '/mcp/x',
+  '/MCP',
+  '/mcp/../mcp',
+  '/mcp%2f',
+  '//mcp',
+  '/sse/x',
+  '/mcp;x',
+  '/%6dcp/..',
+  '/%6dcp',
+  '/mcp#x',
+])('nothing is served at %s [A15 T25]', async (path) => {
+  const { gateway, upstream } = await gatewayBefore();
 
-    const answer = await answerTo(gateway, requestBytes('POST', path, [HOST, LENGTH, ...JSON_PAIRS], CALL));
+  const answer = await answerTo(gateway, requestBytes('POST', path, [HOST, LENGTH, ...JSON_PAIRS], CALL));
 
-    expect([answer.status, answer.json]).toMatchObject([404, refusal('path_unknown')]);
-    expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toEqual([]);
-  },
-);
+  expect([answer.status, answer.json]).toMatchObject([404, refusal('path_unknown')]);
+  expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toEqual([]);
+});
 
 test('a path that is no URL is refused', async () => {
   const { gateway } = await gatewayBefore();
