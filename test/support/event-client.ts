@@ -4,7 +4,7 @@
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { onTestFinished } from 'vitest';
-import { type Gateway, JSON_HEADERS } from './gateway.ts';
+import { type GatewayClient, JSON_HEADERS } from './gateway.ts';
 
 /** One frame that is more than a comment; `retry` may come alone, and then `data` is empty. */
 export interface SseEvent {
@@ -61,7 +61,7 @@ export interface EventClient {
 const WAIT_MS = 5000;
 
 /** Resolves with the headers of the reply. The client leaves when the test is over. */
-export async function openEvents(gateway: Gateway, options: EventOptions = {}): Promise<EventClient> {
+export async function openEvents(gateway: GatewayClient, options: EventOptions = {}): Promise<EventClient> {
   const { sessionId, lastEventId, body, method = body === undefined ? 'GET' : 'POST' } = options;
   const usual = {
     ...(method === 'POST' ? JSON_HEADERS : { accept: 'text/event-stream' }),
@@ -124,7 +124,7 @@ export interface CallOptions extends Omit<EventOptions, 'sessionId' | 'method' |
 
 /** A tools/call in a session; resolves when its reply begins, which is when it has something to say. */
 export function openCall(
-  gateway: Gateway,
+  gateway: GatewayClient,
   sessionId: string,
   name: string,
   { id = 1, args = {}, progressToken, ...more }: CallOptions = {},

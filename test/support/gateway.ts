@@ -85,13 +85,10 @@ export interface RawClient {
   leave(): void;
 }
 
-export interface Gateway {
-  readonly app: App;
-  readonly journal: RecordingJournal;
+/** What a client does, wherever the gateway runs. */
+export interface GatewayClient {
   readonly origin: string;
   readonly endpoint: string;
-  /** Of the listener for metrics and status; empty where there is none. */
-  readonly adminOrigin: string;
   post(body: unknown, headers?: Record<string, string>): Promise<Answer>;
   send(
     method: Dispatcher.HttpMethod,
@@ -105,7 +102,14 @@ export interface Gateway {
   /** A tools/call without a session. */
   call(name: string, args?: object, id?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** initialize and notifications/initialized; the id of the session. */
-  openSession(params?: object): Promise<string>;
+  openSession(params?: object, headers?: Record<string, string>): Promise<string>;
+}
+
+export interface Gateway extends GatewayClient {
+  readonly app: App;
+  readonly journal: RecordingJournal;
+  /** Of the listener for metrics and status; empty where there is none. */
+  readonly adminOrigin: string;
   /** With this configuration in place of the one that it was started with, at the same address. */
   reload(config: GatewayConfig, upstream?: URL | string): ReturnType<App['reload']>;
   /** The same, but when somebody asks for it. */
@@ -134,11 +138,31 @@ export async function startGateway(
   });
   const admin = await app.listenAdmin();
   const { port } = await app.listen();
-  const origin = `http://127.0.0.1:${port}`;
   const dispatcher = new Agent({ connections: 600 });
-  const answerTo = async (...[method, path, headers = {}, body]: Parameters<Gateway['send']>): Promise<Answer> => {
+  return {
+    ...clientOf(`http://127.0.0.1:${port}`, dispatcher),
+    app,
+    journal,
+    adminOrigin: admin === null ? '' : `http://127.0.0.1:${admin.port}`,
+    rewrite(next) {
+      read = () => parsedConfig(upstream, next);
+    },
+    reload(next, to = upstream) {
+      read = () => parsedConfig(to, next);
+      return app.reload();
+    },
+    async close() {
+      await dispatcher.destroy();
+      await app.close();
+    },
+  };
+}
+
+/** Of the upstream at `path`; `dispatcher`: for whoever made it to close. */
+export function clientOf(origin: string, dispatcher: Dispatcher, path = '/mcp'): GatewayClient {
+  const answerTo = async (...[method, target, headers = {}, body]: Parameters<GatewayClient['send']>) => {
     const options = { method, headers, dispatcher, ...(body !== undefined && { body }) };
-    const response = await request(origin + path, options);
+    const response = await request(origin + target, options);
     const text = await response.body.text();
     const isStream = String(response.headers['content-type']).startsWith('text/event-stream');
     const events = isStream ? eventsOf(text) : [];
@@ -147,19 +171,16 @@ export async function startGateway(
     return { status: response.statusCode, headers: response.headers, text, events, json };
   };
 
-  const gateway: Gateway = {
-    app,
-    journal,
+  const client: GatewayClient = {
     origin,
-    endpoint: `${origin}/mcp`,
-    adminOrigin: admin === null ? '' : `http://127.0.0.1:${admin.port}`,
+    endpoint: origin + path,
     send: (...given) => mayBeLeft(answerTo(...given)),
     post(body, headers = {}) {
       const bytes = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
-      return gateway.send('POST', '/mcp', { ...JSON_HEADERS, ...headers }, bytes);
+      return client.send('POST', path, { ...JSON_HEADERS, ...headers }, bytes);
     },
     async open(body, headers = {}) {
-      const { statusCode, ...response } = await request(gateway.endpoint, {
+      const { statusCode, ...response } = await request(client.endpoint, {
         method: 'POST',
         headers: { ...JSON_HEADERS, ...headers },
         body: typeof body === 'string' ? body : JSON.stringify(body),
@@ -174,7 +195,7 @@ export async function startGateway(
       };
     },
     async connect() {
-      const socket = connect(port, '127.0.0.1');
+      const socket = connect(Number(new URL(origin).port), '127.0.0.1');
       const incoming = new Incoming(socket);
       await once(socket, 'connect');
       return {
@@ -187,38 +208,26 @@ export async function startGateway(
       };
     },
     call(name, args = {}, id = 1, headers = {}) {
-      return gateway.post({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } }, headers);
+      return client.post({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } }, headers);
     },
-    async openSession(params = {}) {
-      const opened = await gateway.post({
-        jsonrpc: '2.0',
-        id: 0,
-        method: 'initialize',
-        params: {
-          protocolVersion: '2025-06-18',
-          capabilities: {},
-          clientInfo: { name: 'test', version: '1' },
-          ...params,
+    async openSession(params = {}, headers = {}) {
+      const clientInfo = { name: 'test', version: '1' };
+      const opened = await client.post(
+        {
+          jsonrpc: '2.0',
+          id: 0,
+          method: 'initialize',
+          params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo, ...params },
         },
-      });
+        headers,
+      );
       const id = opened.headers['mcp-session-id'];
       if (typeof id !== 'string') throw new Error(`no session: ${opened.status} ${opened.text}`);
-      await gateway.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, { 'mcp-session-id': id });
+      await client.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...headers, 'mcp-session-id': id });
       return id;
     },
-    rewrite(next) {
-      read = () => parsedConfig(upstream, next);
-    },
-    reload(next, to = upstream) {
-      read = () => parsedConfig(to, next);
-      return app.reload();
-    },
-    async close() {
-      await dispatcher.destroy();
-      await app.close();
-    },
   };
-  return gateway;
+  return client;
 }
 
 function parsedConfig(url: URL | string, config: GatewayConfig): Config {

@@ -1,9 +1,9 @@
 // A POST whose headers have been read, and whose body is still on its way.
 
-import { type Gateway, JSON_HEADERS, type RawClient, requestBytes } from './gateway.ts';
+import { type GatewayClient, JSON_HEADERS, type RawClient, requestBytes } from './gateway.ts';
 
 export async function halfSent(
-  gateway: Gateway,
+  gateway: GatewayClient,
   body: string,
   more: Record<string, string> = {},
   path = '/mcp',

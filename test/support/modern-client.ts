@@ -1,6 +1,6 @@
 // A client of 2026-07-28 that sees and sends bytes: every request carries all it needs, in its body and in its headers.
 
-import type { Answer, Gateway, OpenReply, RawClient } from './gateway.ts';
+import type { Answer, GatewayClient, OpenReply, RawClient } from './gateway.ts';
 import { JSON_HEADERS, requestBytes } from './gateway.ts';
 
 export const MODERN = '2026-07-28';
@@ -55,7 +55,7 @@ export function modernMessage(method: string, params: object = {}, options: Mode
 }
 
 export async function modern(
-  gateway: Gateway,
+  gateway: GatewayClient,
   method: string,
   params?: object,
   options?: ModernOptions,
@@ -66,7 +66,7 @@ export async function modern(
 
 /** A tools/call. */
 export async function callTool(
-  gateway: Gateway,
+  gateway: GatewayClient,
   name: string,
   args: object = {},
   options?: ModernOptions,
@@ -76,7 +76,7 @@ export async function callTool(
 
 /** The reply is read as it comes. */
 export async function openModern(
-  gateway: Gateway,
+  gateway: GatewayClient,
   method: string,
   params?: object,
   options?: ModernOptions,
@@ -95,7 +95,7 @@ export function askedIn({ json }: Answer): Readonly<Record<string, { readonly me
 
 /** The same request once more, with the state of the result that asked, and the answers. */
 export async function retry(
-  gateway: Gateway,
+  gateway: GatewayClient,
   asked: Answer,
   inputResponses: object | undefined,
   [method, params, options]: readonly [method: string, params: object, options?: ModernOptions],
@@ -106,7 +106,7 @@ export async function retry(
 
 /** The client sends the request and closes its socket when it likes. */
 export async function leavingModern(
-  gateway: Gateway,
+  gateway: GatewayClient,
   method: string,
   params?: object,
   options?: ModernOptions,

@@ -1,7 +1,7 @@
 // What stories about sessions have in common: a session alone with its link, and what its client does and hears.
 
 import { type EventClient, type SseEvent, openEvents } from './event-client.ts';
-import { type Gateway, type GatewayConfig, gatewayBefore } from './gateway.ts';
+import { type Gateway, type GatewayClient, type GatewayConfig, gatewayBefore } from './gateway.ts';
 import type { Behaviour, LegacyStream } from './legacy-behaviour.ts';
 import type { LegacyServer } from './legacy-server.ts';
 import type { VirtualTime } from './virtual-time.ts';
@@ -37,7 +37,7 @@ export async function sessionOf(
 
 /** A tools/call whose reply becomes a stream, once it has begun. */
 export function callIn(
-  gateway: Gateway,
+  gateway: GatewayClient,
   sessionId: string,
   name: string,
   args: object = {},
@@ -48,7 +48,7 @@ export function callIn(
 }
 
 /** A GET that stays open. */
-export function listen(gateway: Gateway, sessionId: string): Promise<EventClient> {
+export function listen(gateway: GatewayClient, sessionId: string): Promise<EventClient> {
   return openEvents(gateway, { sessionId });
 }
 

@@ -1,4 +1,4 @@
-// The built program as a process, for the length of one test.
+// The built program as a process.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,6 +30,18 @@ export function runWith(env: Readonly<Record<string, string>>, ...args: readonly
 
 /** `main`: of a copy that is elsewhere. */
 export function runMain(main: string, env: Readonly<Record<string, string>>, ...args: readonly string[]): Program {
+  const program = startMain(main, env, ...args);
+  onTestFinished(() => kill(program));
+  return program;
+}
+
+export async function kill({ child, ended }: Program): Promise<void> {
+  child.kill('SIGKILL');
+  await ended;
+}
+
+/** For longer than one test: for whoever started it to kill. */
+export function startMain(main: string, env: Readonly<Record<string, string>>, ...args: readonly string[]): Program {
   const child = spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
@@ -38,10 +50,6 @@ export function runMain(main: string, env: Readonly<Record<string, string>>, ...
   child.stdout.on('data', (chunk) => (text.stdout += String(chunk)));
   child.stderr.on('data', (chunk) => (text.stderr += String(chunk)));
   const ended = once(child, 'close').then(([code]) => code as number | null);
-  onTestFinished(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
   return {
     child,
     stdout: () => text.stdout,
