@@ -285,6 +285,11 @@ const upstream = z
       'auto',
       'never: the server asks nothing back, so nothing is declared to it, and links are shared freely',
     ),
+    cancelOnDisconnect: setting(
+      z.union([z.literal(false), z.literal(true)]),
+      false,
+      'true: a call without a session is cancelled when its client is gone, instead of running on; a call of 2026-07-28 always is, one of a session never',
+    ),
     paramHeaders: setting(
       z.enum(['honour', 'strip']),
       'honour',

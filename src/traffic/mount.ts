@@ -77,6 +77,8 @@ export class Mount {
   readonly timers: Timers;
   readonly journal: Journal;
   readonly mode: UpstreamConfig['mode'];
+  /** Calls without a session end with their clients. */
+  readonly cancelsOnDisconnect: boolean;
   /** The sessions, and what is theirs where there is one link. */
   readonly onlyLink: OnlyLink;
   /** What all calls to this upstream have in common, in a session or without. */
@@ -119,6 +121,7 @@ export class Mount {
     this.name = upstream.name;
     this.path = upstream.path;
     this.mode = upstream.mode;
+    this.cancelsOnDisconnect = upstream.cancelOnDisconnect;
     this.paramHeaders = upstream.paramHeaders;
     this.cache = upstream.cache;
     this.config = config;

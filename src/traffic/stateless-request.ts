@@ -47,6 +47,7 @@ export function serveSessionless({ mount, principal, request, revision, exchange
     request,
     asker: exchange,
     safeToRetry: row.safeToRetry === true,
+    ...(mount.cancelsOnDisconnect && { clientGone: 'cancel' }),
     onAnswer: (given, on) => {
       const { answer } = on.marks.takenFrom(given);
       return { answer, ...forRevision(answer, request.method, revision) };

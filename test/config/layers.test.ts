@@ -41,7 +41,7 @@ function textFor({ name, node }: (typeof KEYS)[number]): string {
   if (name === 'upstreams[].headers') return 'x-plain=v';
   if (name === 'upstreams[].legacy') return 'false';
   if (/^(?:listen|admin)\.(?:host|port)/.test(name)) return 'localhost:9';
-  if (name === 'links.single' || name === 'upstreams[].tls.insecureSkipVerify') return 'true';
+  if (/(?:links\.single|insecureSkipVerify|cancelOnDisconnect)$/.test(name)) return 'true';
   if (/tls\.(?:ca|cert|key)$/.test(name)) return name.replace(/^.*\./, 'client.');
   if (node.enum !== undefined) return String(node.enum.at(-1));
   if (node['x-unit'] === 'duration') return '7s';

@@ -227,6 +227,20 @@ test('a client that leaves does not stop its call: the upstream is not told, and
   expect(upstream.received.map(({ message }) => message.method)).not.toContain('notifications/cancelled');
 });
 
+test('with cancelOnDisconnect a client that leaves takes its call along, and frees its place', async () => {
+  const { gateway, upstream } = await gatewayBefore({}, { upstream: { cancelOnDisconnect: true } });
+  const reply = gateway.open(callOf('slow', {}, { progressToken: 1 }));
+  const call = await upstream.nextCall('slow');
+  call.progress(1);
+  await (await reply).until('"progress":1');
+
+  (await reply).leave();
+
+  const cancelled = await upstream.nextRequest('notifications/cancelled');
+  expect(cancelled.message.params).toMatchObject({ requestId: call.message.id });
+  expect(gateway.app.mounts[0]?.inFlight).toBe(0);
+});
+
 test('a client that leaves its stream does not stop its call either', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const reply = gateway.open(callOf('slow', {}, { progressToken: 1 }));
