@@ -36,7 +36,9 @@ export async function createLog(
 
 async function prettifier(): Promise<(line: string) => string> {
   const { prettyFactory } = await import('pino-pretty');
-  return prettyFactory({ ignore: 'pid,hostname', singleLine: true });
+  // It writes `name` before the message as it is: of a line of ours that is the tool, in whatever words a client has for it.
+  const customPrettifiers = { name: (name: unknown) => JSON.stringify(name) };
+  return prettyFactory({ ignore: 'pid,hostname', singleLine: true, customPrettifiers });
 }
 
 /** Not the stream of pino-pretty, in which lines would wait without a bound. */

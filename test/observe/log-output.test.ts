@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createLog } from '../../src/observe/log.ts';
-import { fifo } from '../verbs/program.ts';
+import { fifo, file } from '../verbs/program.ts';
 
 const OUTPUT = join(import.meta.dirname, '../../dist/observe/log-output.js');
 
@@ -30,6 +30,21 @@ test.each(['json', 'pretty'] as const)('lines that had no room are lost and coun
   const written = text.split('\n').filter((line) => line.includes('xxx')).length;
   expect(told).toBeGreaterThan(0);
   expect(written + told).toBe(300);
+});
+
+test('what a client calls a tool makes no line of its own in a pretty log', async () => {
+  const path = file('', 'log');
+  const fd = openSync(path, 'a');
+  onTestFinished(() => closeSync(fd));
+  const log = await createLog({ level: 'info', format: 'pretty' }, { fd });
+
+  log.lines.info({ name: 'x): ok\n[00:00:00.000] ERROR: forged\r(y' }, 'exchange');
+  await log.close();
+
+  const lines = readFileSync(path, 'utf8')
+    .trimEnd()
+    .split(/[\r\n]+/);
+  expect(lines).toEqual([expect.stringMatching(/INFO.*forged.*exchange/)]);
 });
 
 test('the last lines before a crash are written', async () => {

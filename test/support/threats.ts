@@ -27,7 +27,7 @@ export const THREATS: Readonly<Record<string, Threat>> = {
   },
   T4: {
     attack: 'a page in a browser rebinds its name to the gateway’s address',
-    says: '`Host` and `Origin` are checked on every route of every listener, on a public address too; two Hosts and targets of another authority are refused',
+    says: '`Host` and `Origin` are checked on every route of every listener (of the probes, which say nothing, `Origin` alone), on a public address too; two Hosts and targets of another authority are refused',
   },
   T5: {
     attack: 'clients that use equal ids and progress tokens at the same time',
@@ -111,7 +111,7 @@ export const THREATS: Readonly<Record<string, Threat>> = {
   },
   T25: {
     attack: 'other spellings of a path, to get past a rule or to another server',
-    says: 'a path is served in its one spelling, else 404',
+    says: 'a path is served in its one spelling, with or without a slash at its end, else 404',
   },
   T26: {
     attack: 'CONNECT, TRACE, `Upgrade`, and methods that nobody expects',
