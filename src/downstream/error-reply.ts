@@ -1,6 +1,6 @@
 // A refusal before there is an exchange: ProxyError → HTTP status and JSON-RPC body, through Fastify.
 
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyReply } from 'fastify';
@@ -38,8 +38,10 @@ export function refuse(
 /** How far the request on a socket has come. */
 export interface SocketState {
   readonly hasHeaders: boolean;
-  /** What would be written now would be taken for a part of the response that is due, or that has begun. */
-  readonly isAnswering: boolean;
+  /** That is due, or has begun: what would be written now would be taken for a part of it. */
+  readonly answering: Pick<ServerResponse, 'shouldKeepAlive' | 'on'> | null;
+  /** All of the request has come, so what could not be read stands behind it. */
+  readonly isComplete: boolean;
 }
 
 /** What Node could not read as a request, or not in time: there is a socket, and no more. */
@@ -47,19 +49,24 @@ export function refuseRaw(
   socket: Duplex & Partial<Pick<Socket, 'remoteAddress'>>,
   journal: Journal,
   cause: Error & { code?: string },
-  { hasHeaders, isAnswering }: SocketState,
+  { hasHeaders, answering, isComplete }: SocketState,
 ): void {
   // Told twice of one socket, the second time while the first reply is still on its way.
   if (cause.code === 'ECONNRESET' || !socket.writable) return;
   // Behind a request that said it was the last one: that is answered, and nothing else is read.
   if (cause.code === 'HPE_CLOSED_CONNECTION') return;
+  if (answering !== null && isComplete) {
+    // Whatever follows a request, it has its answer; of the connection nothing else is read.
+    if (!answering.shouldKeepAlive) return;
+    answering.shouldKeepAlive = false;
+    answering.on('close', () => socket.end(() => socket.destroy()));
+  }
   const error = rawError(cause, hasHeaders);
   const { status, body } = errorReply(null, error);
   const client = plain(socket.remoteAddress);
   journal.record({ fact: 'refused', reason: error.code, status, why: error.message, client, ...error.seen });
-  if (isAnswering) {
-    // Behind a response that has begun, ours would be taken for a part of it.
-    socket.destroy();
+  if (answering !== null) {
+    if (!isComplete) socket.destroy();
     return;
   }
   const text = joined(...body);

@@ -86,7 +86,8 @@ export class Listener {
       socket.on('error', () => {});
       refuseRaw(socket, this.#journal, Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), {
         hasHeaders: true,
-        isAnswering: false,
+        answering: null,
+        isComplete: true,
       });
     });
     server.listen({ host, port });
@@ -111,7 +112,9 @@ export class Listener {
     const current = this.#underWay.get(socket);
     return {
       hasHeaders: current !== undefined,
-      isAnswering: current !== undefined && (current.request.complete || current.response.headersSent),
+      answering:
+        current !== undefined && (current.request.complete || current.response.headersSent) ? current.response : null,
+      isComplete: current?.request.complete === true,
     };
   }
 }

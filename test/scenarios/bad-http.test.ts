@@ -129,6 +129,35 @@ test.each(['GET', 'DELETE'] as const)(
   },
 );
 
+test.each([
+  [
+    'a call',
+    'POST',
+    '/mcp',
+    JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: 'count' } }),
+  ],
+  ['a probe', 'GET', '/healthz', ''],
+])(
+  '%s has its answer, whatever stands behind it; then the connection is closed [T11]',
+  async (_what, method, path, body) => {
+    const { gateway, upstream } = await gatewayBefore();
+    const client = await gateway.connect();
+    const length: [string, string][] = body === '' ? [] : [['content-length', String(body.length)]];
+
+    client.write(
+      `${requestBytes(method, path, [...JSON_PAIRS, ['host', 'localhost'], ...length], body)}garbage garbage\r\n\r\n`,
+    );
+    const text = await client.closed;
+
+    expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200']);
+    expect(text).toContain(body === '' ? '"ok"' : '"id":7');
+    expect(gateway.journal.facts).toContainEqual(expect.objectContaining({ fact: 'refused', status: 400 }));
+    expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toHaveLength(
+      body === '' ? 0 : 1,
+    );
+  },
+);
+
 test('CONNECT is 405, and no tunnel [T26]', async () => {
   const { gateway, upstream } = await gatewayBefore();
   const client = await gateway.connect();
