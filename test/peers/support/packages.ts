@@ -19,7 +19,7 @@ export function peerVersion(peer: string): string {
   const installed = installedVersion(peer);
   if (installed === pinned) return installed;
   const found = installed === undefined ? 'is not installed' : `is installed as ${installed} instead of ${pinned}`;
-  throw new Error(`${peer} ${found}: run \`npm ci --ignore-scripts\` in test/peers, then start the long run again`);
+  throw new Error(`${peer} ${found}: npm ci --prefix test/peers --ignore-scripts`);
 }
 
 export function importPeer(peer: string, path: string): Promise<unknown> {
