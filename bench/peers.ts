@@ -1,101 +1,122 @@
-// Who takes part: how each peer is started, which process its CPU is read from, and how it is called.
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { legacyCallers, sessionCallers, sessionlessCallers, type Crew } from './callers.ts';
+// Who takes part: how each peer is started, what it can be asked, and what it takes for it to be here.
 import { nextMessage, startChild } from './child.ts';
+import { causewayMissing, startCauseway } from './peers/causeway.ts';
+import { startChain } from './peers/chains.ts';
+import { notInstalled } from './peers/installed.ts';
+import { nginxMissing, startNginx } from './peers/nginx.ts';
+import { PEER_NAMES, type Ability, type Peer, type PeerName } from './peers/peer.ts';
+import type { Program } from './peers/program.ts';
 
-export const PEER_NAMES = ['direct', 'http-floor', 'http-floor-buf', 'causeway', 'causeway-sessions'] as const;
-export type PeerName = (typeof PEER_NAMES)[number];
+export { PEER_NAMES, type Ability, type Peer, type PeerName } from './peers/peer.ts';
+export { cpuUs, rssBytes } from './peers/usage.ts';
 
-export interface Peer {
-  readonly name: PeerName;
-  /** The process between load and upstream; none for `direct`. */
-  readonly pid: number | undefined;
-  /** The floors forward to plain JSON, which cannot report progress. */
-  readonly reportsProgress: boolean;
-  open(count: number, misrouted: () => void): Promise<Crew>;
-  stop(): void;
+type Description = Pick<Peer, 'can' | 'speaks' | 'path' | 'needsSession'>;
+type Running = Pick<Peer, 'port' | 'pids' | 'stop'>;
+
+interface Row extends Description {
+  /** Why it cannot be started on this machine; nothing when it can. */
+  readonly missing?: () => string | undefined;
+  readonly start: (upstreamPort: number) => Promise<Running>;
 }
 
-const GATEWAY = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const START_TIMEOUT_MS = 15_000;
-/** The kernel counts CPU time in hundredths of a second, whatever its own tick is. */
-const US_PER_TICK = 10_000;
-
-export function startPeer(name: PeerName, upstreamPort: number): Promise<Peer> {
-  if (name === 'direct') return Promise.resolve(directPeer(upstreamPort));
-  return name === 'http-floor' || name === 'http-floor-buf'
-    ? startFloor(name, upstreamPort)
-    : startCauseway(name, upstreamPort);
+function http(needsSession: boolean, ...abilities: readonly Ability[]): Description {
+  return { speaks: 'http', path: '/mcp', needsSession, can: new Set(abilities) };
 }
 
-function directPeer(upstreamPort: number): Peer {
-  return {
-    name: 'direct',
-    pid: undefined,
-    reportsProgress: true,
-    open: (count) => legacyCallers(upstreamPort, count),
-    stop() {},
-  };
+/** They forward to plain JSON, which has no sessions and cannot report progress, and answers as of old. */
+const FLOOR = http(false, 'sessionless', 'mib8', 'req1');
+
+const ROWS: Readonly<Record<PeerName, Row>> = {
+  direct: {
+    // No process of its own whose memory could be told, and the old transport has neither sessions to end nor later forms.
+    speaks: 'legacy',
+    path: '/sse',
+    needsSession: false,
+    can: new Set(['sessionless', 'sessions', 'progress', 'mib8', 'req1']),
+    start: (port) => Promise.resolve({ port, pids: () => [], stop() {} }),
+  },
+  'http-floor': { ...FLOOR, start: (port) => startFile('./floors.ts', 'http-floor', originOf(port)) },
+  'http-floor-buf': { ...FLOOR, start: (port) => startFile('./floors.ts', 'http-floor-buf', originOf(port)) },
+  'http-floor-node': { ...FLOOR, start: (port) => startFile('./floors.ts', 'http-floor-node', originOf(port)) },
+  nginx: { ...FLOOR, missing: nginxMissing, start: (port) => startProgram(startNginx(port)) },
+  naive: {
+    // No 'progress': a notification that names no request of its own goes to the GET stream, or nowhere.
+    ...http(true, 'sessionless', 'sessions', 'mib8', 'req1', 'idle', 'churn'),
+    missing: () => notInstalled('@modelcontextprotocol/sdk'),
+    start: (port) => startFile('./peers/naive-bridge.ts', `${originOf(port)}/sse`),
+  },
+  'mcp-proxy': {
+    // No 'progress': of ten notifications one comes. No 'rounds': it answers the question itself.
+    ...http(true, 'sessionless', 'sessions', 'mib8', 'req1', 'modern', 'idle', 'churn'),
+    missing: () => notInstalled('mcp-proxy', 'mcp-remote'),
+    start: (port) => startProgram(startChain('mcp-proxy', port)),
+  },
+  supergateway: {
+    // No 'progress': it puts notifications on the reply of another call. No 'req1': it takes 100 KiB. No 'idle': a session
+    // is a process, and a thousand of them do not fit into the machine.
+    ...http(true, 'sessionless', 'sessions', 'mib8', 'churn'),
+    missing: () => notInstalled('supergateway', 'mcp-remote'),
+    start: (port) => startProgram(startChain('supergateway', port)),
+  },
+  causeway: {
+    ...http(false, 'sessionless', 'sessions', 'progress', 'mib8', 'req1', 'modern', 'rounds', 'idle', 'churn'),
+    missing: causewayMissing,
+    start: (port) => startProgram(startCauseway(port)),
+  },
+};
+
+/** Why a peer cannot be started on this machine, and what to do about it; nothing when it can. */
+export function whyMissing(name: PeerName): string | undefined {
+  return ROWS[name].missing?.();
 }
 
-async function startFloor(name: PeerName, upstreamPort: number): Promise<Peer> {
-  const child = startChild('./floors.ts', name, `http://127.0.0.1:${upstreamPort}`);
+/**
+ * Who of those asked for is to start, in the order of the table, and an error when one cannot. Asked for nobody in
+ * particular, it is all that are installed; `tell` is told of each that is not. Without the gateway there is no bench.
+ */
+export function whoStarts(
+  asked: readonly PeerName[] | undefined,
+  tell: (line: string) => void,
+  missing = whyMissing,
+): PeerName[] {
+  return PEER_NAMES.filter((name) => {
+    if (asked?.includes(name) === false) return false;
+    const why = missing(name);
+    if (why === undefined) return true;
+    if (asked !== undefined || name === 'causeway') throw new Error(`${name} cannot take part: ${why}`);
+    tell(`${name} is left out: ${why}`);
+    return false;
+  });
+}
+
+/** All at once: a chain needs seconds, and spends nearly all of them waiting. It fails if one of them does not start. */
+export function startPeers(
+  asked: readonly PeerName[] | undefined,
+  upstreamPort: number,
+  tell: (line: string) => void = console.log,
+): Promise<Peer[]> {
+  return Promise.all(whoStarts(asked, tell).map((name) => startPeer(name, upstreamPort)));
+}
+
+async function startPeer(name: PeerName, upstreamPort: number): Promise<Peer> {
+  const { speaks, path, needsSession, can, start } = ROWS[name];
+  return { name, speaks, path, needsSession, can, ...(await start(upstreamPort)) };
+}
+
+async function startFile(file: string, ...args: readonly string[]): Promise<Running> {
+  const child = startChild(file, ...args);
   const { port } = await nextMessage<{ port: number }>(child);
-  return {
-    name,
-    pid: child.pid,
-    reportsProgress: false,
-    open: (count) => sessionlessCallers(port, count),
-    stop: () => child.disconnect(),
+  const stop = (): void => {
+    if (child.connected) child.disconnect();
   };
+  return { port, pids: () => (child.pid === undefined ? [] : [child.pid]), stop };
 }
 
-async function startCauseway(name: PeerName, upstreamPort: number): Promise<Peer> {
-  const { child, port } = await startGateway(upstreamPort);
-  return {
-    name,
-    pid: child.pid,
-    reportsProgress: true,
-    open: (count, misrouted) =>
-      name === 'causeway' ? sessionlessCallers(port, count) : sessionCallers(port, count, misrouted),
-    stop: () => void child.kill('SIGTERM'),
-  };
+async function startProgram(starting: Promise<{ program: Program; port: number }>): Promise<Running> {
+  const { program, port } = await starting;
+  return { port, pids: () => program.pids, stop: () => program.stop() };
 }
 
-async function startGateway(upstreamPort: number): Promise<{ child: ChildProcess; port: number }> {
-  if (!existsSync(GATEWAY)) throw new Error('dist/main.js is missing: npm run build');
-  const args = [GATEWAY, `http://127.0.0.1:${upstreamPort}/sse`, '--listen', '127.0.0.1:0', '--log-level', 'warn'];
-  const env = { ...process.env, NODE_ENV: 'production' };
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
-  process.once('exit', () => child.kill('SIGKILL'));
-  let told = '';
-  const port = await new Promise<number>((resolve, reject) => {
-    const giveUp = (why: string): void => reject(new Error(`the gateway ${why}:\n${told}`));
-    const timer = setTimeout(() => giveUp('does not listen'), START_TIMEOUT_MS);
-    child.once('exit', (code) => giveUp(`ended with ${code}`));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      // Read to the end of its life, or the pipe would fill and stop it; kept only until it listens.
-      if (told.length < 8192) told += text;
-      const match = /http:\/\/127\.0\.0\.1:(\d+)\/mcp/.exec(told);
-      if (match === null) return;
-      clearTimeout(timer);
-      resolve(Number(match[1]));
-    });
-  });
-  child.removeAllListeners('exit');
-  child.once('exit', (code, signal) => {
-    if (code !== 0 && signal === null) console.error(`the gateway ended with ${code}:\n${told}`);
-  });
-  return { child, port };
-}
-
-/** CPU time a process has used so far, all its threads, user and system. Linux only. No process, no number. */
-export function cpuUs(pid: number | undefined): number {
-  if (pid === undefined) return Number.NaN;
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The second field is the name in parentheses and may hold spaces; user and system time are the 14th and 15th.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * US_PER_TICK;
+function originOf(port: number): string {
+  return `http://127.0.0.1:${port}`;
 }

@@ -2,9 +2,10 @@
 // bench/README.md says how to run it and how to read what it prints.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { legacyCallers, sessionCallers, sessionlessCallers, type Crew } from './callers.ts';
 import { nextMessage, startChild } from './child.ts';
 import { runLoad, type Shape } from './load.ts';
-import { cpuUs, PEER_NAMES, startPeer, type Peer, type PeerName } from './peers.ts';
+import { cpuUs, PEER_NAMES, startPeers, type Peer, type PeerName } from './peers.ts';
 import { report, type Outcome, type Round } from './report.ts';
 
 interface Scenario extends Shape {
@@ -26,7 +27,7 @@ const { values: options } = parseArgs({
     concurrency: { type: 'string', default: '1,32' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '1.2' },
-    peers: { type: 'string', default: PEER_NAMES.join(',') },
+    peers: { type: 'string' },
     json: { type: 'string' },
   },
 });
@@ -39,10 +40,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 const upstream = startChild('./upstream.ts');
 const { port: upstreamPort } = await nextMessage<{ port: number }>(upstream);
-const peers: Peer[] = [];
-for (const name of PEER_NAMES.filter((each) => named(options.peers, PEER_NAMES).includes(each))) {
-  peers.push(await startPeer(name, upstreamPort));
-}
+const asked = options.peers === undefined ? undefined : named(options.peers, PEER_NAMES);
+const peers = await startPeers(asked, upstreamPort);
 
 const outcomes: Outcome[] = [];
 for (const name of named(options.scenario, Object.keys(SCENARIOS))) {
@@ -71,7 +70,7 @@ if (broken) {
 
 async function measure(name: string, scenario: Scenario, concurrency: number): Promise<Outcome> {
   const measured: Partial<Record<PeerName, Round[]>> = {};
-  const taking = peers.filter((peer) => scenario.progress === 0 || peer.reportsProgress);
+  const taking = peers.filter((peer) => peer.can.has(scenario.progress === 0 ? 'sessionless' : 'progress'));
   // Round 0 is the warm-up.
   for (let round = 0; round <= rounds; round += 1) {
     for (const peer of taking) {
@@ -85,18 +84,24 @@ async function measure(name: string, scenario: Scenario, concurrency: number): P
 
 async function playRound(peer: Peer, shape: Shape, concurrency: number, duration: number): Promise<Round> {
   let misrouted = 0;
-  const crew = await peer.open(concurrency, () => {
+  const crew = await openCrew(peer, concurrency, () => {
     misrouted += 1;
   });
-  const before = [cpuUs(peer.pid), cpuUs(upstream.pid)];
+  const processes = (): (readonly number[])[] => [peer.pids(), upstream.pid === undefined ? [] : [upstream.pid]];
+  const before = processes().map(cpuUs);
   const figures = await runLoad(crew.callers, { size: shape.size, progress: shape.progress }, duration);
-  const [own = NaN, upstreams = NaN] = [cpuUs(peer.pid), cpuUs(upstream.pid)].map(
-    (used, which) => (used - (before[which] ?? NaN)) / figures.rightCalls,
+  const [own = NaN, upstreams = NaN] = processes().map(
+    (pids, which) => (cpuUs(pids) - (before[which] ?? NaN)) / figures.rightCalls,
   );
   await crew.close();
   if (figures.wrong > 0) console.error(`${peer.name}: ${figures.reasons.join('\n')}`);
   if (misrouted > 0) console.error(`${peer.name}: ${misrouted} messages on a stream that was to stay empty`);
   return { ...figures, wrong: figures.wrong + misrouted, cpuUs: own, upstreamCpuUs: upstreams };
+}
+
+function openCrew(peer: Peer, count: number, misrouted: () => void): Promise<Crew> {
+  if (peer.speaks === 'legacy') return legacyCallers(peer.port, count);
+  return peer.needsSession ? sessionCallers(peer.port, count, misrouted) : sessionlessCallers(peer.port, count);
 }
 
 /** The names of a comma-separated option, each of them known. */
