@@ -1,7 +1,7 @@
 // Who takes part: how each peer is started, what it can be asked, and what it takes for it to be here.
 import { nextMessage, startChild } from './child.ts';
 import { causewayMissing, startCauseway } from './peers/causeway.ts';
-import { startChain } from './peers/chains.ts';
+import { MCP_REMOTE, startChain } from './peers/chains.ts';
 import { notInstalled } from './peers/installed.ts';
 import { nginxMissing, startNginx } from './peers/nginx.ts';
 import { PEER_NAMES, type Ability, type Peer, type PeerName } from './peers/peer.ts';
@@ -48,14 +48,14 @@ const ROWS: Readonly<Record<PeerName, Row>> = {
   'mcp-proxy': {
     // No 'progress': of ten notifications one comes. No 'rounds': it answers the question itself.
     ...http(true, 'sessionless', 'sessions', 'mib8', 'req1', 'modern', 'idle', 'churn'),
-    missing: () => notInstalled('mcp-proxy', 'mcp-remote'),
+    missing: () => notInstalled('mcp-proxy', MCP_REMOTE),
     start: (port) => startProgram(startChain('mcp-proxy', port)),
   },
   supergateway: {
     // No 'progress': it puts notifications on the reply of another call. No 'req1': it takes 100 KiB. No 'idle': a session
     // is a process, and a thousand of them do not fit into the machine.
     ...http(true, 'sessionless', 'sessions', 'mib8', 'churn'),
-    missing: () => notInstalled('supergateway', 'mcp-remote'),
+    missing: () => notInstalled('supergateway', MCP_REMOTE),
     start: (port) => startProgram(startChain('supergateway', port)),
   },
   causeway: {

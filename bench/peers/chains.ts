@@ -1,34 +1,42 @@
 // What users build from npm: a program that offers a stdio server over HTTP, and as that server mcp-remote, which speaks
-// stdio on one side and HTTP+SSE on the other.
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// stdio on one side and HTTP+SSE on the other. The newest release of each, as npm would install it.
 import { peerFile } from '../../test/peers/support/packages.ts';
 import { freePort, listening, Program } from './program.ts';
 
 const SCRIPTS = { 'mcp-proxy': 'dist/bin/mcp-proxy.mjs', supergateway: 'dist/index.js' } as const;
-const COMMANDS = fileURLToPath(new URL('../../test/peers/node_modules/.bin', import.meta.url));
+/** Its name in test/peers, where the last of an older line is called mcp-remote. */
+export const MCP_REMOTE = 'mcp-remote-latest';
 
 export async function startChain(
   chain: keyof typeof SCRIPTS,
   upstreamPort: number,
 ): Promise<{ program: Program; port: number }> {
   const port = await freePort();
-  const remote = ['mcp-remote', `http://127.0.0.1:${upstreamPort}/sse`, '--allow-http', '--transport', 'sse-only'];
+  // Not by the name of the command: the Node on the machine's PATH may be too old.
+  const mcpRemote = [process.execPath, peerFile(MCP_REMOTE, 'dist/proxy.js')];
+  const itsOptions = [`http://127.0.0.1:${upstreamPort}/sse`, '--allow-http', '--transport', 'sse-only'];
   const ofChain = {
-    'mcp-proxy': ['--', ...remote],
-    supergateway: ['--stdio', remote.join(' '), '--outputTransport', 'streamableHttp', '--stateful'],
+    'mcp-proxy': ['--', ...mcpRemote, ...itsOptions],
+    supergateway: [
+      '--stdio',
+      forShell([...mcpRemote, ...itsOptions]),
+      '--outputTransport',
+      'streamableHttp',
+      '--stateful',
+    ],
   };
   const program = new Program({
     name: chain,
     command: process.execPath,
     args: () => [peerFile(chain, SCRIPTS[chain]), '--port', `${port}`, ...ofChain[chain]],
-    env: (folder) => ({
-      // Where it finds mcp-remote, and the Node to run it: the one on the machine's PATH may be too old.
-      PATH: [COMMANDS, dirname(process.execPath), process.env['PATH']].join(':'),
-      // Its credentials and lock files, by default in the home directory.
-      MCP_REMOTE_CONFIG_DIR: folder,
-    }),
+    // For its credentials and lock files, by default in the home directory.
+    env: (folder) => ({ MCP_REMOTE_CONFIG_DIR: folder }),
   });
   await program.ready(() => listening(port));
   return { program, port };
+}
+
+/** No word of it holds a quote. */
+function forShell(words: readonly string[]): string {
+  return words.map((word) => `'${word}'`).join(' ');
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { nextMessage, startChild } from '../../bench/child.ts';
 import { padding } from '../../bench/echo-tool.ts';
 import { cpuUs, type Peer, PEER_NAMES, type PeerName, rssBytes, startPeers, whoStarts } from '../../bench/peers.ts';
+import { Program } from '../../bench/peers/program.ts';
 import { eventually } from '../support/eventually.ts';
 import { JSON_HEADERS } from '../support/gateway.ts';
 import { modernMessage } from '../support/modern-client.ts';
@@ -89,6 +90,16 @@ test('CPU and memory are told of the processes of a peer, and of none where ther
   expect(cpuUs(gateway)).toBeGreaterThan(10_000);
   expect(rssBytes(gateway)).toBeGreaterThan(30 * MiB);
   expect([cpuUs(direct), rssBytes(direct)]).toEqual([Number.NaN, Number.NaN]);
+});
+
+test('a program that ends before it is ready is an error that shows what it printed', async () => {
+  const program = new Program({
+    name: 'the liar',
+    command: process.execPath,
+    args: () => ['-e', 'console.log("no port for me"); process.exit(3)'],
+  });
+
+  await expect(program.ready(() => undefined)).rejects.toThrow(/^the liar ended with 3: no port for me/);
 });
 
 test('who is not installed is left out and told, and is an error when asked for, as the gateway always is', () => {
