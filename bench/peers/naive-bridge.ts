@@ -62,7 +62,11 @@ const server = createServer((request, response) => {
   }
   const front = known === undefined ? openSession() : Promise.resolve(known);
   front
-    .then((opened) => opened.handleRequest(request, response))
+    .then(async (opened) => {
+      await opened.handleRequest(request, response);
+      // Refused: it was no initialize.
+      if (opened.sessionId === undefined) await opened.close();
+    })
     .catch((error: unknown) => {
       console.error(error);
       response.writeHead(502).end();

@@ -2,7 +2,7 @@
 // left when the bench is over, however it ends.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -45,21 +45,25 @@ test.each(PEER_NAMES)('%s carries what it says it can, and goes with all its chi
 });
 
 test.each(['SIGINT', 'SIGTERM'] as const)('nothing is left of them when the bench gets %s', async (signal) => {
-  const folders = leftFolders();
+  const TMPDIR = mkdtempSync(join(tmpdir(), 'bench-'));
+  onTestFinished(() => rmSync(TMPDIR, { recursive: true, force: true }));
+  const folders = (): string[] => readdirSync(TMPDIR).filter((name) => name.startsWith('causeway-bench-'));
   const names = ['http-floor', 'nginx', 'naive', 'mcp-proxy', 'supergateway', 'causeway'];
   const bench = spawn(process.execPath, [join(import.meta.dirname, 'started-peers.ts'), ...names], {
+    env: { ...process.env, TMPDIR },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestFinished(() => void bench.kill('SIGKILL'));
 
   const pids = JSON.parse(await firstLine(bench)) as number[];
   expect(pids.filter(hasEnded)).toEqual([]);
+  const before = folders();
   bench.kill(signal);
   await within(WAIT_MS, 'the end of the bench', once(bench, 'exit'));
 
   expect(pids.length).toBeGreaterThan(names.length + 2);
   expect(await eventually(5_000, () => (pids.every(hasEnded) ? true : null))).toBe(true);
-  expect(leftFolders()).toEqual(folders);
+  expect([before.length, folders()]).toEqual([4, []]);
 });
 
 async function modernCall({ port, path }: Peer): Promise<unknown> {
@@ -72,8 +76,4 @@ async function firstLine({ stdout }: ChildProcess): Promise<string> {
   const lines = createInterface({ input: stdout ?? expect.fail() });
   const [line] = (await within(WAIT_MS, 'the start of the peers', once(lines, 'line'))) as [string];
   return line;
-}
-
-function leftFolders(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('causeway-bench-'));
 }
