@@ -1,37 +1,50 @@
-// Virtual clients. An HttpCaller posts to /mcp, sessionless or within a session it shares with a few others; a
+// Virtual clients. An HttpCaller posts to a gateway, sessionless or within a session it shares with a few others; a
 // LegacyCaller speaks HTTP+SSE to the upstream itself. Each has one call in flight and its own connections.
-import { callBody, check, type Call, type Verdict } from './answer-check.ts';
-import { GrowingBytes, HttpSocket, type Answer } from './http-socket.ts';
+import { AnswerCheck, callBody, type Call, type Verdict } from './answer-check.ts';
+import { GrowingBytes, HttpSocket, READ_BYTES, type Answer } from './http-socket.ts';
 
 export interface Caller {
   /** Ids of a session must not collide while in flight: this caller uses the ids that are `lane` modulo `lanes`. */
   readonly lane: number;
   readonly lanes: number;
   call(call: Call, done: (verdict: Verdict) => void): void;
+  close(): void;
 }
 
 /** All callers of a round, and the way to end them. */
 export interface Crew {
   readonly callers: readonly Caller[];
+  /** Messages that came on a stream on which none belongs. */
+  misrouted(): number;
   close(): Promise<void>;
 }
 
-const REVISION = '2025-06-18';
+export interface Target {
+  readonly port: number;
+  readonly path: string;
+}
+
+export const REVISION = '2025-06-18';
+const MAX_SESSIONS = 8;
+/** So many sessions are opened at a time. */
+const OPENERS = 8;
+/** An idle stream has little to say, and there are a thousand of them. */
+const IDLE_READ_BYTES = 2048;
 const FRAME_END = Buffer.from('\n\n');
 const DATA = Buffer.from('data: ');
 
-function head(method: string, path: string, extra = ''): string {
+export function head(method: string, path: string, extra = ''): string {
   const type = method === 'POST' ? 'content-type: application/json\r\n' : '';
   const accept = method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream';
   return `${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${type}accept: ${accept}\r\n${extra}`;
 }
 
-function initializeBody(protocolVersion: string): string {
+export function initializeBody(protocolVersion: string, id: number | string = 0): string {
   const params = { protocolVersion, capabilities: {}, clientInfo: { name: 'bench', version: '1' } };
-  return JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params });
+  return JSON.stringify({ jsonrpc: '2.0', id, method: 'initialize', params });
 }
 
-const INITIALIZED = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' });
+export const INITIALIZED = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' });
 
 /** One request, awaited: for everything outside the measured time. */
 function ask(socket: HttpSocket, requestHead: string, body: string, status: number): Promise<Answer> {
@@ -57,24 +70,49 @@ function framesOf(bytes: Buffer): { readonly messages: Buffer[]; readonly end: n
   return { messages, end: at };
 }
 
+/** The messages of a reply, whether it is JSON or a stream. */
+export function messagesOf(answer: Answer): Buffer[] {
+  return answer.isEventStream ? framesOf(answer.body).messages : [answer.body];
+}
+
+/** Why a reply holds no messages to check. */
+export function refusalOf(answer: Answer | Error): Verdict | undefined {
+  if (answer instanceof Error) return { kind: 'error', why: answer.message };
+  return answer.status === 200
+    ? undefined
+    : { kind: 'error', why: `HTTP ${answer.status} ${answer.body.toString('utf8', 0, 200)}` };
+}
+
+interface Lane {
+  readonly session: Session | undefined;
+  readonly lane: number;
+  readonly lanes: number;
+}
+
 class HttpCaller implements Caller {
   readonly lane: number;
   readonly lanes: number;
   readonly #socket: HttpSocket;
   readonly #head: string;
+  readonly #session: string | undefined;
+  readonly #check: AnswerCheck;
 
-  constructor(port: number, session: string, lane: number, lanes: number) {
+  constructor({ port, path }: Target, { session, lane, lanes }: Lane, answers: AnswerCheck) {
     this.#socket = new HttpSocket(port);
-    this.#head = head('POST', '/mcp', session);
+    this.#head = head('POST', path, session?.headers);
+    this.#session = session?.id;
+    this.#check = answers;
     this.lane = lane;
     this.lanes = lanes;
   }
 
   call(call: Call, done: (verdict: Verdict) => void): void {
     this.#socket.send(this.#head, callBody(call), (answer) => {
-      if (answer instanceof Error) done({ kind: 'error', why: answer.message });
-      else if (answer.status !== 200) done({ kind: 'error', why: `HTTP ${answer.status} ${answer.body.toString()}` });
-      else done(check(call, answer.isEventStream ? framesOf(answer.body).messages : [answer.body]));
+      const refusal = refusalOf(answer);
+      if (refusal || answer instanceof Error) done(refusal ?? { kind: 'error', why: 'no answer' });
+      else if (answer.sessionId !== undefined && answer.sessionId !== this.#session) {
+        done({ kind: 'wrong', why: `the session ${answer.sessionId} for a call of ${this.#session ?? 'none'}` });
+      } else done(this.#check.check(call, messagesOf(answer)));
     });
   }
 
@@ -83,42 +121,121 @@ class HttpCaller implements Caller {
   }
 }
 
-export function sessionlessCallers(port: number, count: number): Promise<Crew> {
-  const callers = Array.from({ length: count }, () => new HttpCaller(port, '', 0, 1));
-  return Promise.resolve({
+export function sessionlessCallers(target: Target, count: number): Promise<Crew> {
+  const answers = new AnswerCheck();
+  const lane = { session: undefined, lane: 0, lanes: 1 };
+  return Promise.resolve(crewOf(Array.from({ length: count }, () => new HttpCaller(target, lane, answers))));
+}
+
+export function crewOf(callers: readonly Caller[]): Crew {
+  return {
     callers,
+    misrouted: () => 0,
     close: () => Promise.resolve(callers.forEach((caller) => caller.close())),
+  };
+}
+
+interface Session {
+  readonly id: string;
+  readonly headers: string;
+}
+
+async function openSession(socket: HttpSocket, { path }: Target): Promise<Session> {
+  const opened = await ask(socket, head('POST', path), initializeBody(REVISION), 200);
+  const id = opened.sessionId;
+  if (id === undefined) throw new Error('initialize was answered without a session');
+  const headers = sessionHeaders(id);
+  await ask(socket, head('POST', path, headers), INITIALIZED, 202);
+  return { id, headers };
+}
+
+export function sessionHeaders(id: string): string {
+  return `mcp-session-id: ${id}\r\nmcp-protocol-version: ${REVISION}\r\n`;
+}
+
+function endSession(socket: HttpSocket, { path }: Target, { headers }: Session): Promise<void> {
+  return new Promise((resolve) => socket.send(head('DELETE', path, headers), '', () => resolve()));
+}
+
+/** Opens it and waits for its head: from then on the session is one that listens. */
+function openStream(
+  { port, path }: Target,
+  { headers }: Session,
+  readBytes: number,
+  take: (bytes: Buffer) => void,
+): Promise<HttpSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = new HttpSocket(port, readBytes);
+    const ended = (answer: Answer | Error): void =>
+      reject(answer instanceof Error ? answer : new Error(`HTTP ${answer.status} for a GET`));
+    socket.send(head('GET', path, headers), '', ended, take, () => resolve(socket));
   });
 }
 
-/** At most eight sessions, each with its GET stream open, on which nothing may arrive that belongs to a call. */
-export async function sessionCallers(port: number, count: number, misrouted: () => void): Promise<Crew> {
-  const sessions = Math.min(8, count);
-  const callers: HttpCaller[] = [];
-  const closers: (() => Promise<void>)[] = [];
-  for (let session = 0; session < sessions; session += 1) {
-    const socket = new HttpSocket(port);
-    const opened = await ask(socket, head('POST', '/mcp'), initializeBody(REVISION), 200);
-    const headers = `mcp-session-id: ${opened.sessionId}\r\nmcp-protocol-version: ${REVISION}\r\n`;
-    await ask(socket, head('POST', '/mcp', headers), INITIALIZED, 202);
-    const stream = new HttpSocket(port);
-    const watch = (bytes: Buffer): void => {
-      if (bytes.includes('jsonrpc')) misrouted();
-    };
-    stream.send(head('GET', '/mcp', headers), '', () => {}, watch);
-    const lanes = Math.ceil((count - session) / sessions);
-    for (let lane = 0; lane < lanes; lane += 1) callers.push(new HttpCaller(port, headers, lane, lanes));
-    closers.push(async () => {
-      stream.close();
-      await new Promise((resolve) => socket.send(head('DELETE', '/mcp', headers), '', resolve));
-      socket.close();
-    });
-  }
+/** At most eight sessions; a GET stream of one is open or not, and nothing may arrive there that belongs to a call. */
+export async function sessionCallers(target: Target, count: number, withStream: boolean): Promise<Crew> {
+  const wanted = Math.min(MAX_SESSIONS, count);
+  const answers = new AnswerCheck();
+  let misrouted = 0;
+  const watch = (bytes: Buffer): void => {
+    if (bytes.includes('"jsonrpc"')) misrouted += 1;
+  };
+  const opened = await Promise.all(
+    Array.from({ length: wanted }, async () => {
+      const socket = new HttpSocket(target.port);
+      const session = await openSession(socket, target);
+      const stream = withStream ? await openStream(target, session, READ_BYTES, watch) : undefined;
+      return { socket, session, stream };
+    }),
+  );
+  if (new Set(opened.map(({ session }) => session.id)).size !== wanted) throw new Error('one session was given twice');
+  const callers = opened.flatMap(({ session }, index) => {
+    const lanes = Math.ceil((count - index) / wanted);
+    return Array.from({ length: lanes }, (_, lane) => new HttpCaller(target, { session, lane, lanes }, answers));
+  });
   return {
     callers,
+    misrouted: () => misrouted,
     async close() {
       for (const caller of callers) caller.close();
-      await Promise.all(closers.map((close) => close()));
+      await Promise.all(
+        opened.map(async ({ socket, session, stream }) => {
+          stream?.close();
+          await endSession(socket, target, session);
+          socket.close();
+        }),
+      );
+    },
+  };
+}
+
+/** So many sessions with their streams, and nobody who calls. */
+export async function idleSessions(target: Target, count: number): Promise<Crew> {
+  const held: { readonly session: Session; readonly stream: HttpSocket }[] = [];
+  const openers = Array.from({ length: Math.min(OPENERS, count) }, () => new HttpSocket(target.port));
+  let left = count;
+  await Promise.all(
+    openers.map(async (socket) => {
+      while (left > 0) {
+        left -= 1;
+        const session = await openSession(socket, target);
+        held.push({ session, stream: await openStream(target, session, IDLE_READ_BYTES, () => {}) });
+      }
+    }),
+  );
+  return {
+    callers: [],
+    misrouted: () => 0,
+    async close() {
+      for (const { stream } of held) stream.close();
+      await Promise.all(
+        openers.map(async (socket) => {
+          for (let next = held.pop(); next !== undefined; next = held.pop()) {
+            await endSession(socket, target, next.session);
+          }
+          socket.close();
+        }),
+      );
     },
   };
 }
@@ -128,19 +245,23 @@ class LegacyCaller implements Caller {
   readonly lanes = 1;
   readonly #stream: HttpSocket;
   readonly #posts: HttpSocket;
+  readonly #path: string;
+  readonly #check: AnswerCheck;
   readonly #bytes = new GrowingBytes();
   #head = '';
   #take: (message: Buffer) => void = () => {};
 
-  constructor(port: number) {
+  constructor({ port, path }: Target, answers: AnswerCheck) {
     this.#stream = new HttpSocket(port);
     this.#posts = new HttpSocket(port);
+    this.#path = path;
+    this.#check = answers;
   }
 
   async open(): Promise<void> {
     const endpoint = this.#next();
     this.#stream.send(
-      head('GET', '/sse'),
+      head('GET', this.#path),
       '',
       () => {},
       (bytes) => this.#read(bytes),
@@ -163,7 +284,7 @@ class LegacyCaller implements Caller {
         return;
       }
       messages.push(message);
-      verdict = check(call, messages);
+      verdict = this.#check.check(call, messages);
       if (accepted) done(verdict);
     };
     this.#posts.send(this.#head, callBody(call), (answer) => {
@@ -195,11 +316,9 @@ class LegacyCaller implements Caller {
   }
 }
 
-export async function legacyCallers(port: number, count: number): Promise<Crew> {
-  const callers = Array.from({ length: count }, () => new LegacyCaller(port));
+export async function legacyCallers(target: Target, count: number): Promise<Crew> {
+  const answers = new AnswerCheck();
+  const callers = Array.from({ length: count }, () => new LegacyCaller(target, answers));
   await Promise.all(callers.map((caller) => caller.open()));
-  return {
-    callers,
-    close: () => Promise.resolve(callers.forEach((caller) => caller.close())),
-  };
+  return crewOf(callers);
 }

@@ -13,7 +13,7 @@ export interface Answer {
 
 export type AnswerTaker = (answer: Answer | Error) => void;
 
-const READ_BYTES = 256 * 1024;
+export const READ_BYTES = 256 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 type Reading = 'head' | 'counted' | 'chunk-size' | 'chunk' | 'chunk-end' | 'last-chunk-end';
@@ -46,10 +46,13 @@ export class GrowingBytes {
 }
 
 export class HttpSocket {
-  readonly #socket: Socket;
+  readonly #port: number;
+  readonly #buffer: Buffer;
   readonly #body = new GrowingBytes();
+  #socket: Socket;
   #taker: AnswerTaker | undefined;
   #streamTaker: ((bytes: Buffer) => void) | undefined;
+  #opened: (() => void) | undefined;
   #reading: Reading = 'head';
   #remaining = 0;
   /** Bytes of a head or chunk size whose end has not come yet. */
@@ -57,29 +60,31 @@ export class HttpSocket {
   #status = 0;
   #isEventStream = false;
   #sessionId: string | undefined;
-  #failure: Error | undefined;
+  #isLost = false;
+  #unasked = false;
 
-  constructor(port: number) {
-    const callback = (length: number, buffer: Uint8Array): boolean => {
-      this.#read(Buffer.from(buffer.buffer, buffer.byteOffset, length));
-      return true;
-    };
-    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-    this.#socket = connect({ host: '127.0.0.1', port, noDelay: true, onread: { buffer, callback } });
-    this.#socket.on('error', (error) => this.#fail(error));
-    this.#socket.on('end', () => this.#fail(new Error('the connection ended')));
-    this.#socket.on('close', () => this.#fail(new Error('the connection closed')));
+  constructor(port: number, readBytes = READ_BYTES) {
+    this.#port = port;
+    this.#buffer = Buffer.allocUnsafeSlow(readBytes);
+    this.#socket = this.#connect();
   }
 
-  /** `head` is everything but the content length. A body that streams goes to `stream` piece by piece instead. */
-  send(head: string, body: string, taker: AnswerTaker, stream?: (bytes: Buffer) => void): void {
-    if (this.#failure) {
-      taker(this.#failure);
+  /**
+   * `head` is everything but the content length. A body that streams goes to `stream` piece by piece instead, once
+   * `opened` has told that there is one.
+   */
+  send(head: string, body: string, taker: AnswerTaker, stream?: (bytes: Buffer) => void, opened?: () => void): void {
+    if (this.#taker) throw new Error('one request at a time');
+    if (this.#unasked) {
+      this.#unasked = false;
+      taker(new Error('an answer came that nobody asked for'));
       return;
     }
-    if (this.#taker) throw new Error('one request at a time');
+    // A server may end a connection that nothing is asked on; so may one that has served enough requests on it.
+    if (this.#isLost) this.#socket = this.#connect();
     this.#taker = taker;
     this.#streamTaker = stream;
+    this.#opened = opened;
     this.#body.drop();
     // Every body here is ASCII, so characters are bytes.
     const length = head.startsWith('GET') ? '' : `content-length: ${body.length}\r\n`;
@@ -89,6 +94,29 @@ export class HttpSocket {
   close(): void {
     this.#taker = undefined;
     this.#socket.destroy();
+  }
+
+  #connect(): Socket {
+    const callback = (length: number, buffer: Uint8Array): boolean => {
+      this.#read(Buffer.from(buffer.buffer, buffer.byteOffset, length));
+      return true;
+    };
+    const socket = connect({
+      host: '127.0.0.1',
+      port: this.#port,
+      noDelay: true,
+      onread: { buffer: this.#buffer, callback },
+    });
+    const fail = (error: Error): void => {
+      if (socket === this.#socket) this.#fail(error);
+    };
+    socket.on('error', fail);
+    socket.on('end', () => fail(new Error('the connection ended')));
+    socket.on('close', () => fail(new Error('the connection closed')));
+    this.#isLost = false;
+    this.#reading = 'head';
+    this.#unread = NOTHING;
+    return socket;
   }
 
   #read(received: Buffer): void {
@@ -149,6 +177,7 @@ export class HttpSocket {
     this.#isEventStream = field(head, lower, 'content-type')?.startsWith('text/event-stream') ?? false;
     this.#sessionId = field(head, lower, 'mcp-session-id');
     this.#remaining = Number(field(head, lower, 'content-length') ?? 0);
+    if (this.#isEventStream && this.#status === 200) this.#opened?.();
     if (lower.includes('\r\ntransfer-encoding: chunked')) this.#reading = 'chunk-size';
     else if (this.#remaining > 0) this.#reading = 'counted';
     else this.#finish();
@@ -158,6 +187,7 @@ export class HttpSocket {
     this.#reading = 'head';
     const taker = this.#taker;
     this.#taker = undefined;
+    this.#unasked ||= taker === undefined;
     const answer: Answer = {
       status: this.#status,
       isEventStream: this.#isEventStream,
@@ -168,10 +198,11 @@ export class HttpSocket {
   }
 
   #fail(error: Error): void {
-    this.#failure ??= error;
+    this.#isLost = true;
+    this.#socket.destroy();
     const taker = this.#taker;
     this.#taker = undefined;
-    taker?.(this.#failure);
+    taker?.(error);
   }
 }
 

@@ -7,27 +7,37 @@ export interface Spread {
 }
 
 export function spread(values: readonly number[]): Spread {
-  return { median: quantile(values, 0.5), low: quantile(values, 0), high: quantile(values, 1) };
+  const sorted = Float64Array.from(values).toSorted();
+  return { median: median(sorted), low: quantile(sorted, 0), high: quantile(sorted, 1) };
 }
 
-/** Nearest rank on a sorted copy; an even count takes the mean of the middle two for the median only. */
-export function quantile(values: readonly number[], at: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  if (sorted.length === 0) return Number.NaN;
+/** An even count takes the mean of the middle two. */
+function median(sorted: Float64Array): number {
   const middle = sorted.length / 2;
-  if (at === 0.5 && sorted.length % 2 === 0) return ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
+  if (sorted.length === 0 || sorted.length % 2 === 1) return quantile(sorted, 0.5);
+  return ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
+}
+
+/** Nearest rank of what is sorted. */
+export function quantile(sorted: Float64Array, at: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(at * sorted.length))] ?? Number.NaN;
 }
 
-/** `12.3 (11.0-14.9)` with as many digits as the size of the number deserves. */
-export function show({ median, low, high }: Spread): string {
-  return `${digits(median)} (${digits(low)}-${digits(high)})`;
+/** Highest less lowest, in medians: 0 where all are the same. */
+export function width({ median: middle, low, high }: Spread): number {
+  return (high - low) / middle;
 }
 
+/** `12.3 (11.0-14.9)`; a single figure has no range. */
+export function show({ median: middle, low, high }: Spread): string {
+  return low === high ? digits(middle) : `${digits(middle)} (${digits(low)}-${digits(high)})`;
+}
+
+/** Three digits that count, and no exponents. */
 export function digits(value: number): string {
   if (Number.isNaN(value)) return '-';
   const size = Math.abs(value);
-  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 || size === 0 ? 2 : 3);
 }
 
 /** Markdown, columns padded so that a terminal shows it as well as a page does. */
