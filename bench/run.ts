@@ -1,114 +1,137 @@
 // The load bench: peers side by side, round by round, so that each ratio compares two things of the same minute.
 // bench/README.md says how to run it and how to read what it prints.
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
-import { legacyCallers, sessionCallers, sessionlessCallers, type Crew } from './callers.ts';
+import { cpus, loadavg } from 'node:os';
+import { chart } from './chart.ts';
 import { nextMessage, startChild } from './child.ts';
-import { runLoad, type Shape } from './load.ts';
-import { cpuUs, PEER_NAMES, startPeers, type Peer, type PeerName } from './peers.ts';
-import { report, type Outcome, type Round } from './report.ts';
+import { conclude, wrongRows, type Conclusion } from './conclusion.ts';
+import { LoadClient } from './load-client.ts';
+import { measure, type Bench } from './measure.ts';
+import { noiseLine, noiseOf } from './noise.ts';
+import { HELP, UsageError, readOptions, type Options } from './options.ts';
+import type { Outcome } from './outcome.ts';
+import { startPeers, type Peer, type PeerName } from './peers.ts';
+import { reasonsOf, reportText } from './report.ts';
+import { scenarioOf, takesPart, type ScenarioName } from './scenarios.ts';
+import { targetTable } from './targets.ts';
 
-interface Scenario extends Shape {
-  /** Large answers in flight fill memory, not time. */
-  readonly maxConcurrency: number;
-}
-
-const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  small: { size: 16, progress: 0, maxConcurrency: 256 },
-  kib16: { size: 16 * 1024, progress: 0, maxConcurrency: 16 },
-  mib1: { size: 1024 * 1024, progress: 0, maxConcurrency: 4 },
-  progress10: { size: 16, progress: 10, maxConcurrency: 16 },
-};
-const WARM_UP_SECONDS = 1.5;
-
-const { values: options } = parseArgs({
-  options: {
-    scenario: { type: 'string', default: 'small,kib16,mib1' },
-    concurrency: { type: 'string', default: '1,32' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '1.2' },
-    peers: { type: 'string' },
-    json: { type: 'string' },
-  },
-});
-const rounds = Number(options.rounds);
-const seconds = Number(options.seconds);
-let broken = false;
-console.log(`${rounds} interleaved rounds of ${seconds} s; median (lowest-highest)`);
-// Killed or not, the gateway is not left behind.
+// Killed or not, no child is left behind.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
-const upstream = startChild('./upstream.ts');
-const { port: upstreamPort } = await nextMessage<{ port: number }>(upstream);
-const asked = options.peers === undefined ? undefined : named(options.peers, PEER_NAMES);
-const peers = await startPeers(asked, upstreamPort);
-
-const outcomes: Outcome[] = [];
-for (const name of named(options.scenario, Object.keys(SCENARIOS))) {
-  const scenario = SCENARIOS[name];
-  if (scenario === undefined) continue;
-  const levels = options.concurrency.split(',').map((level) => Math.min(Number(level), scenario.maxConcurrency));
-  for (const concurrency of new Set(levels)) {
-    const outcome = await measure(name, scenario, concurrency);
-    outcomes.push(outcome);
-    report(
-      outcome,
-      peers.map((peer) => peer.name),
-    );
-  }
-}
-if (options.json !== undefined) {
-  const machine = { node: process.version, at: new Date().toISOString(), rounds, seconds };
-  writeFileSync(options.json, `${JSON.stringify({ machine, outcomes }, null, 2)}\n`);
-}
-for (const peer of peers) peer.stop();
-upstream.disconnect();
-if (broken) {
-  console.error('\nthere were wrong answers: the figures mean nothing');
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options.help) process.stdout.write(HELP);
+  else process.exitCode = await bench(options);
+} catch (error) {
+  console.error(error instanceof UsageError ? `bench: ${error.message}` : error);
   process.exitCode = 1;
 }
 
-async function measure(name: string, scenario: Scenario, concurrency: number): Promise<Outcome> {
-  const measured: Partial<Record<PeerName, Round[]>> = {};
-  const taking = peers.filter((peer) => peer.can.has(scenario.progress === 0 ? 'sessionless' : 'progress'));
-  // Round 0 is the warm-up.
-  for (let round = 0; round <= rounds; round += 1) {
-    for (const peer of taking) {
-      const figures = await playRound(peer, scenario, concurrency, round === 0 ? WARM_UP_SECONDS : seconds);
-      broken ||= figures.wrong > 0;
-      if (round > 0) (measured[peer.name] ??= []).push(figures);
+async function bench(options: Options): Promise<number> {
+  const { rounds, seconds } = options;
+  const startedAt = performance.now();
+  const processor = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`;
+  console.log(`Node ${process.version}, ${processor}, load average ${loadavg()[0]?.toFixed(2)}`);
+  console.log(`${rounds} interleaved rounds of ${seconds} s; median (lowest-highest)`);
+
+  const upstream = startChild('./upstream.ts');
+  const { port: upstreamPort } = await nextMessage<{ port: number }>(upstream);
+  const load = await LoadClient.start();
+  const peers = await start(options, upstreamPort);
+  try {
+    const outcomes = await measureAll(options, {
+      ...options,
+      load,
+      upstreamPid: upstream.pid ?? 0,
+      peers,
+      another: (name) => startOne(name, upstreamPort),
+    });
+    const conclusion = conclude(outcomes, options);
+    if (conclusion.judged.length > 0) {
+      console.log(`\n## Targets\n\n${targetTable(conclusion.judged, conclusion.reportable)}`);
     }
+    console.log(`\n${conclusion.lines.join('\n')}`);
+    console.log(`\n${((performance.now() - startedAt) / 60_000).toFixed(1)} minutes`);
+    writeFiles(options, conclusion, processor);
+    return conclusion.exitCode;
+  } finally {
+    for (const peer of peers) peer.stop();
+    load.stop();
+    upstream.disconnect();
   }
-  return { scenario: name, concurrency, rounds: measured };
 }
 
-async function playRound(peer: Peer, shape: Shape, concurrency: number, duration: number): Promise<Round> {
-  let misrouted = 0;
-  const crew = await openCrew(peer, concurrency, () => {
-    misrouted += 1;
+/** Only those that something is measured of. */
+async function start({ peers: asked, scenarios }: Options, upstreamPort: number): Promise<Peer[]> {
+  const started = await startPeers(asked, upstreamPort).catch((error: unknown) => {
+    throw new UsageError(`no report: ${error instanceof Error ? error.message : String(error)}`);
   });
-  const processes = (): (readonly number[])[] => [peer.pids(), upstream.pid === undefined ? [] : [upstream.pid]];
-  const before = processes().map(cpuUs);
-  const figures = await runLoad(crew.callers, { size: shape.size, progress: shape.progress }, duration);
-  const [own = NaN, upstreams = NaN] = processes().map(
-    (pids, which) => (cpuUs(pids) - (before[which] ?? NaN)) / figures.rightCalls,
-  );
-  await crew.close();
-  if (figures.wrong > 0) console.error(`${peer.name}: ${figures.reasons.join('\n')}`);
-  if (misrouted > 0) console.error(`${peer.name}: ${misrouted} messages on a stream that was to stay empty`);
-  return { ...figures, wrong: figures.wrong + misrouted, cpuUs: own, upstreamCpuUs: upstreams };
+  const [taking, idle] = [true, false].map((wanted) =>
+    started.filter((peer) => scenarios.some((name) => isIn(peer, name)) === wanted),
+  ) as [Peer[], Peer[]];
+  for (const peer of idle) {
+    peer.stop();
+    console.log(`${peer.name} takes part in none of ${scenarios.join(', ')}`);
+  }
+  return taking;
 }
 
-function openCrew(peer: Peer, count: number, misrouted: () => void): Promise<Crew> {
-  if (peer.speaks === 'legacy') return legacyCallers(peer.port, count);
-  return peer.needsSession ? sessionCallers(peer.port, count, misrouted) : sessionlessCallers(peer.port, count);
+async function startOne(name: PeerName, upstreamPort: number): Promise<Peer> {
+  const [peer] = await startPeers([name], upstreamPort);
+  if (peer === undefined) throw new Error(`${name} did not start again`);
+  return peer;
 }
 
-/** The names of a comma-separated option, each of them known. */
-function named<Name extends string>(list: string, known: readonly Name[]): Name[] {
-  return list.split(',').map((word) => {
-    const name = known.find((each) => each === word);
-    if (name === undefined) throw new Error(`"${word}" is none of ${known.join(', ')}`);
-    return name;
-  });
+function isIn(peer: Peer, name: ScenarioName): boolean {
+  return scenarioOf(name).variants.some((variant) => takesPart(peer, variant));
+}
+
+async function measureAll(options: Options, bench: Bench): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const name of options.scenarios) {
+    if (!bench.peers.some((peer) => isIn(peer, name))) {
+      console.log(`\nnobody takes part in ${name}`);
+      continue;
+    }
+    let outcome = await measure(bench, scenarioOf(name));
+    if (noiseOf(outcome).isTooNoisy && options.again && wrongRows(outcome).length === 0) {
+      console.log(`\n${noiseLine(noiseOf(outcome))}; once more`);
+      outcome = await measure(bench, scenarioOf(name));
+    }
+    outcomes.push(outcome);
+    const wrong = wrongRows(outcome);
+    const noise = noiseOf(outcome);
+    if (wrong.length > 0) {
+      console.error(`\n${reasonsOf(outcome).join('\n')}`);
+      // Nothing that follows could be reported.
+      return outcomes;
+    }
+    if (!noise.isTooNoisy || options.acceptNoise) console.log(`\n${reportText(outcome)}`);
+    console.log(`\n${noiseLine(noise)}`);
+  }
+  return outcomes;
+}
+
+function writeFiles(
+  { json, chart: svg, rounds, seconds }: Options,
+  { reportable, judged }: Conclusion,
+  processor: string,
+): void {
+  if (reportable.length === 0) return;
+  const machine = { node: process.version, processor, at: new Date().toISOString(), rounds, seconds };
+  const targets = judged.map(({ target: { what, must, goal, better }, figure, verdict }) => ({
+    what,
+    must,
+    goal,
+    better,
+    figure,
+    verdict,
+  }));
+  if (json !== undefined) {
+    writeFileSync(json, `${JSON.stringify({ machine, targets, outcomes: reportable }, null, 2)}\n`);
+  }
+  if (svg !== undefined) {
+    const foot = `Medians and ranges of ${rounds} interleaved rounds. Node ${process.version}, ${processor}, shared by load, gateway and server.`;
+    writeFileSync(svg, chart(reportable, foot));
+  }
 }
