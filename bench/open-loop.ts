@@ -1,5 +1,6 @@
 // An open loop: calls are sent at a fixed rate, whatever is answered, and each is timed from when it was due. A peer that
 // stops for a moment so pays for every call that was due meanwhile, and not, as in a closed loop, for one per caller.
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Verdict } from './answer-check.ts';
 import type { Caller } from './callers.ts';
@@ -27,6 +28,8 @@ export async function runOpenLoop(
   seconds: number,
   rate: number,
 ): Promise<Tally> {
+  // A thread takes tens of milliseconds to start, and those are nobody's.
+  const clock = await startClock(Math.max(MIN_TICK_MS, 1000 / rate));
   const tally = new Tally();
   const total = Math.max(1, Math.floor(seconds * rate));
   const free = callers.map((_, index) => index);
@@ -65,7 +68,7 @@ export async function runOpenLoop(
     }
   };
 
-  const clock = startClock(Math.max(MIN_TICK_MS, 1000 / rate), () => sendDue(true));
+  clock.onTick = () => sendDue(true);
   const timer = setTimeout(resolve, seconds * 1000 + GRACE_MS);
   await promise;
   open = false;
@@ -76,17 +79,26 @@ export async function runOpenLoop(
   return tally;
 }
 
-function startClock(periodMs: number, tick: () => void): { stop(): void } {
+interface Clock {
+  onTick: () => void;
+  stop(): void;
+}
+
+async function startClock(periodMs: number): Promise<Clock> {
   const cells = new Int32Array(new SharedArrayBuffer(8));
   const worker = new Worker(new URL('open-loop-clock.ts', import.meta.url), { workerData: { cells, periodMs } });
-  worker.on('message', () => {
-    Atomics.store(cells, 1, 0);
-    tick();
-  });
-  return {
+  const clock: Clock = {
+    onTick() {},
     stop() {
       Atomics.store(cells, 0, 1);
       Atomics.notify(cells, 0);
     },
   };
+  await once(worker, 'message');
+  Atomics.store(cells, 1, 0);
+  worker.on('message', () => {
+    Atomics.store(cells, 1, 0);
+    clock.onTick();
+  });
+  return clock;
 }
