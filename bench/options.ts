@@ -87,7 +87,7 @@ const QUICK: Defaults = {
   scenarios: QUICK_SCENARIOS,
   rounds: 3,
   seconds: 0.5,
-  idleSessions: 400,
+  idleSessions: 300,
 };
 
 /** `missing` says why a peer cannot be started on this machine. */

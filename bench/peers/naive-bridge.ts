@@ -36,13 +36,18 @@ const { SSEClientTransport } = z
 const upstream = new URL(process.argv[2] ?? '');
 const fronts = new Map<string, Front>();
 
+/** A session that ends aborts what is still being sent. */
+function unlessClosed(error: unknown): void {
+  if (!(error instanceof Error && error.name === 'AbortError')) console.error(error);
+}
+
 async function openSession(): Promise<Front> {
   const front = new StreamableHTTPServerTransport({
     sessionIdGenerator: randomUUID,
     onsessioninitialized: (id) => void fronts.set(id, front),
   });
   const back = new SSEClientTransport(upstream);
-  front.onmessage = (message) => void back.send(message).catch(console.error);
+  front.onmessage = (message) => void back.send(message).catch(unlessClosed);
   back.onmessage = (message) => void front.send(message).catch(console.error);
   front.onclose = () => {
     fronts.delete(front.sessionId ?? '');
