@@ -72,6 +72,7 @@ export type CommandKind =
 const STARTS: readonly (readonly [start: string, kind: CommandKind])[] = [
   ['npm ci ', 'npm'],
   ['npm test ', 'npm'],
+  ['npm run bench ', 'bench'],
   ['npm run ', 'npm'],
   ['npx node dist/main.js ', 'gateway'],
   ['npx node bench/', 'bench'],
