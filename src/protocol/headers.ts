@@ -13,6 +13,14 @@ export interface Accepted {
  */
 export function accepted(header: string | undefined): Accepted {
   if (header === undefined || header.trim() === '') return { json: true, stream: false };
+  // What the SDKs send, all of them.
+  return header === USUAL ? BOTH : readAccept(header);
+}
+
+const USUAL = 'application/json, text/event-stream';
+const BOTH: Accepted = { json: true, stream: true };
+
+function readAccept(header: string): Accepted {
   const ranges = new Map<string, boolean>();
   for (const range of header.toLowerCase().split(',')) {
     const [type = '', ...parameters] = range.split(';');
@@ -29,7 +37,7 @@ export function accepted(header: string | undefined): Accepted {
 
 /** `application/json`, with any parameters but a charset other than UTF-8. */
 export function isJson(header: string | undefined): boolean {
-  if (header === undefined) return false;
+  if (header === undefined || header === 'application/json') return header !== undefined;
   const [type = '', ...parameters] = header.toLowerCase().split(';');
   if (type.trim() !== 'application/json') return false;
   return parameters.every((parameter) => {

@@ -132,7 +132,7 @@ function shape(
   const refuse = (why: string): Unreadable => unreadable('invalid_request', why, bytes, id);
 
   const version = members.get('jsonrpc');
-  if (version?.kind !== 'string' || textOf(bytes, version) !== '2.0') return refuse('the member jsonrpc must be "2.0"');
+  if (version?.kind !== 'string' || !isVersion2(bytes, version)) return refuse('the member jsonrpc must be "2.0"');
 
   const method = members.get('method');
   if (method !== undefined) {
@@ -161,6 +161,13 @@ function shape(
   if (error !== null) return { kind: 'error', bytes, id: answered, error };
   if (members.has('error')) return refuse('the member error must be an object');
   return refuse('a message has a method, a result or an error');
+}
+
+/** As nearly everybody writes it, or with escapes. */
+function isVersion2(bytes: Uint8Array, { start, end }: Member): boolean {
+  const isPlain =
+    end - start === 5 && bytes[start + 1] === 0x32 && bytes[start + 2] === 0x2e && bytes[start + 3] === 0x30;
+  return isPlain || textOf(bytes, { kind: 'string', start, end }) === '2.0';
 }
 
 function isLegalId(id: Member): boolean {
