@@ -1,6 +1,7 @@
 // Our ids out, theirs back. A reply carries nothing but its id, so this is the only thing that knows who asked.
 // Progress tokens are the same integers, so one table serves both.
 
+import { NumberTable } from '../domain/collections.ts';
 import { CALL_ID_LIMIT, type CallId, type LinkId, callId } from '../domain/ids.ts';
 import { bytesOf } from '../protocol/json-rpc.ts';
 import type { Member } from '../protocol/json-scanner.ts';
@@ -70,7 +71,7 @@ export function ownId(bytes: Uint8Array, member: Member | null | undefined): num
 
 /** What is open on one link: our id → who asked. */
 export class Correlation<Owner> {
-  readonly #open = new Map<number, Owner>();
+  readonly #open = new NumberTable<Owner>();
 
   get size(): number {
     return this.#open.size;
@@ -87,18 +88,16 @@ export class Correlation<Owner> {
 
   /** Gives up the id. The first answer wins: a second one finds nobody. */
   settle(id: number): Owner | undefined {
-    const owner = this.#open.get(id);
-    this.#open.delete(id);
-    return owner;
+    return this.#open.delete(id);
   }
 
-  owners(): IterableIterator<Owner> {
+  owners(): readonly Owner[] {
     return this.#open.values();
   }
 
   /** Everybody who still waits, for when the link is gone. */
-  takeAll(): Owner[] {
-    const owners = [...this.#open.values()];
+  takeAll(): readonly Owner[] {
+    const owners = this.#open.values();
     this.#open.clear();
     return owners;
   }

@@ -85,8 +85,8 @@ export function waitedFor(mount: Mount, deps: RouteDeps, howMany = 1): () => voi
 
 export interface OpenReply {
   readonly sink: ReplySink;
-  /** Told once, when the client has left in a way that it cannot come back from. */
-  onGone: () => void;
+  /** Who waits for it: told once, when the client has left in a way that it cannot come back from. */
+  owner: Pick<Exchange, 'clientGone'> | null;
 }
 
 /**
@@ -103,10 +103,10 @@ export function openReply({ request, reply, mount, deps }: Incoming, session: Se
   const watch = writeWatch(mount);
   const events = stream ? new SseReply(response, watch, !json) : null;
   const resumable = events === null ? null : (session?.reply(events) ?? null);
-  const open: OpenReply = { sink: resumable ?? events ?? new JsonReply(response, watch), onGone: () => {} };
+  const open: OpenReply = { sink: resumable ?? events ?? new JsonReply(response, watch), owner: null };
   const taken = waitedFor(mount, deps, requests);
   response.on('close', () => {
-    if (resumable === null || resumable.connectionClosed()) open.onGone();
+    if (resumable === null || resumable.connectionClosed()) open.owner?.clientGone();
     whenTaken(request.raw.socket, taken);
   });
   // A socket that breaks while it is written to says so by `close`.

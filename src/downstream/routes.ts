@@ -49,9 +49,10 @@ export const ALLOWED_METHODS = 'POST, GET, DELETE';
 export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps): void {
   app.post(mount.path, {
     // Before the body is read: what could not be answered need not be received.
-    onRequest: async (request, reply) => {
+    onRequest: (request, reply, next) => {
       const refusal = refusalOf({ request, reply, mount, deps });
-      return refusal === null ? undefined : refuse(reply, deps.journal, refusal);
+      if (refusal === null) next();
+      else void refuse(reply, deps.journal, refusal);
     },
     handler: (request, reply) => {
       // Its body may have been long on its way.
@@ -112,7 +113,7 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
       const open = openReply(incoming, session);
       const times = exchangeTimes(incoming, session);
       const exchange = openExchange(message, open.sink, speaker, times, incoming);
-      open.onGone = () => exchange.clientGone();
+      open.owner = exchange;
       serve(message, exchange, session, { ...speaker, isHandshake }, incoming);
     }
   } catch (thrown) {
@@ -157,7 +158,7 @@ function serveAlone(message: Request, given: Incoming): void {
   }
   const speaker: Speaker = { mode: 'modern', revision: MODERN_REVISION };
   const exchange = openExchange(message, open.sink, speaker, exchangeTimes(incoming, null), incoming);
-  open.onGone = () => exchange.clientGone();
+  open.owner = exchange;
   try {
     const alone = { mount, principal, request: message, exchange };
     if (isListen) serveListen(alone);
@@ -195,9 +196,11 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
     const exchanges = new Map(
       requests.map((message) => [message, openExchange(message, together.member(), speaker, times, incoming)]),
     );
-    open.onGone = () => {
-      together.stop();
-      exchanges.forEach((exchange) => exchange.clientGone());
+    open.owner = {
+      clientGone() {
+        together.stop();
+        exchanges.forEach((exchange) => exchange.clientGone());
+      },
     };
     for (const message of batch.messages) {
       const exchange = message.kind === 'request' ? exchanges.get(message) : undefined;
@@ -311,7 +314,7 @@ function openSession(message: Request, incoming: Incoming): void {
   const open = openReply(incoming, null);
   // Without heartbeats: the session's id travels in the headers, so they wait for the answer. Opening is bounded.
   const exchange = openExchange(message, open.sink, speakerOf(session, incoming), { heartbeatMs: null }, incoming);
-  open.onGone = () => exchange.clientGone();
+  open.owner = exchange;
   exchange.attend(() => registry.end(session, 'failed'));
   session.open().then(
     ({ answer }) => {

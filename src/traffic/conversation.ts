@@ -4,16 +4,10 @@
 import { type Call, type CallLease } from '../bridge/call.ts';
 import { type CallIds, Correlation, ownId } from '../bridge/correlation.ts';
 import { RefusalMarks } from '../bridge/refusal-marks.ts';
-import {
-  type RouterFacts,
-  type Sharing,
-  UNDECLARED,
-  isLeftOver,
-  routeNotification,
-  routeQuestion,
-} from '../bridge/reply-router.ts';
+import { type RouterFacts, UNDECLARED, isLeftOver, routeNotification, routeQuestion } from '../bridge/reply-router.ts';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import type { Dropped } from '../domain/drops.ts';
+import { Bag, type Place } from '../domain/collections.ts';
 import { ProxyError, noLongerServed } from '../domain/errors.ts';
 import type { LinkPhase, LinkUse } from '../domain/gauges.ts';
 import { type CallId, linkId } from '../domain/ids.ts';
@@ -72,11 +66,14 @@ interface Registered {
   /** Who answers for what it causes; null: nobody. */
   readonly listener: LinkListener | null;
   isAnswered: boolean;
+  /** Of its POST, among those under way. */
+  place: Place<CallPost> | null;
 }
 
 export class Conversation {
   readonly #context: ConversationContext;
   readonly #calls = new Correlation<Registered>();
+  readonly #facts: RouterFacts<Registered>;
   /** The session whose own conversation it is: everything in flight on it belongs to one client. */
   readonly #owner: LinkListener | null;
   #link: Link | null = null;
@@ -84,7 +81,7 @@ export class Conversation {
   readonly #onPosted: (isTaken: boolean) => void;
   readonly #own: OwnRequests;
   /** Those under way: some outlive their calls. */
-  readonly #posts = new Set<CallPost>();
+  readonly #posts = new Bag<CallPost>();
   readonly #questions: OpenQuestions;
   #onClosed: ((error: ProxyError | null) => void) | null = null;
   #onQuiet: (() => void) | null = null;
@@ -115,6 +112,17 @@ export class Conversation {
     this.#context = context;
     this.#onPosted = onPosted;
     this.#owner = owner;
+    const calls = this.#calls;
+    this.#facts = {
+      get sharing() {
+        return owner !== null ? 'session' : context.isSingle() ? 'everybody' : 'pool';
+      },
+      get calls() {
+        return calls.owners();
+      },
+      find: (id) => calls.find(id),
+      mayAskBack: (call) => call.mayAskBack,
+    };
     const { ids, timers, timeouts, random } = context;
     this.marks = new RefusalMarks(random);
     this.#own = new OwnRequests({
@@ -209,7 +217,9 @@ export class Conversation {
       clock,
       timers,
       postMs: timeouts.post,
-      onOver: () => this.#posts.delete(post),
+      onOver: () => {
+        if (registered.place !== null) this.#posts.remove(registered.place);
+      },
     });
     const registered: Registered = {
       call,
@@ -217,6 +227,7 @@ export class Conversation {
       mayAskBack: methodRow(request.method).mayAskBack === true,
       listener,
       isAnswered: false,
+      place: null,
     };
     this.#calls.begin(id, registered);
     inFlight.count++;
@@ -360,12 +371,6 @@ export class Conversation {
     registered.call.answered(answer);
   }
 
-  get #facts(): RouterFacts<Registered> {
-    const calls = this.#calls;
-    const sharing: Sharing = this.#owner !== null ? 'session' : this.#context.isSingle() ? 'everybody' : 'pool';
-    return { sharing, calls: calls.owners(), find: (id) => calls.find(id), mayAskBack: (call) => call.mayAskBack };
-  }
-
   #question(request: Request): void {
     // On its way out: who asks hears of it by the link's end.
     if (this.#closeWith !== null) return;
@@ -481,9 +486,10 @@ export class Conversation {
     });
   }
 
-  #post(id: CallId, { call, post }: Registered, message: Chunks): void {
+  #post(id: CallId, registered: Registered, message: Chunks): void {
+    const { call, post } = registered;
     const link = this.#openLink();
-    this.#posts.add(post);
+    registered.place = this.#posts.add(post);
     post.send(message, (outcome) => {
       if (outcome.kind === 'accepted') this.#onPosted(true);
       else if (outcome.kind === 'session_gone' || outcome.kind === 'broken') this.#onPosted(false);
@@ -543,7 +549,7 @@ export class Conversation {
   }
 
   #endOwn(): void {
-    for (const post of this.#posts) post.linkClosed();
+    this.#posts.takeEach((post) => post.linkClosed());
     this.#own.end();
   }
 

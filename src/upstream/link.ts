@@ -4,6 +4,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Dispatcher } from 'undici';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
+import { Bag } from '../domain/collections.ts';
 import type { Dropped } from '../domain/drops.ts';
 import { ERRORS, ProxyError, asProxyError, isCredentialRefusal } from '../domain/errors.ts';
 import type { Limit } from '../domain/limits.ts';
@@ -34,7 +35,7 @@ import type { Connector } from './connector.ts';
 import type { RefusalOf } from './credential-refusal.ts';
 import { type EndpointRules, endpointUrl } from './endpoint-url.ts';
 import { EventStream } from './event-stream.ts';
-import { post } from './post.ts';
+import { type PostTarget, post, postTarget } from './post.ts';
 
 /** Who hears what a link says once it is open. What came before that is handed over when it opens, in order. */
 export interface LinkReceiver {
@@ -74,11 +75,15 @@ const MAX_IN_ARRAY = 100_000;
 const MAX_ANSWERS_AT_ONCE = 16;
 const MAX_WAITING_ANSWERS = 4096;
 
+const NOWHERE: PostTarget = { origin: '', path: '' };
+
 export class SseLink implements Link {
   readonly id: LinkId;
   #state: LinkState = { phase: 'connecting' };
   #heardAt: number;
   #stream: EventStream | null = null;
+  /** Of the endpoint, once it is known. */
+  #target: PostTarget = NOWHERE;
   /** Set once the upstream has answered initialize. */
   #revision: UpstreamRevision | null = null;
   #early: Message[] = [];
@@ -86,7 +91,7 @@ export class SseLink implements Link {
   #earlyPings: Request[] = [];
   #phaseTimer: Timer | null = null;
   #earlyBytes = 0;
-  readonly #posts = new Set<() => void>();
+  readonly #posts = new Bag<() => void>();
   /** Answers to the upstream's own requests: those on their way, and those that wait for their turn. */
   #answering = 0;
   #answers: { readonly message: Chunks; readonly done: (outcome: PostOutcome) => void }[] = [];
@@ -144,7 +149,7 @@ export class SseLink implements Link {
     const { dispatcher, headers, refusalOf, limits } = this.#options;
     const revision = this.#revision;
     const stop = post(dispatcher, {
-      url: state.postUrl,
+      to: this.#target,
       headers: {
         ...headers(),
         accept: 'application/json, text/event-stream',
@@ -157,16 +162,15 @@ export class SseLink implements Link {
       refusalOf,
       maxBodyBytes: limits.upstreamMessageBytes,
       done: (outcome) => {
-        this.#posts.delete(giveUp);
+        this.#posts.remove(place);
         this.#guarded(() => done(outcome));
       },
     });
-    const giveUp = (): void => {
-      this.#posts.delete(giveUp);
+    const place = this.#posts.add(stop);
+    return () => {
+      this.#posts.remove(place);
       stop();
     };
-    this.#posts.add(giveUp);
-    return giveUp;
   }
 
   /** Answers a request of the upstream, a few at a time. One that asks and asks but takes no answers loses the link. */
@@ -243,6 +247,7 @@ export class SseLink implements Link {
       return;
     }
     const postUrl = endpointUrl(announced, endpoint);
+    this.#target = postTarget(postUrl);
     this.#state = { phase: 'initializing', postUrl };
     this.#within(
       timeouts.initialize,
@@ -398,8 +403,7 @@ export class SseLink implements Link {
     this.#phaseTimer?.cancel();
     this.#early = [];
     this.#stream?.close();
-    for (const giveUp of this.#posts) giveUp();
-    this.#posts.clear();
+    this.#posts.takeEach((stop) => stop());
     this.#answers = [];
   }
 

@@ -10,8 +10,18 @@ import { joined } from '../protocol/json-rpc.ts';
 import type { RefusalOf } from './credential-refusal.ts';
 import { codeOf, connectError } from './network-error.ts';
 
+/** A URL as it is dialled: taken apart once, not with every message. */
+export interface PostTarget {
+  readonly origin: string;
+  readonly path: string;
+}
+
+export function postTarget({ origin, pathname, search }: URL): PostTarget {
+  return { origin, path: pathname + search };
+}
+
 export interface PostRequest {
-  readonly url: URL;
+  readonly to: PostTarget;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Chunks;
   /** Until the response has ended, however slowly it comes. Null: whoever sends it gives it up in time. */
@@ -36,11 +46,10 @@ export function post(dispatcher: Dispatcher, request: PostRequest): () => void {
   const handler = new PostHandler(request);
   dispatcher.dispatch(
     {
-      origin: request.url.origin,
-      path: request.url.pathname + request.url.search,
+      ...request.to,
       method: 'POST',
       headers: request.headers,
-      body: request.body.length === 1 && request.body[0] !== undefined ? request.body[0] : joined(...request.body),
+      body: request.body.length === 1 && request.body[0] !== undefined ? request.body[0] : Buffer.concat(request.body),
       // undici's own start anew with every byte of the body.
       headersTimeout: 0,
       bodyTimeout: 0,
