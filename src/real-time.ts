@@ -2,11 +2,17 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Clock, Random, Timers } from './domain/ports.ts';
+import { TimerWheel } from './timer-wheel.ts';
 
 export const systemClock: Clock = { now: () => performance.now() };
 
+/** From here on nobody notices whether a timer is late by a tick. */
+const COARSE_FROM_MS = 1000;
+const wheel = new TimerWheel(systemClock);
+
 export const systemTimers: Timers = {
   after(ms, fire) {
+    if (ms >= COARSE_FROM_MS) return wheel.after(ms, fire);
     const timer = setTimeout(fire, ms);
     return { cancel: () => clearTimeout(timer) };
   },
