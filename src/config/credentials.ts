@@ -8,8 +8,17 @@ const EACH = '[]';
 
 /** By its name it is something that only its owner should know. */
 export function isCredential(name: string): boolean {
-  return CREDENTIAL.test(name);
+  let verdict = verdicts.get(name);
+  if (verdict === undefined) {
+    verdict = CREDENTIAL.test(name);
+    if (verdicts.size < MAX_VERDICTS) verdicts.set(name, verdict);
+  }
+  return verdict;
 }
+
+/** Asked of every field of every line of the log: most names are the same few. */
+const verdicts = new Map<string, boolean>();
+const MAX_VERDICTS = 256;
 
 /** Words inside longer ones too, as in X-Auth-Token, but not in an author, a passenger or a design. */
 const CREDENTIAL =
@@ -22,8 +31,13 @@ const HARMLESS = ['keys', 'bearer'];
 /** What is in it are names of files. */
 const FILES = 'tls';
 
+/** What the list of names alone does not settle. */
+const ODD_NAMES = new Set([EACH, ...SECTIONS, ...HARMLESS, FILES, 'sha256']);
+
 /** Where a text stands, from the outermost name in: whether it is shown to nobody. */
 export function isSecretAt(path: readonly string[]): boolean {
+  const [only] = path;
+  if (path.length === 1 && only !== undefined && !ODD_NAMES.has(only)) return isCredential(only);
   const own = path.findLast((step) => step !== EACH) ?? '';
   if (path.some((step) => SECTIONS.includes(step))) return true;
   if (HARMLESS.includes(own) || path.includes(FILES)) return false;
@@ -39,7 +53,12 @@ export function withoutSecrets(value: unknown, path: readonly string[] = []): un
   if (typeof value !== 'object' || value === null) return value;
   if (path.length > MAX_DEPTH) return HIDDEN;
   if (Array.isArray(value)) return value.map((each) => withoutSecrets(each, [...path, EACH]));
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withoutSecrets(each, [...path, name])]));
+  const entries: [string, unknown][] = Object.entries(value);
+  for (const entry of entries) {
+    const [name, each] = entry;
+    if (typeof each === 'string' || typeof each === 'object') entry[1] = withoutSecrets(each, [...path, name]);
+  }
+  return Object.fromEntries(entries);
 }
 
 /** Words, and perhaps a number: what somebody may have chosen as a name. A secret that was put in its place is seldom so. */

@@ -128,12 +128,13 @@ export class LogJournal implements Journal {
   }
 
   record(fact: Fact): void {
-    const { message, count, news, ...line } = lineOf(fact);
+    const { level: usual, message, count, news } = lineOf(fact);
     this.#counts.set(count, (this.#counts.get(count) ?? 0) + 1);
-    const level = news !== undefined && line.level !== 'error' && this.#isNews(count) ? news : line.level;
+    const level = news !== undefined && usual !== 'error' && this.#isNews(count) ? news : usual;
     if (!this.#log.isLevelEnabled(level)) return;
     const { fact: _, ...fields } = fact;
-    this.#log[level]('cause' in fields ? { ...fields, cause: describe(fields.cause) } : fields, message);
+    if ('cause' in fields) this.#log[level]({ ...fields, cause: describe(fields.cause) }, message);
+    else this.#log[level](fields, message);
   }
 
   #isNews(count: string): boolean {

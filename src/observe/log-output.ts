@@ -10,6 +10,9 @@ import sonicBoom from 'sonic-boom';
 const MAX_WAITING = 16 * 1024 * 1024;
 /** How long the end of the process waits for them. */
 const CLOSE_MS = 1000;
+/** So long lines are collected, or until there are so many. */
+const BATCH_MS = 20;
+const BATCH_CHARS = 32 * 1024;
 /** A write that takes longer than this is blocked. */
 const BLOCKED_MS = 500;
 
@@ -23,6 +26,9 @@ export class LogOutput {
   /** When the phase last became writing, or a part was written. */
   #progressAt = 0;
   #lost = 0;
+  /** Lines that are not on their way yet. */
+  #batch = '';
+  #flushTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
   /** `onLost`: how many were lost, once there is room for a line that says so. */
@@ -38,7 +44,7 @@ export class LogOutput {
     });
     this.#sonic.on('write', () => this.#progress());
     this.#sonic.on('error', () => (this.#phase = 'refused'));
-    this.#sonic.on('drop', () => this.#lost++);
+    this.#sonic.on('drop', (text: string) => (this.#lost += text.split('\n').length - 1));
     this.#sonic.on('drain', () => {
       this.#phase = 'idle';
       const lines = this.#lost;
@@ -49,6 +55,18 @@ export class LogOutput {
   }
 
   write(text: string): void {
+    this.#batch += text;
+    // Each write wakes a thread, which wakes the loop: one by one they cost more than the calls that they are about.
+    if (this.#batch.length >= BATCH_CHARS) this.#flush();
+    else this.#flushTimer ??= setTimeout(() => this.#flush(), BATCH_MS);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#flushTimer ?? undefined);
+    this.#flushTimer = null;
+    const text = this.#batch;
+    if (text === '') return;
+    this.#batch = '';
     if (this.#phase === 'idle') this.#progress();
     this.#sonic.write(text);
   }
@@ -56,6 +74,7 @@ export class LogOutput {
   /** Waits for what is not written yet, though not for long. Nothing of it keeps the process alive afterwards. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    this.#flush();
     if (this.#phase !== 'idle') await this.#written();
     this.#isClosed = true;
     if (this.#phase === 'writing') this.#endBlocked();
@@ -85,6 +104,7 @@ export class LogOutput {
    * written: flushSync tries a full disk for ever.
    */
   readonly #atExit = (): void => {
+    this.#flush();
     if (this.#phase !== 'writing') return;
     this.#endBlocked();
     this.#isClosed = true;
