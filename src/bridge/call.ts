@@ -7,7 +7,7 @@ import type { CallId } from '../domain/ids.ts';
 import type { Chunks, Clock, PostOutcome, Reader, Timer, Timers } from '../domain/ports.ts';
 import type { CallState } from '../domain/states.ts';
 import type { Answer, Notification, Request } from '../protocol/json-rpc.ts';
-import { bytesOf, encode } from '../protocol/json-rpc.ts';
+import { bytesOf } from '../protocol/json-rpc.ts';
 import { NOTHING, rewrite } from '../protocol/rewrites.ts';
 import type { Exchange, ExchangeOutcome } from './exchange.ts';
 
@@ -159,7 +159,7 @@ export class Call implements Reader {
     this.#leaveLine = null;
     this.#lease = lease;
     this.#startTimeouts();
-    const id = encode(String(lease.id));
+    const id = Buffer.from(String(lease.id), 'latin1');
     exchange.sent();
     // A token goes upstream only if the client sent one; it is then the integer of the id.
     lease.post(

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ProxyError, noLongerServed } from '../domain/errors.ts';
 import type { Journal } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
+import { timesGiven } from '../edge/framing-guard.ts';
 import type { Entrance } from '../identity/reception.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { refuse } from './error-reply.ts';
@@ -30,24 +31,29 @@ export function behind(
     if (asked !== null) reply.header('www-authenticate', asked);
     return refuse(reply, journal, error);
   };
-  /** False: it is refused. Not the reply itself, which as the result of a promise is nothing at all: it is a thenable. */
-  const letIn = async (request: FastifyRequest, reply: FastifyReply, by: Entrance): Promise<boolean> => {
-    const principal = await by.identify(request.headers.authorization);
-    if (principal instanceof ProxyError) {
-      void refusedBy(by, request, reply, principal);
-      return false;
-    }
-    request.setDecorator(CALLER, { principal, by } satisfies Caller);
-    return true;
+  /** Calls `then` where the caller is let in; at once, but for tokens, whose check takes a promise. */
+  const letIn = (request: FastifyRequest, reply: FastifyReply, by: Entrance, then: (fault?: Error) => void): void => {
+    const take = (principal: Principal | ProxyError): void => {
+      if (principal instanceof ProxyError) {
+        void refusedBy(by, request, reply, principal);
+        return;
+      }
+      request.setDecorator(CALLER, { principal, by } satisfies Caller);
+      then();
+    };
+    const identified = by.identify(request.headers.authorization);
+    if (identified instanceof Promise) identified.then(take).catch(then);
+    else take(identified);
   };
   void app.register(async (scope) => {
     scope.decorateRequest(CALLER);
-    scope.addHook('onRequest', async (request, reply): Promise<FastifyReply | undefined> => {
-      if (timesGiven(request.raw.rawHeaders, 'authorization') > 1) {
+    scope.addHook('onRequest', (request, reply, next) => {
+      if (timesGiven(request.raw, 'authorization') > 1) {
         const text = 'a request has one Authorization header at most';
-        return refusedBy(entrance, request, reply, new ProxyError('invalid_request', text));
+        void refusedBy(entrance, request, reply, new ProxyError('invalid_request', text));
+        return;
       }
-      return (await letIn(request, reply, entrance)) ? undefined : reply;
+      letIn(request, reply, entrance, next);
     });
     // Without a promise where nothing has changed, so that no reload comes between this and the route.
     scope.addHook('preHandler', (request, reply, next) => {
@@ -55,17 +61,12 @@ export function behind(
         const by = current();
         if (by === undefined) void refuse(reply, journal, noLongerServed());
         else if (request.getDecorator<Caller>(CALLER).by === by) next();
-        else letIn(request, reply, by).then((isIn) => (isIn ? look() : undefined), next);
+        else letIn(request, reply, by, (fault) => (fault === undefined ? look() : next(fault)));
       };
       look();
     });
     routes(scope);
   });
-}
-
-/** Node takes the first of two, and something in front of us may have looked at the second. */
-function timesGiven(rawHeaders: readonly string[], name: string): number {
-  return rawHeaders.filter((each, index) => index % 2 === 0 && each.toLowerCase() === name).length;
 }
 
 /** The same with what it sends for the upstream of this mount. */

@@ -3,7 +3,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Reply } from '../domain/ports.ts';
 import type { WriteWatch } from '../edge/taken.ts';
-import { joined } from '../protocol/json-rpc.ts';
 import type { Mount } from '../traffic/mount.ts';
 
 /** Below this one buffer and one write are cheaper than several writes; above it copying costs more. */
@@ -18,13 +17,18 @@ export function writeJson(response: ServerResponse, reply: Reply): void {
     'content-type': 'application/json',
     'content-length': length,
   });
+  if (length <= JOIN_BELOW_BYTES) {
+    // From Node's pool: it is gone as soon as it is written.
+    response.end(reply.body.length === 1 ? reply.body[0] : Buffer.concat(reply.body));
+    return;
+  }
   writeChunks(response, reply.body, length);
   response.end();
 }
 
 export function writeChunks(response: ServerResponse, chunks: readonly Uint8Array[], length?: number): void {
   if (chunks.length > 1 && (length ?? sum(chunks)) <= JOIN_BELOW_BYTES) {
-    response.write(joined(...chunks));
+    response.write(Buffer.concat(chunks));
     return;
   }
   response.cork();

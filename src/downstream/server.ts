@@ -68,10 +68,13 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
   const credentials = config.upstreams.flatMap(({ outbound }) =>
     typeof outbound === 'object' ? outbound.forward : [],
   );
-  app.addHook('onRequest', async (request, reply) => {
-    if (!isPreflight(request.raw)) return undefined;
+  app.addHook('onRequest', (request, reply, next) => {
+    if (!isPreflight(request.raw)) {
+      next();
+      return;
+    }
     const methods = allowed.get(pathOf(request)) ?? ANY_PATH;
-    return reply
+    void reply
       .code(204)
       .headers(preflightHeaders(request.headers, methods, credentials))
       .send();

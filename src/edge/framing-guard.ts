@@ -21,7 +21,16 @@ export function checkFraming({
  * Nothing that follows it on its connection is a request. Who reads two Hosts or this framing in another way sees the next
  * one begin elsewhere; and behind an Upgrade that does not come about Node finds no other request.
  */
-export function isLast(request: Pick<IncomingMessage, 'headers' | 'headersDistinct' | 'httpVersion'>): boolean {
-  const { headers, headersDistinct } = request;
-  return headers.upgrade !== undefined || (headersDistinct['host']?.length ?? 0) > 1 || checkFraming(request) !== null;
+export function isLast(request: Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'httpVersion'>): boolean {
+  return request.headers.upgrade !== undefined || timesGiven(request, 'host') > 1 || checkFraming(request) !== null;
+}
+
+/** Of two Node takes the first, and something in front of us may have looked at the second. `name`: in lower case. */
+export function timesGiven({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>, name: string): number {
+  let times = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const given = rawHeaders[i];
+    if (given?.length === name.length && given.toLowerCase() === name) times++;
+  }
+  return times;
 }

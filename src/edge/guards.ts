@@ -23,9 +23,10 @@ export function guard(
   rules: () => GuardRules,
   refuse: (reply: FastifyReply, error: ProxyError) => FastifyReply,
 ): void {
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, next) => {
     const refusal = refusalOf(request, rules()) ?? checkPath(request.url);
-    return refusal === null ? undefined : refuse(reply, refusal);
+    if (refusal === null) next();
+    else refuse(reply, refusal);
   });
 }
 

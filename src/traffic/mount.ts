@@ -104,6 +104,7 @@ export class Mount {
   readonly #opener: LinkOpener;
   readonly #dedicated = new Set<Conversation>();
   #dedicatedOpening = 0;
+  #lastKey: { readonly principal: Principal; readonly profile: CapabilityProfile; readonly key: LinkKey } | null = null;
   /** Of pooled conversations. */
   readonly #keys = new WeakMap<Conversation, LinkKey>();
   /** Of the youngest link: of what can be asked, so much exists there. */
@@ -453,7 +454,10 @@ export class Mount {
   }
 
   #key(principal: Principal, profile: CapabilityProfile): LinkKey {
-    return linkKey(principal, profile, this.config.links.isolation);
+    // Most calls are of the caller before, who declares the same.
+    if (this.#lastKey?.principal !== principal || this.#lastKey.profile !== profile)
+      this.#lastKey = { principal, profile, key: linkKey(principal, profile, this.config.links.isolation) };
+    return this.#lastKey.key;
   }
 
   async #openPooled(key: LinkKey, isAwaited: () => boolean, onClosed: () => void): Promise<Conversation> {
