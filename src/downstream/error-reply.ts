@@ -60,6 +60,8 @@ export function refuseRaw(
     if (!answering.shouldKeepAlive) return;
     answering.shouldKeepAlive = false;
     answering.on('close', () => socket.end(() => socket.destroy()));
+    // Node looks no more at what comes, the end included.
+    socket.on('end', () => socket.destroy());
   }
   const error = rawError(cause, hasHeaders);
   const { status, body } = errorReply(null, error);

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type Socket, connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { JSON_HEADERS, gatewayBefore, startGateway } from '../support/gateway.ts';
+import { type Gateway, JSON_HEADERS, gatewayBefore, startGateway } from '../support/gateway.ts';
+import type { LegacyCall } from '../support/legacy-behaviour.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
 
 const CALL = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'add', arguments: { a: 1, b: 1 } } };
@@ -34,21 +35,40 @@ test('CONNECT gets 405 and its socket is let go, also when the client resets it 
   expect((await gateway.post(CALL)).status).toBe(200);
 });
 
-test('garbage behind a call that is under way closes the socket, and is not taken for its answer', async () => {
+/** A call that is under way, and garbage behind it on its connection that the gateway has seen. */
+async function withGarbageBehind(
+  tool: string,
+): Promise<{ gateway: Gateway; call: LegacyCall; socket: Socket; received: () => string }> {
   const { gateway, upstream } = await gatewayBefore();
-  const body = JSON.stringify({ ...CALL, params: { name: 'never', arguments: {} } });
+  const body = JSON.stringify({ ...CALL, params: { name: tool, arguments: {} } });
   const socket = dial(gateway.endpoint);
+  let received = '';
+  socket.on('data', (chunk) => (received += String(chunk)));
   socket.write(
     `POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
-  await upstream.nextCall('never');
-  let received = '';
-  socket.on('data', (chunk) => (received += String(chunk)));
-
+  const call = await upstream.nextCall(tool);
   socket.write('garbage\r\n\r\n');
+  await gateway.journal.until(({ fact }) => fact === 'refused');
+  return { gateway, call, socket, received: () => received };
+}
+
+test('garbage behind a call that is under way is not taken for its answer, and closes the socket behind that', async () => {
+  const { call, socket, received } = await withGarbageBehind('slow');
+  expect(received()).toBe('');
+
+  call.release();
   await once(socket, 'close');
 
-  expect(received).toBe('');
+  expect(received().match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200']);
+});
+
+test('a client that leaves behind its own garbage is noticed', async () => {
+  const { gateway, socket } = await withGarbageBehind('never');
+
+  socket.end();
+
+  await gateway.journal.until((fact) => fact.fact === 'exchange' && fact.outcome === 'client_gone');
 });
 
 test('an upstream that asks without end and takes no answers loses its link, and costs few sockets', async () => {
