@@ -15,12 +15,19 @@ export const CLOSE_REASONS = {
 /** `failed`: it never opened. */
 export type LinkCloseReason = keyof typeof CLOSE_REASONS | 'failed';
 
+/** A URL as it is dialled: taken apart once, not with every message. */
+export interface PostTarget {
+  readonly origin: string;
+  /** With the query. */
+  readonly path: string;
+}
+
 /** connecting ─▶ awaiting-endpoint ─▶ initializing ─▶ open ─▶ closed   (any ─▶ closed) */
 export type LinkState =
   | { readonly phase: 'connecting' }
   | { readonly phase: 'awaiting-endpoint' }
-  | { readonly phase: 'initializing'; readonly postUrl: URL }
-  | { readonly phase: 'open'; readonly postUrl: URL }
+  | { readonly phase: 'initializing'; readonly postTo: PostTarget }
+  | { readonly phase: 'open'; readonly postTo: PostTarget }
   | { readonly phase: 'closed'; readonly reason: LinkCloseReason };
 
 /**

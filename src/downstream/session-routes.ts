@@ -39,7 +39,15 @@ function within(incoming: Incoming, serve: (incoming: Incoming) => void): void {
 
 /** Every occurrence: Node would join those of a header that is given twice. */
 export function headersOf({ raw }: FastifyRequest): HeaderValues {
-  return (name) => raw.headersDistinct[name] ?? [];
+  const { rawHeaders } = raw;
+  return (name) => {
+    const values: string[] = [];
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const given = rawHeaders[i];
+      if (given?.length === name.length && given.toLowerCase() === name) values.push(rawHeaders[i + 1] ?? '');
+    }
+    return values;
+  };
 }
 
 /** Throws a ProxyError. */

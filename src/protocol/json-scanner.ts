@@ -97,9 +97,9 @@ export class Scanner {
     }
     for (;;) {
       if (this.bytes[this.at] !== QUOTE) throw new JsonFault();
-      const keyStart = this.at;
-      const escaped = this.string();
-      const key = isKnown === null ? '' : this.#keyText(keyStart, escaped);
+      let key = '';
+      if (isKnown === null) this.string();
+      else key = this.key();
       this.skipSpace();
       if (this.bytes[this.at++] !== 0x3a) throw new JsonFault();
       this.skipSpace();
@@ -135,6 +135,12 @@ export class Scanner {
       if (c !== 0x2c) throw new JsonFault();
       this.skipSpace();
     }
+  }
+
+  /** The string at `at`, which is a key. */
+  key(): string {
+    const start = this.at;
+    return this.#keyText(start, this.string());
   }
 
   /** Passes over the string at `at`; says whether it holds an escape. */
@@ -246,8 +252,13 @@ export class Scanner {
 
 /** Names that nearly every message has: to find one in the table is a tenth of decoding it. */
 const USUAL_KEYS =
-  'jsonrpc id method params result error code message data content isError name uri arguments _meta progressToken progress total level logger requestId'
+  'jsonrpc id method params result error code message data content isError name uri arguments _meta progressToken progress total level logger requestId traceparent'
     .split(' ')
+    .concat(
+      ['protocolVersion', 'clientInfo', 'clientCapabilities', 'logLevel', 'serverInfo'].map(
+        (name) => `io.modelcontextprotocol/${name}`,
+      ),
+    )
     .map((name) => ({ name, bytes: new TextEncoder().encode(name) }));
 const SLOTS = 64;
 const slotOf = (length: number, first: number, last: number): number => (length * 5 + first + last * 3) % SLOTS;

@@ -1,6 +1,5 @@
 // Takes members out of an object in the original bytes. What is cut goes to splice(), as edits without a text.
 
-import { textOf } from './json-rpc.ts';
 import { type Member, Scanner, type Span } from './json-scanner.ts';
 import type { Edit } from './splice.ts';
 
@@ -36,8 +35,7 @@ export function placesIn(bytes: Uint8Array, object: Span, names: string | Readon
   scanner.skipSpace();
   while (bytes[scanner.at] !== 0x7d) {
     const start = scanner.at;
-    scanner.string();
-    const name = textOf(bytes, { start, end: scanner.at, kind: 'string' });
+    const name = scanner.key();
     scanner.skipSpace();
     scanner.at++; // the colon
     scanner.skipSpace();

@@ -1,7 +1,7 @@
 // The `_meta` of a modern request as it goes to a legacy upstream: without what only the modern revision says there, with
 // a progress token of ours, and with the trace that the client may have told in HTTP headers, which end here.
 
-import { type Request, encode, joined, textOf } from './json-rpc.ts';
+import { type Request, encode, joined } from './json-rpc.ts';
 import { type Member, Scanner } from './json-scanner.ts';
 
 export type TraceName = 'traceparent' | 'tracestate' | 'baggage';
@@ -66,8 +66,7 @@ function* membersIn(
   scanner.skipSpace();
   while (bytes[scanner.at] !== 0x7d) {
     const start = scanner.at;
-    scanner.string();
-    const key = textOf(bytes, { start, end: scanner.at, kind: 'string' });
+    const key = scanner.key();
     scanner.skipSpace();
     scanner.at++; // the colon
     scanner.skipSpace();

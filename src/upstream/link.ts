@@ -35,7 +35,7 @@ import type { Connector } from './connector.ts';
 import type { RefusalOf } from './credential-refusal.ts';
 import { type EndpointRules, endpointUrl } from './endpoint-url.ts';
 import { EventStream } from './event-stream.ts';
-import { type PostTarget, post, postTarget } from './post.ts';
+import { post, postTarget } from './post.ts';
 
 /** Who hears what a link says once it is open. What came before that is handed over when it opens, in order. */
 export interface LinkReceiver {
@@ -75,15 +75,11 @@ const MAX_IN_ARRAY = 100_000;
 const MAX_ANSWERS_AT_ONCE = 16;
 const MAX_WAITING_ANSWERS = 4096;
 
-const NOWHERE: PostTarget = { origin: '', path: '' };
-
 export class SseLink implements Link {
   readonly id: LinkId;
   #state: LinkState = { phase: 'connecting' };
   #heardAt: number;
   #stream: EventStream | null = null;
-  /** Of the endpoint, once it is known. */
-  #target: PostTarget = NOWHERE;
   /** Set once the upstream has answered initialize. */
   #revision: UpstreamRevision | null = null;
   #early: Message[] = [];
@@ -149,7 +145,7 @@ export class SseLink implements Link {
     const { dispatcher, headers, refusalOf, limits } = this.#options;
     const revision = this.#revision;
     const stop = post(dispatcher, {
-      to: this.#target,
+      to: state.postTo,
       headers: {
         ...headers(),
         accept: 'application/json, text/event-stream',
@@ -246,9 +242,7 @@ export class SseLink implements Link {
       this.#drop('second_endpoint');
       return;
     }
-    const postUrl = endpointUrl(announced, endpoint);
-    this.#target = postTarget(postUrl);
-    this.#state = { phase: 'initializing', postUrl };
+    this.#state = { phase: 'initializing', postTo: postTarget(endpointUrl(announced, endpoint)) };
     this.#within(
       timeouts.initialize,
       overLimit('initialize_timeout', 'timeouts.initialize', 'the upstream did not answer initialize in time'),
@@ -353,7 +347,7 @@ export class SseLink implements Link {
   #ready(handshake: Handshake): void {
     if (this.#state.phase !== 'initializing') return;
     const { journal, upstream, receiver, clock } = this.#options;
-    this.#state = { phase: 'open', postUrl: this.#state.postUrl };
+    this.#state = { phase: 'open', postTo: this.#state.postTo };
     this.#phaseTimer?.cancel();
     journal.record({
       fact: 'link_open',

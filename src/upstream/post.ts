@@ -6,15 +6,10 @@ import type { Dispatcher } from 'undici';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Chunks, PostOutcome, Timer, Timers } from '../domain/ports.ts';
+import type { PostTarget } from '../domain/states.ts';
 import { joined } from '../protocol/json-rpc.ts';
 import type { RefusalOf } from './credential-refusal.ts';
 import { codeOf, connectError } from './network-error.ts';
-
-/** A URL as it is dialled: taken apart once, not with every message. */
-export interface PostTarget {
-  readonly origin: string;
-  readonly path: string;
-}
 
 export function postTarget({ origin, pathname, search }: URL): PostTarget {
   return { origin, path: pathname + search };

@@ -37,7 +37,7 @@ interface Caller {
 class MemoryLink implements Link {
   readonly id: LinkId;
   readonly heardAt = 0;
-  state: LinkState = { phase: 'open', postUrl: new URL('http://up.example/messages') };
+  state: LinkState = { phase: 'open', postTo: { origin: 'http://up.example', path: '/messages' } };
   readonly #posted: Posted[];
 
   constructor(id: number, posted: Posted[]) {

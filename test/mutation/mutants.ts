@@ -88,7 +88,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/upstream/link.ts',
     text: "endpointUrl(announced, endpoint);\n      this.#drop('second_endpoint');",
     becomes:
-      "this.#state = { phase: 'open', postUrl: endpointUrl(announced, endpoint) };\n      this.#drop('second_endpoint');",
+      "this.#state = { phase: 'open', postTo: postTarget(endpointUrl(announced, endpoint)) };\n      this.#drop('second_endpoint');",
     test: ENDPOINT,
     named: 'messages go where they went',
   },

@@ -21,12 +21,12 @@ const HANDSHAKE = {
   capabilities: { logging: {}, resources: { subscribe: true } },
   serverInfo: { name: 's', version: '1' },
 };
-const POST_URL = new URL('http://up.example/messages');
+const POST_TO = { origin: 'http://up.example', path: '/messages' };
 
 export class MemoryLink implements Link {
   readonly id: LinkId;
   heardAt = 0;
-  state: LinkState = { phase: 'open', postUrl: POST_URL };
+  state: LinkState = { phase: 'open', postTo: POST_TO };
   readonly sent: { readonly message: string; readonly done: (outcome: PostOutcome) => void }[] = [];
   readonly taken: string[] = [];
   /** How often reading was stopped without being started again. */
