@@ -2,7 +2,7 @@
 // it found out anew: what counts is who is let in when it is served.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ProxyError, noLongerServed } from '../domain/errors.ts';
+import { ProxyError, asProxyError, noLongerServed } from '../domain/errors.ts';
 import type { Journal } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
 import { timesGiven } from '../edge/framing-guard.ts';
@@ -31,19 +31,37 @@ export function behind(
     if (asked !== null) reply.header('www-authenticate', asked);
     return refuse(reply, journal, error);
   };
+  /** False: it is refused. */
+  const isLetIn = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    by: Entrance,
+    principal: Principal | ProxyError,
+  ): boolean => {
+    if (principal instanceof ProxyError) {
+      void refusedBy(by, request, reply, principal);
+      return false;
+    }
+    request.setDecorator(CALLER, { principal, by } satisfies Caller);
+    return true;
+  };
   /** Calls `then` where the caller is let in; at once, but for tokens, whose check takes a promise. */
   const letIn = (request: FastifyRequest, reply: FastifyReply, by: Entrance, then: (fault?: Error) => void): void => {
-    const take = (principal: Principal | ProxyError): void => {
-      if (principal instanceof ProxyError) {
-        void refusedBy(by, request, reply, principal);
+    let isIn: boolean;
+    try {
+      const identified = by.identify(request.headers.authorization);
+      if (identified instanceof Promise) {
+        identified
+          .then((principal) => isLetIn(request, reply, by, principal))
+          .then((isInByNow) => (isInByNow ? then() : undefined), then);
         return;
       }
-      request.setDecorator(CALLER, { principal, by } satisfies Caller);
-      then();
-    };
-    const identified = by.identify(request.headers.authorization);
-    if (identified instanceof Promise) identified.then(take).catch(then);
-    else take(identified);
+      isIn = isLetIn(request, reply, by, identified);
+    } catch (thrown) {
+      then(asProxyError(thrown));
+      return;
+    }
+    if (isIn) then();
   };
   void app.register(async (scope) => {
     scope.decorateRequest(CALLER);

@@ -9,6 +9,7 @@ import { overLimit } from '../domain/over-limit.ts';
 import { batchFault, isBatch, readBatch } from '../protocol/batch.ts';
 import { BATCH_REVISION, type Classified, NO_BATCHES, classify, classifyBatch } from '../protocol/classify.ts';
 import { MODERN_REVISION, type ServedRevision, isServed, negotiate } from '../protocol/eras.ts';
+import { refusing } from '../edge/guards.ts';
 import { accepted, isJson } from '../protocol/headers.ts';
 import { readInitialize } from '../protocol/initialize-request.ts';
 import {
@@ -49,11 +50,10 @@ export const ALLOWED_METHODS = 'POST, GET, DELETE';
 export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps): void {
   app.post(mount.path, {
     // Before the body is read: what could not be answered need not be received.
-    onRequest: (request, reply, next) => {
-      const refusal = refusalOf({ request, reply, mount, deps });
-      if (refusal === null) next();
-      else void refuse(reply, deps.journal, refusal);
-    },
+    onRequest: refusing(
+      (request, reply) => refusalOf({ request, reply, mount, deps }),
+      (reply, refusal) => refuse(reply, deps.journal, refusal),
+    ),
     handler: (request, reply) => {
       // Its body may have been long on its way.
       const incoming = { request, reply, mount: deps.current(mount), deps };

@@ -68,13 +68,10 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
   const credentials = config.upstreams.flatMap(({ outbound }) =>
     typeof outbound === 'object' ? outbound.forward : [],
   );
-  app.addHook('onRequest', (request, reply, next) => {
-    if (!isPreflight(request.raw)) {
-      next();
-      return;
-    }
+  app.addHook('onRequest', async (request, reply) => {
+    if (!isPreflight(request.raw)) return undefined;
     const methods = allowed.get(pathOf(request)) ?? ANY_PATH;
-    void reply
+    return reply
       .code(204)
       .headers(preflightHeaders(request.headers, methods, credentials))
       .send();

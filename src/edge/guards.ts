@@ -1,8 +1,8 @@
 // The guards of a listener. They stand before everything that answers on it, whatever path that has: a route that is added
 // has them without asking for them.
 
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { ProxyError } from '../domain/errors.ts';
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
+import { type ProxyError, asProxyError } from '../domain/errors.ts';
 import { checkFraming } from './framing-guard.ts';
 import { type HostRules, checkHost } from './host-guard.ts';
 import { type OriginRules, checkOrigin } from './origin-guard.ts';
@@ -23,11 +23,27 @@ export function guard(
   rules: () => GuardRules,
   refuse: (reply: FastifyReply, error: ProxyError) => FastifyReply,
 ): void {
-  app.addHook('onRequest', (request, reply, next) => {
-    const refusal = refusalOf(request, rules()) ?? checkPath(request.url);
+  app.addHook(
+    'onRequest',
+    refusing((request) => refusalOf(request, rules()) ?? checkPath(request.url), refuse),
+  );
+}
+
+/** A hook without a promise. What it throws is a fault of ours, and of this request alone: Fastify would let it end the process. */
+export function refusing(
+  find: (request: FastifyRequest, reply: FastifyReply) => ProxyError | null,
+  refuse: (reply: FastifyReply, error: ProxyError) => FastifyReply,
+): onRequestHookHandler {
+  return (request, reply, next) => {
+    let refusal: ProxyError | null;
+    try {
+      refusal = find(request, reply);
+    } catch (thrown) {
+      refusal = asProxyError(thrown);
+    }
     if (refusal === null) next();
     else refuse(reply, refusal);
-  });
+  };
 }
 
 export function refusalOf(request: FastifyRequest, { hosts, origins }: GuardRules): ProxyError | null {
