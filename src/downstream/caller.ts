@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ProxyError, asProxyError, noLongerServed } from '../domain/errors.ts';
 import type { Journal } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
-import { timesGiven } from '../edge/framing-guard.ts';
+import { valuesOf } from '../edge/raw-headers.ts';
 import type { Entrance } from '../identity/reception.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { refuse } from './error-reply.ts';
@@ -66,7 +66,8 @@ export function behind(
   void app.register(async (scope) => {
     scope.decorateRequest(CALLER);
     scope.addHook('onRequest', (request, reply, next) => {
-      if (timesGiven(request.raw, 'authorization') > 1) {
+      // Node takes the first of two, and something in front of us may have looked at the second.
+      if (valuesOf(request.raw.rawHeaders, 'authorization').length > 1) {
         const text = 'a request has one Authorization header at most';
         void refusedBy(entrance, request, reply, new ProxyError('invalid_request', text));
         return;

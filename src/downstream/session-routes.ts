@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ProxyError, asProxyError } from '../domain/errors.ts';
+import { valuesOf } from '../edge/raw-headers.ts';
 import { classify } from '../protocol/classify.ts';
 import { MODERN_REVISION } from '../protocol/eras.ts';
 import { accepted } from '../protocol/headers.ts';
@@ -39,15 +40,7 @@ function within(incoming: Incoming, serve: (incoming: Incoming) => void): void {
 
 /** Every occurrence: Node would join those of a header that is given twice. */
 export function headersOf({ raw }: FastifyRequest): HeaderValues {
-  const { rawHeaders } = raw;
-  return (name) => {
-    const values: string[] = [];
-    for (let i = 0; i < rawHeaders.length; i += 2) {
-      const given = rawHeaders[i];
-      if (given?.length === name.length && given.toLowerCase() === name) values.push(rawHeaders[i + 1] ?? '');
-    }
-    return values;
-  };
+  return (name) => valuesOf(raw.rawHeaders, name);
 }
 
 /** Throws a ProxyError. */

@@ -3,6 +3,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { ProxyError } from '../domain/errors.ts';
+import { valuesOf } from './raw-headers.ts';
 
 /**
  * [RFC 9112 6.1] "A server that receives a request message with a transfer coding it does not understand SHOULD respond
@@ -22,15 +23,9 @@ export function checkFraming({
  * one begin elsewhere; and behind an Upgrade that does not come about Node finds no other request.
  */
 export function isLast(request: Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'httpVersion'>): boolean {
-  return request.headers.upgrade !== undefined || timesGiven(request, 'host') > 1 || checkFraming(request) !== null;
-}
-
-/** Of two Node takes the first, and something in front of us may have looked at the second. `name`: in lower case. */
-export function timesGiven({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>, name: string): number {
-  let times = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const given = rawHeaders[i];
-    if (given?.length === name.length && given.toLowerCase() === name) times++;
-  }
-  return times;
+  return (
+    request.headers.upgrade !== undefined ||
+    valuesOf(request.rawHeaders, 'host').length > 1 ||
+    checkFraming(request) !== null
+  );
 }

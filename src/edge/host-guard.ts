@@ -2,6 +2,7 @@
 // loopback takes only loopback names unless told otherwise.
 
 import { ProxyError } from '../domain/errors.ts';
+import { valuesOf } from './raw-headers.ts';
 
 export interface HostRules {
   /** Lower-case names without port; null: any. */
@@ -26,11 +27,8 @@ export function hostRules(listenHost: string, allowedHosts: readonly string[] | 
 }
 
 /** `rawHeaders` and `target` as Node gives them. Returns the reason to refuse, or null. */
-export function checkHost(rawHeaders: readonly string[], target: string, rules: HostRules): ProxyError | null {
-  const hosts: string[] = [];
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.toLowerCase() === 'host') hosts.push(rawHeaders[i + 1] ?? '');
-  }
+export function checkHost(rawHeaders: string[], target: string, rules: HostRules): ProxyError | null {
+  const hosts = valuesOf(rawHeaders, 'host');
   // Node takes the first of two, something in front of us may take the second.
   const [host] = hosts;
   if (hosts.length !== 1 || host === undefined || host === '') {
