@@ -8,17 +8,8 @@ const EACH = '[]';
 
 /** By its name it is something that only its owner should know. */
 export function isCredential(name: string): boolean {
-  let verdict = verdicts.get(name);
-  if (verdict === undefined) {
-    verdict = CREDENTIAL.test(name);
-    if (verdicts.size < MAX_VERDICTS) verdicts.set(name, verdict);
-  }
-  return verdict;
+  return CREDENTIAL.test(name);
 }
-
-/** Asked of every field of every line of the log: most names are the same few. */
-const verdicts = new Map<string, boolean>();
-const MAX_VERDICTS = 256;
 
 /** Words inside longer ones too, as in X-Auth-Token, but not in an author, a passenger or a design. */
 const CREDENTIAL =
@@ -31,13 +22,8 @@ const HARMLESS = ['keys', 'bearer'];
 /** What is in it are names of files. */
 const FILES = 'tls';
 
-/** What the list of names alone does not settle. */
-const ODD_NAMES = new Set([EACH, ...SECTIONS, ...HARMLESS, FILES, 'sha256']);
-
 /** Where a text stands, from the outermost name in: whether it is shown to nobody. */
 export function isSecretAt(path: readonly string[]): boolean {
-  const [only] = path;
-  if (path.length === 1 && only !== undefined && !ODD_NAMES.has(only)) return isCredential(only);
   const own = path.findLast((step) => step !== EACH) ?? '';
   if (path.some((step) => SECTIONS.includes(step))) return true;
   if (HARMLESS.includes(own) || path.includes(FILES)) return false;
@@ -53,13 +39,34 @@ export function withoutSecrets(value: unknown, path: readonly string[] = []): un
   if (typeof value !== 'object' || value === null) return value;
   if (path.length > MAX_DEPTH) return HIDDEN;
   if (Array.isArray(value)) return value.map((each) => withoutSecrets(each, [...path, EACH]));
-  const entries: [string, unknown][] = Object.entries(value);
-  for (const entry of entries) {
-    const [name, each] = entry;
-    if (typeof each === 'string' || typeof each === 'object') entry[1] = withoutSecrets(each, [...path, name]);
+  // Any object has members.
+  const given = value as Readonly<Record<string, unknown>>;
+  let shown: Record<string, unknown> | null = null;
+  for (const name of Object.keys(given)) {
+    const each = given[name];
+    if (typeof each !== 'string' && typeof each !== 'object') continue;
+    const isPlain = typeof each === 'string' && path.length === 0 && !isSecretField(name);
+    const safe = isPlain ? redactedUrlsIn(each) : withoutSecrets(each, [...path, name]);
+    if (safe === each) continue;
+    // Most lines hold nothing of that kind, and stay what they are.
+    shown ??= { ...given };
+    shown[name] = safe;
   }
-  return Object.fromEntries(entries);
+  return shown ?? value;
 }
+
+/** A name that stands at the top of a line of the log: most are the same few. */
+function isSecretField(name: string): boolean {
+  let verdict = verdicts.get(name);
+  if (verdict === undefined) {
+    verdict = isSecretAt([name]);
+    if (verdicts.size < MAX_VERDICTS) verdicts.set(name, verdict);
+  }
+  return verdict;
+}
+
+const verdicts = new Map<string, boolean>();
+const MAX_VERDICTS = 256;
 
 /** Words, and perhaps a number: what somebody may have chosen as a name. A secret that was put in its place is seldom so. */
 export function isName(text: string): boolean {

@@ -18,15 +18,28 @@ interface Line {
   readonly news?: Level;
 }
 
+/** Of exchanges, of which there are thousands a second: by outcome, and by reason where they failed. */
+const EXCHANGES = new Map<string, Line>();
+
+function exchangeLine({ outcome, reason }: Extract<Fact, { fact: 'exchange' }>): Line {
+  const how = reason ?? outcome;
+  let line = EXCHANGES.get(how);
+  if (line === undefined) {
+    line = {
+      level: reason === 'internal_error' ? 'error' : 'info',
+      message: 'exchange',
+      count: `exchange.${how}`,
+      ...(outcome === 'failed' && { news: 'warn' }),
+    };
+    EXCHANGES.set(how, line);
+  }
+  return line;
+}
+
 function lineOf(fact: Fact): Line {
   switch (fact.fact) {
     case 'exchange':
-      return {
-        level: fact.reason === 'internal_error' ? 'error' : 'info',
-        message: 'exchange',
-        count: `exchange.${fact.reason ?? fact.outcome}`,
-        ...(fact.outcome === 'failed' && { news: 'warn' }),
-      };
+      return exchangeLine(fact);
     case 'refused':
       return {
         level: fact.reason === 'internal_error' ? 'error' : 'info',
@@ -132,9 +145,10 @@ export class LogJournal implements Journal {
     this.#counts.set(count, (this.#counts.get(count) ?? 0) + 1);
     const level = news !== undefined && usual !== 'error' && this.#isNews(count) ? news : usual;
     if (!this.#log.isLevelEnabled(level)) return;
-    const { fact: _, ...fields } = fact;
-    if ('cause' in fields) this.#log[level]({ ...fields, cause: describe(fields.cause) }, message);
-    else this.#log[level](fields, message);
+    // The message says it.
+    const fields = { ...fact, fact: undefined };
+    if ('cause' in fields) fields.cause = describe(fields.cause);
+    this.#log[level](fields, message);
   }
 
   #isNews(count: string): boolean {
