@@ -2,7 +2,7 @@
 // tick share one timer of Node's. Node keeps a list and a place in its queue for every duration, and heartbeats have
 // durations of their own each.
 
-import { Bag } from './domain/collections.ts';
+import { Bag, type Place } from './domain/collections.ts';
 import type { Clock, Timer } from './domain/ports.ts';
 
 /** So late a timer may be; never early. */
@@ -26,16 +26,8 @@ export class TimerWheel {
     const now = this.#clock.now();
     const number = Math.ceil((now + ms) / TICK_MS);
     const tick = this.#ticks.get(number) ?? this.#begin(number, Math.ceil(number * TICK_MS - now));
-    const { waiting, timer } = tick;
-    if (waiting.size === 0) timer.ref();
-    const place = waiting.add(fire);
-    return {
-      cancel() {
-        waiting.remove(place);
-        // What waits for nothing keeps no process alive, and stays for the next that is due then.
-        if (waiting.size === 0) timer.unref();
-      },
-    };
+    if (tick.waiting.size === 0) tick.timer.ref();
+    return new Due(tick, tick.waiting.add(fire));
   }
 
   #begin(number: number, ms: number): Tick {
@@ -47,6 +39,23 @@ export class TimerWheel {
     const tick = { waiting, timer };
     this.#ticks.set(number, tick);
     return tick;
+  }
+}
+
+class Due implements Timer {
+  readonly #tick: Tick;
+  readonly #place: Place<() => void>;
+
+  constructor(tick: Tick, place: Place<() => void>) {
+    this.#tick = tick;
+    this.#place = place;
+  }
+
+  cancel(): void {
+    const { waiting, timer } = this.#tick;
+    waiting.remove(this.#place);
+    // What waits for nothing keeps no process alive, and stays for the next that is due then.
+    if (waiting.size === 0) timer.unref();
   }
 }
 

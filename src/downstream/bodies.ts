@@ -32,9 +32,12 @@ export function receiveBodies(app: FastifyInstance, limits: BodyLimits): void {
     next();
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
-    received(payload, request.getDecorator<Own>(HELD), limits),
-  );
+  // By its name too: what Fastify finds for a type it keeps, but not that there is none but the one for all.
+  for (const type of ['application/json', '*']) {
+    app.addContentTypeParser(type, (request: FastifyRequest, payload: IncomingMessage, done) =>
+      receive(payload, request.getDecorator<Own>(HELD), limits, done),
+    );
+  }
 }
 
 /** What of the bytes held is one request's. */
@@ -42,8 +45,13 @@ interface Own {
   bytes: number;
 }
 
-/** Rejects with a ProxyError. */
-function received(payload: IncomingMessage, own: Own, { maxBytes, maxHeld, held }: BodyLimits): Promise<Buffer> {
+/** Tells `done` once: of the body, or of a ProxyError. */
+function receive(
+  payload: IncomingMessage,
+  own: Own,
+  { maxBytes, maxHeld, held }: BodyLimits,
+  done: (error: ProxyError | null, body?: Buffer) => void,
+): void {
   const refusal = (more: number): ProxyError | null => {
     const bytes = own.bytes + more;
     if (bytes > maxBytes) return overLimit('body_too_large', 'limits.bodyBytes', 'the body is too large');
@@ -51,39 +59,49 @@ function received(payload: IncomingMessage, own: Own, { maxBytes, maxHeld, held 
     const text = 'too many bytes of requests are in flight';
     return overLimit('in_flight_limit', 'limits.receivedBytes', text, { outcome: 'not_executed' });
   };
-  return new Promise((resolve, reject) => {
-    // What could not be held need not be received.
-    const atOnce = refusal(Number(payload.headers['content-length'] ?? 0));
-    if (atOnce !== null) {
-      reject(atOnce);
+  // What could not be held need not be received.
+  const atOnce = refusal(Number(payload.headers['content-length'] ?? 0));
+  if (atOnce !== null) {
+    done(atOnce);
+    return;
+  }
+  const whole: Buffer[] = [];
+  let pieces: Buffer[] = [];
+  let isOver = false;
+  const end = (error: ProxyError | null, body?: Buffer): void => {
+    if (isOver) return;
+    isOver = true;
+    done(error, body);
+  };
+  const join = (): void => {
+    whole.push(together(pieces));
+    pieces = [];
+  };
+  const take = (piece: Buffer): void => {
+    const error = refusal(piece.length);
+    if (error !== null) {
+      // The rest goes by unseen.
+      payload.off('data', take).resume();
+      end(error);
       return;
     }
-    const whole: Buffer[] = [];
-    let pieces: Buffer[] = [];
-    const join = (): void => {
-      whole.push(Buffer.concat(pieces));
-      pieces = [];
-    };
-    const take = (piece: Buffer): void => {
-      const error = refusal(piece.length);
-      if (error !== null) {
-        // The rest goes by unseen.
-        payload.off('data', take).resume();
-        reject(error);
-        return;
-      }
-      own.bytes += piece.length;
-      held.begin(piece.length);
-      pieces.push(piece);
-      if (pieces.length === MAX_PIECES) join();
-    };
-    payload.on('data', take);
-    payload.on('end', () => {
-      join();
-      resolve(whole.length === 1 && whole[0] !== undefined ? whole[0] : Buffer.concat(whole));
-    });
-    payload.on('error', (cause) => {
-      reject(new ProxyError('invalid_request', 'the body did not come to its end', { cause }));
-    });
+    own.bytes += piece.length;
+    held.begin(piece.length);
+    pieces.push(piece);
+    if (pieces.length === MAX_PIECES) join();
+  };
+  payload.on('data', take);
+  payload.on('end', () => {
+    join();
+    end(null, together(whole));
   });
+  payload.on('error', (cause) => {
+    end(new ProxyError('invalid_request', 'the body did not come to its end', { cause }));
+  });
+}
+
+/** A small body is a part of what was read of its socket, and most often nearly all of that. */
+function together(pieces: readonly Buffer[]): Buffer {
+  const [only] = pieces;
+  return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
 }

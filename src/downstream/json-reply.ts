@@ -2,7 +2,7 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Reply, ReplySink } from '../domain/ports.ts';
-import { type WriteWatch, watchWrites } from '../edge/taken.ts';
+import type { WriteWatch } from '../edge/taken.ts';
 import { writeJson } from './raw-reply.ts';
 
 export class JsonReply implements ReplySink {
@@ -26,8 +26,7 @@ export class JsonReply implements ReplySink {
   }
 
   finish(reply: Reply): void {
-    watchWrites(this.#response, this.#watch);
-    writeJson(this.#response, reply);
+    writeJson(this.#response, reply, this.#watch);
   }
 
   end(): void {

@@ -2,14 +2,19 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Reply } from '../domain/ports.ts';
-import type { WriteWatch } from '../edge/taken.ts';
+import { type WriteWatch, watchWrites } from '../edge/taken.ts';
 import type { Mount } from '../traffic/mount.ts';
 
 /** Below this one buffer and one write are cheaper than several writes; above it copying costs more. */
 const JOIN_BELOW_BYTES = 64 * 1024;
 
-/** A whole JSON reply, with its length. */
-export function writeJson(response: ServerResponse, reply: Reply): void {
+/** A whole JSON reply, with its length; watched only where the client has not taken it at once. */
+export function writeJson(response: ServerResponse, reply: Reply, watch: WriteWatch): void {
+  endJson(response, reply);
+  if (response.writableLength > 0) watchWrites(response, watch);
+}
+
+function endJson(response: ServerResponse, reply: Reply): void {
   let length = 0;
   for (const chunk of reply.body) length += chunk.length;
   response.writeHead(reply.status, {

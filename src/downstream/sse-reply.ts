@@ -60,8 +60,7 @@ export class SseReply implements EventReply {
   finish(reply: Reply): void {
     // A refusal keeps its status: only an answer is worth a stream to a client that takes nothing else.
     if (!this.#response.headersSent && (!this.#streamOnly || reply.status !== 200)) {
-      watchWrites(this.#response, this.#watch);
-      writeJson(this.#response, reply);
+      writeJson(this.#response, reply, this.#watch);
       return;
     }
     this.#begin(reply.status, reply.headers);

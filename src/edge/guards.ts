@@ -48,11 +48,11 @@ export function refusing(
 
 export function refusalOf(request: FastifyRequest, { hosts, origins }: GuardRules): ProxyError | null {
   const { rawHeaders, url = '/' } = request.raw;
-  return (
-    checkFraming(request.raw) ??
-    (isProbe(request) ? null : checkHost(rawHeaders, url, hosts)) ??
-    checkOrigin(request.headers.origin, origins)
-  );
+  const framing = checkFraming(request.raw);
+  if (framing !== null) return framing;
+  const host = checkHost(rawHeaders, url, hosts);
+  if (host !== null && !isProbe(request)) return host;
+  return checkOrigin(request.headers.origin, origins);
 }
 
 export function isProbe(request: FastifyRequest): boolean {
