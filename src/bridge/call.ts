@@ -46,7 +46,7 @@ export interface CallOptions {
   /** The first; a held call goes on with another. */
   readonly exchange: Asker;
   /** The request as it goes upstream, under this id of ours; without, as rewrites.ts has it for the 2025 revisions. */
-  readonly outgoing?: (id: Uint8Array) => Chunks;
+  readonly outgoing?: ((id: Uint8Array) => Chunks) | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   /** Silence after which the call fails; progress starts it anew. */
@@ -56,7 +56,7 @@ export interface CallOptions {
   /** What the client's leaving means: the modern era takes it for a cancel, the 2025 revisions do not. */
   readonly clientGone: 'cancel' | 'go on';
   /** What does not increase is no progress to this client. */
-  readonly progressIncreases?: true;
+  readonly progressIncreases?: true | undefined;
   /** Told of the upstream's answer, whoever still waits for it. */
   readonly onAnswer?: (answer: Answer) => AnswerVerdict | undefined;
   /** Asked before a failure ends the exchange. True: another call was started for it, so this one ends silently. */
@@ -180,7 +180,9 @@ export class Call implements Reader {
     const verdict = this.#options.onAnswer?.(answer);
     this.#end('reuse');
     const outcome: ExchangeOutcome =
-      verdict !== undefined && 'kind' in verdict ? verdict : { kind: 'answer', answer, ...verdict };
+      verdict !== undefined && 'kind' in verdict
+        ? verdict
+        : { ...verdict, kind: 'answer', answer: verdict?.answer ?? answer };
     if (phase === 'left') this.#options.onUnread();
     else if (phase === 'held') this.#keep(outcome);
     else this.#finish(outcome);

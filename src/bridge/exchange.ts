@@ -2,7 +2,8 @@
 // are; the sink writes them. Whatever happens in whatever order, `finish`, `end` and the client's leaving take effect
 // once, the first of them.
 
-import { type ErrorCode, type ProxyError } from '../domain/errors.ts';
+import type { ErrorCode, ProxyError } from '../domain/errors.ts';
+import type { Limit } from '../domain/limits.ts';
 import type { Chunks, Clock, Reply, ReplySink, Timer, Timers } from '../domain/ports.ts';
 import type { ExchangeState } from '../domain/states.ts';
 import { type Answer, ownError, ownResult } from '../protocol/json-rpc.ts';
@@ -27,18 +28,19 @@ export type ExchangeOutcome =
 export interface ExchangeEnd {
   readonly outcome: 'result' | 'error' | 'failed' | 'cancelled' | 'client_gone';
   readonly streamed: boolean;
-  readonly status?: number;
-  readonly reason?: ErrorCode;
+  readonly status?: number | undefined;
+  readonly reason?: ErrorCode | undefined;
   /** What the client is told of a failure: where it is a limit, its name. */
-  readonly why?: string;
-  readonly upstreamStatus?: number;
+  readonly why?: string | undefined;
+  readonly limit?: Limit | undefined;
+  readonly upstreamStatus?: number | undefined;
   readonly cause?: unknown;
   /** From the request's coming to its outcome. */
   readonly durationMs: number;
-  /** Of that, until it was sent upstream: mostly the wait for a link. Absent where it never was. */
-  readonly waitMs?: number;
+  /** Of that, until it was sent upstream: mostly the wait for a link. Undefined where it never was. */
+  readonly waitMs?: number | undefined;
   /** Until the first byte of a stream; a JSON reply has none before its outcome. */
-  readonly firstByteMs?: number;
+  readonly firstByteMs?: number | undefined;
 }
 
 export interface ExchangeOptions {
@@ -124,28 +126,15 @@ export class Exchange {
     this.#close({ phase: 'done' });
     if (outcome.kind === 'cancelled') {
       this.#options.sink.end();
-      this.#options.onEnd({ outcome: 'cancelled', streamed, ...this.#times() });
+      this.#ended('cancelled', streamed);
       return;
     }
     const reply = this.#reply(outcome);
     this.#options.sink.finish(reply);
-    this.#options.onEnd({
-      outcome:
-        outcome.kind === 'error'
-          ? 'failed'
-          : outcome.kind === 'answer' && outcome.answer.kind === 'error'
-            ? 'error'
-            : 'result',
-      streamed,
-      status: streamed ? 200 : reply.status,
-      ...this.#times(),
-      ...(outcome.kind === 'error' && {
-        reason: outcome.error.code,
-        why: outcome.error.message,
-        cause: outcome.error.cause,
-        ...outcome.error.seen,
-      }),
-    });
+    const status = streamed ? 200 : reply.status;
+    if (outcome.kind === 'error') this.#ended('failed', streamed, status, outcome.error);
+    else if (outcome.kind === 'answer' && outcome.answer.kind === 'error') this.#ended('error', streamed, status);
+    else this.#ended('result', streamed, status);
   }
 
   /** The client's socket closed before the end. */
@@ -154,7 +143,7 @@ export class Exchange {
     const streamed = this.#state.phase === 'stream';
     const tell = this.#onClientGone;
     this.#close({ phase: 'gone' });
-    this.#options.onEnd({ outcome: 'client_gone', streamed, ...this.#times() });
+    this.#ended('client_gone', streamed);
     tell?.();
   }
 
@@ -170,13 +159,25 @@ export class Exchange {
     this.#state = { phase: 'stream' };
   }
 
-  #times(): Pick<ExchangeEnd, 'durationMs' | 'waitMs' | 'firstByteMs'> {
-    const since = (at: number): number => Math.round((at - this.#startedAt) * 1000) / 1000;
-    return {
-      durationMs: since(this.#options.clock.now()),
-      ...(this.#sentAt !== null && { waitMs: since(this.#sentAt) }),
-      ...(this.#streamsSince !== null && { firstByteMs: since(this.#streamsSince) }),
-    };
+  /** All of it is said, also what is not there: one object of one shape for each call. */
+  #ended(outcome: ExchangeEnd['outcome'], streamed: boolean, status?: number, error?: ProxyError): void {
+    this.#options.onEnd({
+      outcome,
+      streamed,
+      status,
+      reason: error?.code,
+      why: error?.message,
+      limit: error?.details.limit,
+      upstreamStatus: error?.details.upstreamStatus,
+      cause: error?.cause,
+      durationMs: this.#sinceStart(this.#options.clock.now()),
+      waitMs: this.#sentAt === null ? undefined : this.#sinceStart(this.#sentAt),
+      firstByteMs: this.#streamsSince === null ? undefined : this.#sinceStart(this.#streamsSince),
+    });
+  }
+
+  #sinceStart(at: number): number {
+    return Math.round((at - this.#startedAt) * 1000) / 1000;
   }
 
   #restartHeartbeat(firstMs?: number): void {

@@ -149,21 +149,21 @@ export type Fact =
       readonly revision: string;
       readonly method: string;
       /** The tool, prompt or resource that was named, where there is one. */
-      readonly name?: string;
+      readonly name?: string | undefined;
       /** Its address. */
       readonly client?: string | undefined;
       readonly outcome: 'result' | 'error' | 'cancelled' | 'client_gone' | 'failed';
-      readonly status?: number;
-      readonly reason?: ErrorCode;
-      readonly why?: string;
-      readonly limit?: Limit;
+      readonly status?: number | undefined;
+      readonly reason?: ErrorCode | undefined;
+      readonly why?: string | undefined;
+      readonly limit?: Limit | undefined;
       readonly streamed: boolean;
       readonly durationMs: number;
       /** Of that, until it was sent upstream; absent where it never was. */
-      readonly waitMs?: number;
+      readonly waitMs?: number | undefined;
       /** Until the first byte of a stream. */
-      readonly firstByteMs?: number;
-      readonly upstreamStatus?: number;
+      readonly firstByteMs?: number | undefined;
+      readonly upstreamStatus?: number | undefined;
       readonly cause?: unknown;
     }
   /** Refused before it became an exchange. */

@@ -5,7 +5,7 @@ import { Exchange, type ExchangeEnd } from '../bridge/exchange.ts';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
-import type { Journal, Random, ReplySink } from '../domain/ports.ts';
+import type { Fact, Journal, Random, ReplySink } from '../domain/ports.ts';
 import { clientAddress } from '../edge/client-address.ts';
 import { whenTaken } from '../edge/taken.ts';
 import type { Entrance } from '../identity/reception.ts';
@@ -153,23 +153,43 @@ export function openExchange(
     timers: mount.timers,
     ...times,
     upstream: mount.name,
-    onEnd: (end) => {
-      deps.journal.record({
-        fact: 'exchange',
-        upstream: mount.name,
-        ...speaker,
-        method: message.method.slice(0, 64),
-        ...nameOf(message),
-        client,
-        ...end,
-      } satisfies { fact: 'exchange' } & ExchangeEnd & Record<string, unknown>);
-    },
+    onEnd: (end) => deps.journal.record(factOf(end, message, speaker, mount, client)),
   });
 }
 
+/** As in the end itself: one object of one shape for each call. */
+function factOf(
+  end: ExchangeEnd,
+  message: Request,
+  { mode, revision }: Speaker,
+  { name: upstream }: Mount,
+  client: string | undefined,
+): Fact {
+  return {
+    fact: 'exchange',
+    upstream,
+    mode,
+    revision,
+    method: message.method.slice(0, 64),
+    name: nameOf(message),
+    client,
+    outcome: end.outcome,
+    streamed: end.streamed,
+    status: end.status,
+    durationMs: end.durationMs,
+    waitMs: end.waitMs,
+    firstByteMs: end.firstByteMs,
+    reason: end.reason,
+    why: end.why,
+    limit: end.limit,
+    upstreamStatus: end.upstreamStatus,
+    cause: end.cause,
+  };
+}
+
 /** The tool, prompt or resource, for the log. */
-function nameOf(message: Request): { name?: string } {
+function nameOf(message: Request): string | undefined {
   const { nameFrom } = methodRow(message.method);
   const member = nameFrom === undefined ? undefined : message.params?.members.get(nameFrom);
-  return member?.kind === 'string' ? { name: textOf(message.bytes, member).slice(0, 128) } : {};
+  return member?.kind === 'string' ? textOf(message.bytes, member).slice(0, 128) : undefined;
 }

@@ -17,7 +17,7 @@ export interface LeasedCall {
   /** Running it twice is running it once. */
   readonly safeToRetry: boolean;
   /** See CallOptions. */
-  readonly clientGone?: 'cancel' | 'go on';
+  readonly clientGone?: 'cancel' | 'go on' | undefined;
   readonly progressIncreases?: true;
   readonly outgoing?: (id: Uint8Array) => Chunks;
   readonly onAnswer?: (answer: Answer, on: Conversation) => AnswerVerdict | undefined;
@@ -48,12 +48,12 @@ export function startLeasedCall(leased: LeasedCall): void {
     let on: Conversation | null = null;
     let preparation = NOTHING;
     const call = new Call({
+      ...mount.callOptions,
       request,
       exchange: asker,
-      ...mount.callOptions,
-      ...(clientGone && { clientGone }),
-      ...(progressIncreases && { progressIncreases }),
-      ...(outgoing && { outgoing }),
+      clientGone: clientGone ?? mount.callOptions.clientGone,
+      progressIncreases,
+      outgoing,
       onAnswer: (answer) => (on === null ? undefined : onAnswer?.(answer, on)),
       again: (repeatable) => {
         // Once more on another link, if it certainly never ran, or if running it twice is running it once.

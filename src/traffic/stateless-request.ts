@@ -47,10 +47,10 @@ export function serveSessionless({ mount, principal, request, revision, exchange
     request,
     asker: exchange,
     safeToRetry: row.safeToRetry === true,
-    ...(mount.cancelsOnDisconnect && { clientGone: 'cancel' }),
+    clientGone: mount.cancelsOnDisconnect ? 'cancel' : undefined,
     onAnswer: (given, on) => {
       const { answer } = on.marks.takenFrom(given);
-      return { answer, ...forRevision(answer, request.method, revision) };
+      return { ...forRevision(answer, request.method, revision), answer };
     },
   });
 }

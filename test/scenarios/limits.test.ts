@@ -499,7 +499,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
 };
 
-const isSlow = ({ name }: { readonly name?: string }): boolean => name === 'slow';
+const isSlow = ({ name }: { readonly name?: string | undefined }): boolean => name === 'slow';
 const listen = (gateway: Gateway) => openModern(gateway, 'subscriptions/listen', { notifications: {} });
 
 /** Two sessions of one caller with more events than are kept: what the first one is told that asks for its own. */
