@@ -39,6 +39,12 @@ describe('a resource link becomes a text', () => {
     expect(block).toEqual({ type: 'text', text });
   });
 
+  test.each([0, 1, 63, 64, 65, 1000])('behind a text with %i underscores', (count) => {
+    const before = `{"type":"text","text":"resource${'_'.repeat(count)}"}`;
+
+    expect(after(inTool(before, LINK), 'tools/call')).toBe(inTool(before, TEXT));
+  });
+
   test('that keeps annotations and _meta byte for byte', () => {
     const annotations = '{ "priority":1.0,"audience" : ["us\\u0065r"] }';
     const meta = '{"a":1,"a":12345678901234567890}';
