@@ -469,7 +469,11 @@ export class ProxyError extends Error {
   readonly details: ErrorDetails;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    // An outcome, and no fault of the code: its stack would be read by nobody, and costs more than many a refusal.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'ProxyError';
     this.code = code;
     this.details = details;

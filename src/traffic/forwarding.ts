@@ -5,7 +5,7 @@
 // one is another caller, who finds no session and no state of the first. With it a caller may come with a new credential,
 // as one whose token was renewed does.
 
-import { createHmac } from 'node:crypto';
+import { type KeyObject, createHmac, createSecretKey } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { ProxyError } from '../domain/errors.ts';
@@ -38,23 +38,25 @@ const FAILURE_KEPT_MS = 5000;
 
 export class Forwarding {
   readonly #options: ForwardingOptions;
+  readonly #fingerprintKey: KeyObject;
   /** One attempt for all who ask at the same time, and for those after them until it is old. */
   #metadata: { readonly asked: Promise<string | null>; until: number } | null = null;
 
   constructor(options: ForwardingOptions) {
     this.#options = options;
+    this.#fingerprintKey = createSecretKey(options.fingerprintKey);
   }
 
   /** The caller of a request with these headers. */
   caller(principal: Principal, headers: IncomingHttpHeaders): Principal {
-    const { names, fingerprintKey } = this.#options;
+    const { names } = this.#options;
     const given = names.flatMap((name): [string, string][] => {
       const value = headers[name];
       return value === undefined ? [] : [[name, String(value)]];
     });
     // Whoever sends none is told by the upstream what it wants.
     if (given.length === 0) return principal;
-    const fingerprint = createHmac('sha256', fingerprintKey).update(JSON.stringify(given)).digest('base64url');
+    const fingerprint = createHmac('sha256', this.#fingerprintKey).update(JSON.stringify(given)).digest('base64url');
     const credential = { headers: Object.fromEntries(given), fingerprint };
     if (principal.key !== ANYONE.key) return { ...principal, credential };
     return { ...principal, key: `${ANYONE.key}:${fingerprint}`, inboundKey: ANYONE.key, credential };

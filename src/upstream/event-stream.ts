@@ -204,12 +204,15 @@ export class EventStream {
   #shut(): void {
     this.#source.close();
     this.#rest.end();
-    this.#controller?.abort(new Error('closed'));
-    this.#client.destroy().catch(() => {
+    this.#controller?.abort(CLOSED);
+    this.#client.destroy(CLOSED).catch(() => {
       // Destroying twice rejects; the socket is gone either way.
     });
   }
 }
+
+/** Made once: it tells nobody anything, and undici would make another. */
+const CLOSED = new Error('closed');
 
 function fetched(url: URL, status: number, contentType: string, rest: FrameQueue): FetchedStream {
   return {

@@ -228,8 +228,7 @@ export class SseLink implements Link {
   #awaitEndpoint(): void {
     if (this.#state.phase !== 'connecting') return;
     this.#state = { phase: 'awaiting-endpoint' };
-    this.#within(
-      this.#options.timeouts.endpoint,
+    this.#within(this.#options.timeouts.endpoint, () =>
       overLimit('endpoint_missing', 'timeouts.endpoint', 'the upstream’s event stream has no endpoint event'),
     );
   }
@@ -243,8 +242,7 @@ export class SseLink implements Link {
       return;
     }
     this.#state = { phase: 'initializing', postTo: postTarget(endpointUrl(announced, endpoint)) };
-    this.#within(
-      timeouts.initialize,
+    this.#within(timeouts.initialize, () =>
       overLimit('initialize_timeout', 'timeouts.initialize', 'the upstream did not answer initialize in time'),
     );
     this.send([initializeRequest(initializeId, offer)], timeouts.initialize, (outcome) =>
@@ -401,9 +399,9 @@ export class SseLink implements Link {
     this.#answers = [];
   }
 
-  #within(ms: number, late: ProxyError): void {
+  #within(ms: number, late: () => ProxyError): void {
     this.#phaseTimer?.cancel();
-    this.#phaseTimer = this.#options.timers.after(ms, () => this.#lost(late));
+    this.#phaseTimer = this.#options.timers.after(ms, () => this.#lost(late()));
   }
 
   #drop(what: Dropped, detail?: string, limit?: Limit): void {
