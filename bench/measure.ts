@@ -175,12 +175,19 @@ async function measureIdle(bench: Bench, scenario: Scenario): Promise<Row[]> {
 /** Few are enough to tell what a session costs them, and a thousand would take too long. */
 const CHAINS: readonly PeerName[] = ['mcp-proxy', 'supergateway'];
 
-/** The first fill of a process that knows what a session is: code that is loaded once is no part of the second one. */
-async function fill({ load, upstreamPid, idleSessions }: Bench, peer: Peer): Promise<Round> {
+/**
+ * The first fill of a process that has served calls: neither code that is loaded once nor the room for young objects, which
+ * V8 gives a process that makes many, is what a session costs.
+ */
+async function fill(bench: Bench, peer: Peer): Promise<Round> {
+  const { load, upstreamPid, idleSessions } = bench;
   const { port, path } = peer;
   const count = CHAINS.includes(peer.name) ? FEW_IDLE_SESSIONS : idleSessions;
   const before = usage(peer.pids(), upstreamPid, load.pid);
   await load.open({ port, path, way: 'idle', count: Math.min(count, WARM_UP_SESSIONS) });
+  await load.close();
+  await load.open({ port, path, way: 'session', count: WARM_UP_SESSIONS });
+  await load.run({ shape: SMALL, seconds: bench.warmUpSeconds });
   await load.close();
   await passed(SETTLE_MS);
   const base = rssBytes(peer.pids());
