@@ -208,7 +208,12 @@ export function idText(bytes: Uint8Array, id: Member): string {
 
 /** The value of a span as a plain object. Only for what we interpret ourselves: parsing loses what we promise to keep. */
 export function parsed(bytes: Uint8Array, span: Span): unknown {
-  return JSON.parse(utf8.decode(bytes.subarray(span.start, span.end)));
+  return JSON.parse(textIn(bytes, span));
+}
+
+/** A span as it came. */
+export function textIn(bytes: Uint8Array, span: Span): string {
+  return utf8.decode(bytesOf(bytes, span));
 }
 
 /** The code of an error; null where it is no integer. */

@@ -1,8 +1,8 @@
 // What a request of 2026-07-28 says about itself in `params._meta`: it stands alone, so all of it is there every time.
 
-import { type CapabilityProfile, profileOf } from './capability-profile.ts';
+import { type CapabilityProfile, EMPTY_PROFILE, profileOf } from './capability-profile.ts';
 import { LATEST_REVISION, MODERN_META } from './eras.ts';
-import { type Request, bytesOf, parsed, textOf } from './json-rpc.ts';
+import { type Request, bytesOf, textIn, textOf } from './json-rpc.ts';
 import { type LogLevel, isLogLevel } from './log-level.ts';
 
 export interface Envelope {
@@ -32,6 +32,19 @@ export function envelopeFault({ meta }: Request): string | null {
   return null;
 }
 
+/** Clients declare with every call what they always declare. */
+function declaredProfile(capabilities: string): CapabilityProfile {
+  const known = profiles.get(capabilities);
+  if (known !== undefined) return known;
+  const profile = profileOf(JSON.parse(capabilities), LATEST_REVISION);
+  if (profiles.size < MAX_PROFILES && capabilities.length <= MAX_PROFILE_CHARS) profiles.set(capabilities, profile);
+  return profile;
+}
+
+const profiles = new Map<string, CapabilityProfile>();
+const MAX_PROFILES = 64;
+const MAX_PROFILE_CHARS = 512;
+
 /** Of a request whose envelope has no fault. */
 export function readEnvelope({ bytes, meta }: Request): Envelope {
   const capabilities = meta?.members.get(MODERN_META.capabilities);
@@ -39,7 +52,7 @@ export function readEnvelope({ bytes, meta }: Request): Envelope {
   const token = meta?.members.get('progressToken');
   const named = level?.kind === 'string' ? textOf(bytes, level) : undefined;
   return {
-    profile: profileOf(capabilities === undefined ? null : parsed(bytes, capabilities), LATEST_REVISION),
+    profile: capabilities === undefined ? EMPTY_PROFILE : declaredProfile(textIn(bytes, capabilities)),
     logLevel: level === undefined ? null : isLogLevel(named) ? named : undefined,
     // A copy: a held call would otherwise keep the whole request alive.
     progressToken: token === undefined ? null : new Uint8Array(bytesOf(bytes, token)),

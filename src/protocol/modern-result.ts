@@ -56,10 +56,25 @@ export function stampedResult({ bytes, result }: Result, stamp: ResultStamp): Ed
   // Of two the last one counts, as it does to JSON.parse, and the other one goes: no reader may find it.
   const kept = meta?.value.kind === 'object' ? meta : undefined;
   const gone = found.filter((place) => place !== kept);
+  if (found.length === 0 && stamp.cache === null) return [usualStamp(result, stamp.serverInfo, count > 0)];
   const own = [COMPLETE, ...cacheMembers(stamp.cache), ...(kept === undefined ? metaMembers(stamp.serverInfo) : [])];
   const inMeta = kept === undefined ? [] : metaEdits(bytes, kept.value, stamp.serverInfo);
   return inMeta === null ? null : [inFront(result, own, count > gone.length), ...cuts(gone), ...inMeta];
 }
+
+/** Of a result that has nothing of ours, as most answers of tools: of one server it is the same every time. */
+function usualStamp(result: Span, serverInfo: Uint8Array | null, othersStay: boolean): Edit {
+  const key = serverInfo ?? BRACE;
+  let texts = usualStamps.get(key);
+  if (texts === undefined) {
+    const own = [COMPLETE, ...metaMembers(serverInfo)];
+    texts = { alone: inFront(result, own, false).text, before: inFront(result, own, true).text };
+    usualStamps.set(key, texts);
+  }
+  return { start: result.start, end: result.start + 1, text: othersStay ? texts.before : texts.alone };
+}
+
+const usualStamps = new WeakMap<Uint8Array, { readonly alone: Uint8Array; readonly before: Uint8Array }>();
 
 // [spec 2026-07-28 basic] "A resultType of any value unrecognized by the client MUST be considered invalid."
 const COMPLETE = encode('"resultType":"complete"');

@@ -64,7 +64,9 @@ export function callUpstream(ask: Ask): void {
 function roundsOf(ask: Ask, call: Call, conversation: Conversation, level: CallLogLevel): Rounds {
   const { mount, principal, request, profile, answerable, logLevel } = ask;
   const { modern } = mount;
-  const id = modern.newHeldId();
+  // Most calls are answered without a question.
+  let id: string | null = null;
+  const heldId = (): string => (id ??= modern.newHeldId());
   const key = mount.key(principal, profile);
   let digest: string | null = null;
   const rounds: Rounds = new Rounds({
@@ -74,9 +76,9 @@ function roundsOf(ask: Ask, call: Call, conversation: Conversation, level: CallL
     logLevel,
     upstream: conversation.handshake.revision,
     serverInfo: conversation.handshake.serverInfo,
-    seal: (round) => modern.sealRound(principal, id, round, (digest ??= requestDigest(request))),
+    seal: (round) => modern.sealRound(principal, heldId(), round, (digest ??= requestDigest(request))),
     onHeld: () => {
-      modern.held.hold({ id, call, rounds, level, key, principal });
+      modern.held.hold({ id: heldId(), call, rounds, level, key, principal });
     },
     undeclared,
   });
