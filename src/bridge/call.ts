@@ -253,14 +253,15 @@ export class Call implements Reader {
   }
 
   /**
-   * Progress with our token, already rewritten to the client's; `value`: how far it has come. False: it could not be
-   * passed on. Whatever it says, the upstream is at work.
+   * Progress with our token, already rewritten to the client's; `valueOf` reads how far it has come. False: it could not
+   * be passed on. Whatever it says, the upstream is at work.
    */
-  progress(message: Chunks, value: number | null = null): boolean {
+  progress(message: Chunks, valueOf: () => number | null = () => null): boolean {
     if (!this.#lease) return false;
     this.#progressAt = this.#options.clock.now();
     this.#hasShownLife = true;
-    if (this.#options.progressIncreases === true && value !== null) {
+    const value = this.#options.progressIncreases === true ? valueOf() : null;
+    if (value !== null) {
       if (value <= this.#progressValue) return false;
       this.#progressValue = value;
     }

@@ -451,7 +451,7 @@ export class Conversation {
         const { call } = verdict.call;
         const token = call.progressToken;
         if (token === null) this.#drop('late_progress');
-        else if (call.progress(rewrite(message, { progressToken: token }), valueOf(message)))
+        else if (call.progress(rewrite(message, { progressToken: token }), () => valueOf(message)))
           this.#readBy(call, message.bytes.length);
         else this.#drop('undeliverable_notification');
         return;
