@@ -47,7 +47,7 @@ export const HELP = `npm run bench -- [options]
   --scenario A,B    ${SCENARIO_NAMES.join(', ')} (all)
   --peers A,B       ${PEER_NAMES.join(', ')} (all that can be started)
   --rounds N        interleaved rounds (5)
-  --seconds N       a round of one peer (1.2)
+  --seconds N       a round of one peer (2)
   --quick           the scenarios and peers most targets are about, 3 short rounds: below two minutes
   --check           print every target; exit 1 if a "must" is missed, 2 if the machine was too noisy to tell
   --rate N          calls a second of open-loop (40 % of what http-floor manages)
@@ -80,7 +80,7 @@ interface Defaults {
 const FULL: Defaults = {
   scenarios: SCENARIO_NAMES,
   rounds: 5,
-  seconds: 1.2,
+  seconds: 2,
   idleSessions: 1000,
 };
 const QUICK: Defaults = {

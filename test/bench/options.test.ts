@@ -4,7 +4,7 @@ import { UsageError, readOptions } from '../../bench/options.ts';
 const read = (...args: readonly string[]) => readOptions(args, () => undefined);
 
 test('without options everything is measured', () => {
-  expect(read()).toMatchObject({ rounds: 5, seconds: 1.2, idleSessions: 1000, peers: undefined, check: false });
+  expect(read()).toMatchObject({ rounds: 5, seconds: 2, idleSessions: 1000, peers: undefined, check: false });
   expect(read().scenarios).toContain('open-loop');
 });
 
