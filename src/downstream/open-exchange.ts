@@ -10,8 +10,8 @@ import { clientAddress } from '../edge/client-address.ts';
 import { whenTaken } from '../edge/taken.ts';
 import type { Entrance } from '../identity/reception.ts';
 import { accepted } from '../protocol/headers.ts';
-import { type Request, bytesOf, textOf } from '../protocol/json-rpc.ts';
-import { methodRow } from '../protocol/methods.ts';
+import { type Request, bytesOf } from '../protocol/json-rpc.ts';
+import { namedBy } from '../protocol/named.ts';
 import type { Budgets } from '../traffic/budgets.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Reception } from '../identity/reception.ts';
@@ -171,7 +171,7 @@ function factOf(
     mode,
     revision,
     method: message.method.slice(0, 64),
-    name: nameOf(message),
+    name: namedBy(message) ?? undefined,
     client,
     outcome: end.outcome,
     streamed: end.streamed,
@@ -187,9 +187,3 @@ function factOf(
   };
 }
 
-/** The tool, prompt or resource, for the log. */
-function nameOf(message: Request): string | undefined {
-  const { nameFrom } = methodRow(message.method);
-  const member = nameFrom === undefined ? undefined : message.params?.members.get(nameFrom);
-  return member?.kind === 'string' ? textOf(message.bytes, member).slice(0, 128) : undefined;
-}
