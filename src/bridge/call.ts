@@ -104,6 +104,12 @@ export class Call implements Reader {
     return this.#options.request;
   }
 
+  /** When it was sent upstream, without the time that it was held; of one that is held, since when. */
+  get since(): number {
+    const { phase } = this.#state;
+    return phase === 'held' || phase === 'answered' ? this.#heldAt : this.#startedAt;
+  }
+
   /** Of an answer that is kept for the client. */
   get keptBytes(): number {
     return this.#kept?.kind === 'answer' ? this.#kept.answer.bytes.length : 0;

@@ -13,8 +13,15 @@ export interface UpstreamGauges {
   /** As the last attempt to open a link has shown. */
   readonly state: 'unknown' | 'up' | 'down';
   readonly isReady: boolean;
+  /** What it calls itself, and the revision that it chose, on the youngest link; null: there was none yet. */
+  readonly server: string | null;
+  readonly revision: string | null;
   /** URLs of it that have failed too often in a row, and are not tried for now. */
   readonly openBreakers: number;
+  /** Until the first of those is tried again; null: there are none. */
+  readonly nextTryMs: number | null;
+  /** Attempts to open a warm link that failed in a row, while the next one waits for its turn; 0: none waits. */
+  readonly failedOpenings: number;
   /** Everything goes over one link. */
   readonly isSingle: boolean;
   /** Its certificate is not checked. */

@@ -83,6 +83,12 @@ export class ConversationPool<C extends Poolable> {
     return this.#waiting;
   }
 
+  /** How often a link that is kept open could not be opened, in a row, where the next attempt waits; 0: none waits. */
+  get failedOpenings(): number {
+    const waiting = [...this.#kept.all].filter(({ retry }) => retry.isWaiting);
+    return Math.max(0, ...waiting.map(({ retry }) => retry.failures));
+  }
+
   /** Of this key alone. */
   openOf({ text }: LinkKey): number {
     return this.#buckets.get(text)?.entries.length ?? 0;

@@ -194,6 +194,11 @@ export class Conversation {
     return this.#calls.size;
   }
 
+  /** Those in flight, as they are when this is asked. */
+  get calls(): readonly Call[] {
+    return this.#calls.owners().map(({ call }) => call);
+  }
+
   /** Silent for so long, or so odd to its last message, that it must answer a ping before it is used again. */
   isDoubtful(pingIntervalMs: number): boolean {
     // Silent because we do not read.

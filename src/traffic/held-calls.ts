@@ -70,6 +70,10 @@ export class HeldCalls {
     return this.#entries.size;
   }
 
+  get all(): Iterable<Held> {
+    return [...this.#entries.values()].map(({ held }) => held);
+  }
+
   /** The call waits from now on. */
   hold(held: Held): void {
     const { timers, budgets, ttlMs, maxOfKey, maxInAll, isAwaited } = this.#options;

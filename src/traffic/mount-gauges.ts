@@ -8,14 +8,18 @@ import type { Mount } from './mount.ts';
  * all of that kind.
  */
 export function mountGauges(mounts: readonly [Mount, ...Mount[]], isServed: boolean): UpstreamGauges {
-  const [{ name, health, isReady, openBreakers, isSingle, isUnverified }] = mounts;
+  const [{ name, health, isReady, openBreakers, nextTryMs, failedOpenings, isSingle, isUnverified }] = mounts;
   const sum = (of: (mount: Mount) => number): number => mounts.reduce((total, mount) => total + of(mount), 0);
   return {
     upstream: name,
     state: health.is,
     // Of one that gets no request any more no balancer needs to know.
     isReady: isReady || !isServed,
+    server: health.server?.server ?? null,
+    revision: health.server?.revision ?? null,
     openBreakers,
+    nextTryMs,
+    failedOpenings,
     isSingle,
     isUnverified,
     lastError: health.lastError,

@@ -236,13 +236,23 @@ export class Mount {
   }
 
   /** What is known of the upstream. */
-  get health(): Pick<UpstreamHealth, 'is' | 'lastError'> {
+  get health(): Pick<UpstreamHealth, 'is' | 'server' | 'lastError'> {
     return this.#opener.health;
   }
 
   /** How many of its URLs are not tried for now. */
   get openBreakers(): number {
     return this.#opener.urls.openBreakers;
+  }
+
+  /** See UpstreamUrls. */
+  get nextTryMs(): number | null {
+    return this.#opener.urls.nextTryMs;
+  }
+
+  /** See ConversationPool. */
+  get failedOpenings(): number {
+    return this.#pool.failedOpenings;
   }
 
   /** Everything that has a link, or is getting one. */

@@ -21,6 +21,11 @@ export class Retry {
     return this.#timer !== null;
   }
 
+  /** Failures in a row. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** Counts a failure, and tries again later, if it is worth it. */
   failed(isWorthIt = true): void {
     // What fails while the next attempt waits has failed together with the one it waits for.

@@ -21,6 +21,7 @@ export class UpstreamHealth {
   #lastOpenAt = Number.NEGATIVE_INFINITY;
   #lastError: { readonly reason: ErrorCode; readonly at: number } | null = null;
   #suspiciousDeaths = 0;
+  #server: Pick<Handshake, 'server' | 'revision'> | null = null;
 
   constructor(options: UpstreamHealthOptions) {
     this.#options = options;
@@ -28,6 +29,11 @@ export class UpstreamHealth {
 
   get is(): 'unknown' | 'up' | 'down' {
     return this.#state.is;
+  }
+
+  /** Who it said that it is, the last time. */
+  get server(): Pick<Handshake, 'server' | 'revision'> | null {
+    return this.#server;
   }
 
   /** Why a link could not be opened or was lost, the last time. */
@@ -50,6 +56,7 @@ export class UpstreamHealth {
     const { upstream, journal } = this.#options;
     const wasUp = this.#state.is === 'up';
     this.#state = { is: 'up' };
+    this.#server = { server, revision };
     if (!wasUp) journal.record({ fact: 'upstream_up', upstream, server, revision });
   }
 

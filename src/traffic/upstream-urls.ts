@@ -81,6 +81,12 @@ export class UpstreamUrls {
     return this.#entries.filter(({ breaker }) => breaker.isOpen).length;
   }
 
+  /** Milliseconds until the first of those may be tried again; null: there are none. */
+  get nextTryMs(): number | null {
+    const waits = this.#entries.filter(({ breaker }) => breaker.isOpen).map(({ breaker }) => breaker.retryAfterMs);
+    return waits.length === 0 ? null : Math.min(...waits);
+  }
+
   /** What there is to say where none of them may be tried for now; null where one may. */
   get refusal(): ProxyError | null {
     return this.#entries.some(({ breaker }) => breaker.retryAfterMs === 0) ? null : this.#refusal();

@@ -25,6 +25,10 @@ function counts(gateway: Gateway): Record<string, number> {
     isSingle: _single,
     isUnverified: _tls,
     upstream: _name,
+    server: _server,
+    revision: _revision,
+    nextTryMs: _wait,
+    failedOpenings: _attempts,
     ...held
   } = of;
   const { pooled, dedicated } = links;
