@@ -36,6 +36,8 @@ export function difference(before: Config, after: Config): Difference {
     .filter((key) => !isLive(key))
     // The same keys at the same places: still a configuration.
     .reduce<unknown>((value, { path }) => withOld(value, before, path), after) as Config;
+  // What could change alone goes with its section where that needs a restart.
+  const isTaken = ({ path }: (typeof KEYS)[number]): boolean => !isSame(valueAt(before, path), valueAt(config, path));
   const old = new Map(before.upstreams.map((upstream) => [upstream.name, upstream]));
   const names = config.upstreams.map(({ name }) => name);
   const kept = config.upstreams.filter((upstream) => {
@@ -49,8 +51,8 @@ export function difference(before: Config, after: Config): Difference {
     replaced: names.filter((name) => old.has(name) && !isKept.has(name)),
     added: names.filter((name) => !old.has(name)),
     removed: [...old.keys()].filter((name) => !names.includes(name)),
-    changed: [...told.filter(isLive).map(({ name }) => name), ...changedOf(config.upstreams, old)],
-    needsRestart: told.filter((key) => !isLive(key)).map(({ name }) => name),
+    changed: [...told.filter(isTaken).map(({ name }) => name), ...changedOf(config.upstreams, old)],
+    needsRestart: told.filter((key) => !isTaken(key)).map(({ name }) => name),
   };
 }
 
