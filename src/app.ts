@@ -21,6 +21,7 @@ import { letInStill } from './identity/let-in-still.ts';
 import { type Entrance, Reception } from './identity/reception.ts';
 import { BothJournals } from './observe/both-journals.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { RecentErrors } from './observe/recent-errors.ts';
 import { ALL_REVISIONS, UPSTREAM_REVISIONS } from './protocol/eras.ts';
 import { METHODS } from './protocol/methods.ts';
 import { SECRET_BYTES, TokenSealer } from './protocol/sealed-token.ts';
@@ -29,6 +30,7 @@ import { systemClock, systemRandom, systemTimers } from './real-time.ts';
 import { Budgets } from './traffic/budgets.ts';
 import { mountGauges } from './traffic/mount-gauges.ts';
 import { Mount } from './traffic/mount.ts';
+import { oldestCalls } from './traffic/oldest-calls.ts';
 import { Tally } from './traffic/tally.ts';
 import { SessionRegistry } from './traffic/session-registry.ts';
 
@@ -84,9 +86,14 @@ export async function metricsFor({ admin, upstreams }: Config, version: string):
 export function createApp(options: AppOptions): App {
   const { version, clock = systemClock, timers = systemTimers, random = systemRandom } = options;
   const { metrics = null, source = null } = options;
-  const journal = metrics === null ? options.journal : new BothJournals(options.journal, metrics);
+  /** For whoever looks; what nobody can ask for is not kept. */
+  const kept = metrics && { metrics, errors: new RecentErrors(() => Date.now()) };
+  const journal =
+    kept === null ? options.journal : new BothJournals(options.journal, new BothJournals(kept.metrics, kept.errors));
   /** What goes now. */
   let config = options.config;
+  /** By the clock on the wall. */
+  let configuredAt = Date.now();
   /** The ways in of now. */
   let entrances: ReadonlyMap<string, Entrance> = new Map();
   let certificates = readCertificates(config);
@@ -142,6 +149,7 @@ export function createApp(options: AppOptions): App {
   const inFlight = new Tally();
   let isRefusing = false;
   let closing: Promise<void> | null = null;
+  let closingSince = 0;
   const deps: RouteDeps = {
     registry,
     reception: new Reception({ clock, timers, journal, wallSeconds }),
@@ -171,13 +179,15 @@ export function createApp(options: AppOptions): App {
   });
   const reloader = new Reloader({ source, journal, current: () => config, isLeaving: deps.isLeaving, apply });
   const admin =
-    config.admin === undefined || metrics === null
+    config.admin === undefined || kept === null
       ? null
       : createAdminServer(config.admin.host, {
           certificate: certificates.admin,
           journal,
-          metrics,
+          ...kept,
           gauges,
+          oldestCalls: (max) => oldestCalls(allMounts(), max),
+          times: () => ({ configuredAt, drainingMs: closing === null ? null : Math.round(clock.now() - closingSince) }),
           version,
           config: () => config,
           reload: () => reloader.reload(),
@@ -216,6 +226,7 @@ export function createApp(options: AppOptions): App {
     const before = config;
     mounts = next;
     config = what.config;
+    configuredAt = Date.now();
     ({ entrances } = answering);
     useSecrets(config);
     admin?.giveTime(config.timeouts);
@@ -267,6 +278,7 @@ export function createApp(options: AppOptions): App {
     },
     close(how = 'now') {
       const { delay, timeout } = config.drain;
+      if (closing === null) closingSince = clock.now();
       // Up to the end it can be seen how the drain goes on.
       closing ??= drain({
         listener,

@@ -1,25 +1,31 @@
-// The listener for whoever runs the gateway: metrics, health in detail, reload. It carries no MCP, and nothing can be
-// changed by it but what the configuration says by now. Its guards are those of the listener for clients.
+// The listener for whoever runs the gateway: metrics, status, reload. It carries no MCP, and nothing can be changed by it but
+// what the configuration says by now. Its guards are those of the listener for clients, and behind them a token of its own.
 
 import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Difference } from '../config/diff.ts';
 import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import type { CallUnderWay } from '../domain/calls-under-way.ts';
 import { ProxyError } from '../domain/errors.ts';
 import { type Gauges, readiness } from '../domain/gauges.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import type { Journal } from '../domain/ports.ts';
 import { clientAddress } from '../edge/client-address.ts';
 import type { Certificate } from '../edge/certificate.ts';
-import { HEALTH, READY, type GuardRules, guard, pathOf, refusalOf } from '../edge/guards.ts';
+import { HEALTH, READY, type GuardRules, guard, pathOf, refusalOf, refusing } from '../edge/guards.ts';
 import { type HostRules, hostRules, isLoopback } from '../edge/host-guard.ts';
 import { createHttpServer, renewCertificate, setTimeouts } from '../edge/http-server.ts';
 import { originRules } from '../edge/origin-guard.ts';
 import { watchWrites } from '../edge/taken.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { statusOf } from './status.ts';
+import type { RecentErrors } from '../observe/recent-errors.ts';
+import { CHALLENGES, METRICS, accessRefusal } from './access.ts';
+import { errorsPage } from './errors-page.ts';
+import { PAGE_HEADERS, wantsPage } from './page.ts';
+import { statusPage } from './status-page.ts';
+import { type Observed, statusOf } from './status.ts';
 
 export interface AdminDeps {
   /** Null: it speaks plain HTTP. */
@@ -27,6 +33,11 @@ export interface AdminDeps {
   readonly journal: Journal;
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
   readonly gauges: () => Gauges;
+  /** Those that have been under way for longest, at most so many. */
+  readonly oldestCalls: (max: number) => readonly CallUnderWay[];
+  readonly errors: Pick<RecentErrors, 'all'>;
+  /** See Observed. */
+  readonly times: () => Pick<Observed, 'configuredAt' | 'drainingMs'>;
   /** Of the gateway. */
   readonly version: string;
   /** That goes now. */
@@ -36,7 +47,14 @@ export interface AdminDeps {
 }
 
 const RELOAD = '/-/reload';
-const PATHS = [HEALTH, READY, '/metrics', '/status', RELOAD];
+const PATHS = ['/', '/status', '/errors', METRICS, HEALTH, READY, RELOAD];
+const MAX_CALLS = 20;
+/** On every answer: what it says is of this moment, and nobody else’s. */
+const HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+};
 
 export interface AdminServer {
   /** Rejects when the address cannot be had. */
@@ -104,6 +122,7 @@ function createAdminApp(
     },
   });
   app.addHook('onRequest', async (request, reply) => {
+    reply.headers(HEADERS);
     const idleMs = deps.config().timeouts.clientWrite;
     // Now: when it is cut its socket is gone.
     const client = clientAddress(request);
@@ -114,8 +133,15 @@ function createAdminApp(
     watchWrites(reply.raw, { idleMs, onCut });
   });
   guard(app, rules, refused);
+  app.addHook(
+    'onRequest',
+    refusing(
+      (request) => accessRefusal(pathOf(request), request.headers.authorization, host, deps.config().admin),
+      (reply, error) => refused(reply.header('www-authenticate', CHALLENGES), error),
+    ),
+  );
 
-  app.get('/metrics', async (_request, reply) => {
+  app.get(METRICS, async (_request, reply) => {
     const text = await metrics.text(gauges());
     return reply.type(metrics.contentType).send(text);
   });
@@ -125,7 +151,21 @@ function createAdminApp(
     const status = readiness(isDraining, upstreams);
     return reply.code(status === 'ok' ? 200 : 503).send({ status });
   });
-  app.get('/status', async () => statusOf(gauges(), version, process.uptime()));
+  const showStatus = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const observed = {
+      ...deps.times(),
+      gauges: gauges(),
+      oldestCalls: deps.oldestCalls(MAX_CALLS),
+      recentErrors: deps.errors.all,
+      config: deps.config(),
+    };
+    const status = statusOf(observed, version, process.uptime());
+    if (!wantsPage(request.headers.accept)) return reply.header('vary', 'Accept').send(status);
+    return reply.headers(PAGE_HEADERS).send(statusPage(status, Date.now(), refreshIn(request)));
+  };
+  app.get('/', showStatus);
+  app.get('/status', showStatus);
+  app.get('/errors', async (_request, reply) => reply.headers(PAGE_HEADERS).send(errorsPage()));
 
   void app.register(async (scope) => {
     // Clients send a body with it, of whichever type: it means nothing.
@@ -154,6 +194,12 @@ function createAdminApp(
   });
   app.setErrorHandler((error, _request, reply) => refused(reply, notHttp(error)));
   return app;
+}
+
+/** `?refresh=5`: how often the page is fetched again, by whoever says so. */
+function refreshIn({ query }: FastifyRequest): number | null {
+  const { refresh } = query as { readonly refresh?: unknown };
+  return typeof refresh === 'string' && /^[1-9]\d{0,3}$/.test(refresh) ? Number(refresh) : null;
 }
 
 /** Who asks from this machine calls it by a loopback name, whatever names clients call the other listener by. */

@@ -10,6 +10,7 @@ import { legacyOf, taken, takenAddress, unseen } from './served-paths.ts';
 import {
   HEADER_NAME,
   NO_HEADER_NAME,
+  accessToken,
   addressRange,
   count,
   duration,
@@ -380,12 +381,32 @@ export const configSchema = z
           },
         ),
         port: setting(z.int().min(0).max(65_535), 8081, 'their port; 0 for any free one', { live: false }),
+        token: accessToken.optional().meta({
+          description:
+            'what whoever asks there has to send, as Authorization: Bearer TOKEN or, in a browser, as the password of any user; only /healthz and /readyz want none. Not given: everybody may on a loopback address, nobody on another',
+          // oxlint-disable-next-line no-template-curly-in-string -- as it stands in a file
+          'x-example': '${file:/run/secrets/causeway-admin}',
+          'x-live': true,
+          'x-secret': true,
+        }),
+        metrics: setting(
+          z.enum(['guarded', 'open']),
+          'guarded',
+          'guarded: /metrics is for who has the token, as all else is; open: for everybody who reaches the address',
+          { example: 'open' },
+        ),
         tls: listenerTls,
       })
       .optional()
       .meta({
         description: 'a listener of its own for metrics and status; not given: there is none',
-        'x-example': { host: '127.0.0.1', port: 8081 },
+        // oxlint-disable-next-line no-template-curly-in-string -- as it stands in a file
+        'x-example': {
+          host: '127.0.0.1',
+          port: 8081,
+          token: '${file:/run/secrets/causeway-admin}',
+          metrics: 'guarded',
+        },
         'x-live': false,
       }),
     allowedHosts: z

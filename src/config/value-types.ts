@@ -154,6 +154,14 @@ export const sealingSecret = z
     if (why !== null) context.addIssue({ code: 'custom', message: why });
   });
 
+/** [RFC 6750 2.1] `b64token`, so that it can be sent as it is. Shorter ones can be guessed. */
+export const accessToken = z
+  .string({ error: 'must be a text, such as `openssl rand -hex 32` prints' })
+  .regex(
+    /^(?=.{16,512}$)[A-Za-z0-9._~+/-]+=*$/,
+    'must be 16 to 512 letters, digits and -._~+/, such as `openssl rand -hex 32` prints',
+  );
+
 /** As browsers send it: they leave out the port that goes without saying. */
 const ORIGIN =
   /^(?![Hh][Tt]{2}[Pp]:\/\/[^/]*:80$)(?![Hh][Tt]{2}[Pp][Ss]:\/\/[^/]*:443$)[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/;

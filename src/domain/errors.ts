@@ -128,7 +128,7 @@ export const ERRORS = {
     before: 401,
     rpc: INVALID,
     remedy:
-      'send Authorization: Bearer with a key that is listed in inbound.bearer.keys, or a token as inbound.jwt wants it: the text says what is wrong with this one',
+      'send Authorization: Bearer with a key that is listed in inbound.bearer.keys, a token as inbound.jwt wants it, or at the admin listener admin.token: the text says what is wrong with this one',
   },
   insufficient_scope: {
     side: 'downstream',

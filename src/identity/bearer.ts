@@ -16,6 +16,7 @@ const BEARER = /^bearer +([\w.~+/-]+=*)$/i;
 export function holderOf({ name, sha256 }: NamedDigest): Principal {
   return { key: `key:${name}`, proof: sha256.toLowerCase() };
 }
+
 /** The credential in an Authorization header; null where there is none of this kind. */
 export function bearerIn(authorization: string): string | null {
   return BEARER.exec(authorization)?.[1] ?? null;
@@ -23,10 +24,17 @@ export function bearerIn(authorization: string): string | null {
 
 /** Reads one Authorization header: a principal, or null where its key is not in the list. */
 export function bearerReader(keys: readonly NamedDigest[]): (authorization: string) => Principal | null {
-  const known = keys.map((each) => ({ principal: holderOf(each), digest: Buffer.from(each.sha256, 'hex') }));
+  const holderOfKey = keyReader(keys);
   return (authorization) => {
     const key = bearerIn(authorization);
-    if (key === null) return null;
+    return key === null ? null : holderOfKey(key);
+  };
+}
+
+/** Who holds a key; null: it is not in the list. */
+export function keyReader(keys: readonly NamedDigest[]): (key: string) => Principal | null {
+  const known = keys.map((each) => ({ principal: holderOf(each), digest: Buffer.from(each.sha256, 'hex') }));
+  return (key) => {
     const digest = createHash('sha256').update(key).digest();
     // All of them, so that the time taken tells nothing of the list.
     let found: Principal | null = null;

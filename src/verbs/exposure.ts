@@ -10,12 +10,18 @@ import { isLoopback } from '../edge/host-guard.ts';
 import { checkKeyFiles } from '../identity/key-set.ts';
 
 /**
- * Configured credentials on a public address without authentication would be everybody's, and without the keys of an issuer
- * nobody could be let in. Throws a ConfigError.
+ * Configured credentials on a public address without authentication would be everybody's, as status and reload would be,
+ * and without the keys of an issuer nobody could be let in. Throws a ConfigError.
  */
 export function refuseUnsafe(config: Config): void {
   checkKeyFiles(config);
-  const { listen, upstreams } = config;
+  const { listen, admin, upstreams } = config;
+  if (admin !== undefined && isAdminOpenToAll(admin)) {
+    throw new ConfigError(
+      `the listener of admin is on a public address, ${admin.host}, without a token: everybody who reaches it could read the status and have the file read anew. ` +
+        'Set admin.token (CAUSEWAY_ADMIN_TOKEN, or --admin-token @FILE); or say admin.metrics: open, and nothing but metrics and health is served there; or listen on 127.0.0.1',
+    );
+  }
   if (isLoopback(listen.host)) return;
   for (const upstream of upstreams) {
     if (settingsOf(config, upstream).inbound !== 'none' || !hasOwn(upstream)) continue;
@@ -41,7 +47,7 @@ export interface Warning {
 
 /** What is served all the same. */
 export function warningsOf(config: Config): readonly Warning[] {
-  const { listen, admin, upstreams, publicUrl } = config;
+  const { listen, upstreams, publicUrl } = config;
   return [
     ...(isOpenToAll(config)
       ? [
@@ -56,14 +62,6 @@ export function warningsOf(config: Config): readonly Warning[] {
           {
             about: { publicUrl: publicUrl.href },
             text: 'publicUrl is plain http on a public name: keys and tokens can be read on their way; put TLS in front, or give listen.tls',
-          },
-        ]
-      : []),
-    ...(admin !== undefined && isAdminOpenToAll(config)
-      ? [
-          {
-            about: { host: admin.host },
-            text: 'metrics and status are served on a public address: anybody who reaches it can read them, and have the configuration file read anew',
           },
         ]
       : []),
@@ -95,9 +93,9 @@ function ofUpstream(upstream: UpstreamConfig, host: string): Warning[] {
   return warnings;
 }
 
-/** What it tells is no secret of the server's, but it is nobody's business. Allowed names keep nobody away but pages. */
-function isAdminOpenToAll({ admin }: Config): boolean {
-  return admin !== undefined && !isLoopback(admin.host);
+/** Allowed names keep nobody away but pages. Who says that metrics are open gets those alone: see admin/access.ts. */
+function isAdminOpenToAll({ host, token, metrics }: NonNullable<Config['admin']>): boolean {
+  return !isLoopback(host) && token === undefined && metrics !== 'open';
 }
 
 /** Of files of secrets that every user of the machine may read, and of certificates that are shown all the same. */

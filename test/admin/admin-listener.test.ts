@@ -11,6 +11,7 @@ import { openOldClient } from '../support/old-client.ts';
 import { type Scrape, readScrape } from '../support/prometheus.ts';
 
 const ADMIN: GatewayConfig = { admin: { port: 0 } };
+const TOKEN = 'admin-token-0123456789';
 const IN = (session: string): Record<string, string> => ({ 'mcp-session-id': session });
 
 async function get(gateway: Gateway, path: string, headers: Record<string, string> = {}): Promise<Response> {
@@ -302,7 +303,15 @@ describe('the listener', () => {
     ['a name of the other listener', { allowedHosts: ['mcp.example.com'] }, [['Host', 'mcp.example.com']], 200],
     ['a loopback name beside it', { allowedHosts: ['mcp.example.com'] }, [['Host', '127.0.0.1']], 200],
     ['another name', { allowedHosts: ['mcp.example.com'] }, [['Host', 'other.example']], 403],
-    ['any name, on a public address', { admin: { host: '0.0.0.0', port: 0 } }, [['Host', 'pod-1']], 200],
+    [
+      'any name, on a public address',
+      { admin: { host: '0.0.0.0', port: 0, token: TOKEN } },
+      [
+        ['Host', 'pod-1'],
+        ['Authorization', `Bearer ${TOKEN}`],
+      ],
+      200,
+    ],
     [
       'a page, on a public address',
       { admin: { host: '0.0.0.0', port: 0 } },
@@ -418,14 +427,40 @@ test('the status names every upstream, by its name and never its URL', async () 
     status: 'upstream unavailable',
     version: '0.0.0-test',
     uptimeSeconds: expect.any(Number),
+    configuredAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+    drainingMs: null,
     replies: 0,
     bufferedBytes: 0,
+    limits: { inFlight: 10_000, sessions: 10_000 },
+    oldestCalls: [],
+    recentErrors: [
+      {
+        reason: 'upstream_unreachable',
+        upstream: 'gone',
+        listener: null,
+        of: 'link',
+        says: 'the upstream cannot be reached (ECONNREFUSED)',
+        limit: null,
+        upstreamStatus: null,
+        remedy: expect.stringContaining('check that the server runs'),
+        count: 1,
+        firstAt: expect.any(String),
+        lastAt: expect.any(String),
+      },
+    ],
     upstreams: [
       {
         name: 'billing',
+        path: '/mcp',
+        mode: 'auto',
+        server: 'scripted-legacy-server 1.0.0',
+        revision: '2025-11-25',
         ready: true,
         single: false,
         openBreakers: 0,
+        nextTryMs: null,
+        failedOpenings: 0,
+        limits: { pooled: 64, dedicated: 1000 },
         state: 'up',
         lastError: null,
         links: { pooled: { opening: 0, open: 1, closing: 0 }, dedicated: { opening: 0, open: 0, closing: 0 } },

@@ -77,12 +77,13 @@ test('what needs a restart stays as it was, and the rest of the file goes', () =
   const listen = { host: '127.0.0.2', port: 9 };
   const log = { format: 'json', level: 'warn' } as const;
   const limits = { bufferedBytes: '1MiB', sessions: 7 };
-  const after = with_({ listen, admin: {}, log, limits });
+  const after = with_({ listen, admin: { token: '0123456789abcdef' }, log, limits });
 
   const there = from(BASE, after);
   const back = from(after, BASE);
 
-  const needsRestart = ['listen.host', 'listen.port', 'admin.host', 'admin.port', 'limits.bufferedBytes', 'log.format'];
+  const ofAdmin = ['admin.host', 'admin.port', 'admin.token', 'admin.metrics'];
+  const needsRestart = ['listen.host', 'listen.port', ...ofAdmin, 'limits.bufferedBytes', 'log.format'];
   expect([there.needsRestart, there.changed]).toEqual([needsRestart, ['limits.sessions', 'log.level']]);
   expect([back.needsRestart, back.kept]).toEqual([needsRestart, ['a', 'b']]);
   expect(there.config).toMatchObject({

@@ -32,6 +32,7 @@ test('what is commented out is valid too', () => {
   const files = {
     '/run/secrets/causeway': secret,
     '/run/secrets/causeway-previous': secret,
+    '/run/secrets/causeway-admin': secret,
     '/etc/causeway/ca.pem': tls('ca.pem'),
     '/etc/causeway/client.pem': tls('client.pem'),
     '/etc/causeway/client.key': tls('client.key'),

@@ -29,6 +29,8 @@ const TOKENS = 'test/identity/token-endpoint.test.ts';
 const STATES = 'test/scenarios/modern-states.test.ts';
 const MODERN_INPUT = 'test/scenarios/modern-bad-input.test.ts';
 const ADMIN = 'test/admin/admin-listener.test.ts';
+const ADMIN_TOKEN = 'test/admin/admin-token.test.ts';
+const STATUS_PAGE = 'test/admin/status-page.test.ts';
 const LISTENER = 'src/downstream/listener.ts';
 const HTTP_SERVER = 'src/edge/http-server.ts';
 const BODIES = 'src/downstream/bodies.ts';
@@ -675,6 +677,69 @@ function Agent(options) { return new Direct(options).compose(interceptors.redire
     becomes: "originRules(host, ['http://evil.example', ...(allowedOrigins ?? [])])",
     test: ADMIN,
     named: 'is nothing that a page of elsewhere can ask for',
+  },
+  {
+    row: 'T28',
+    without: 'the token of the admin listener',
+    file: 'src/admin/access.ts',
+    text: 'return isKnown ? null :',
+    becomes: 'return given !== null || isKnown ? null :',
+    test: ADMIN_TOKEN,
+    named: 'who sends %s is let in or not',
+  },
+  {
+    row: 'T28',
+    without: 'what goes without a token on a public address',
+    file: 'src/admin/access.ts',
+    text: 'return isLoopback(host) ? null :',
+    becomes: "return host !== '' ? null :",
+    test: ADMIN_TOKEN,
+    named: 'without a token nothing but probes is answered',
+  },
+  {
+    row: 'T28',
+    without: 'no start on a public address without a token',
+    file: 'src/verbs/exposure.ts',
+    text: "return !isLoopback(host) && token === undefined && metrics !== 'open';",
+    becomes: "return host === '' && token === undefined && metrics !== 'open';",
+    test: ADMIN_TOKEN,
+    named: 'it is refused before it starts',
+  },
+  {
+    row: 'T29',
+    without: 'text is escaped',
+    file: 'src/admin/html.ts',
+    text: "(character) => ESCAPED[character] ?? '')",
+    becomes: '(character) => character)',
+    test: STATUS_PAGE,
+    named: 'is text, whoever says it',
+  },
+  {
+    row: 'T29',
+    without: 'what cannot be seen',
+    file: 'src/admin/html.ts',
+    text: 'printable(String(content))',
+    becomes: 'String(content)',
+    test: STATUS_PAGE,
+    named: 'is text, whoever says it',
+  },
+  {
+    row: 'T29',
+    without: 'the policy of pages',
+    file: 'src/admin/page.ts',
+    text: "  'content-security-policy': POLICY,",
+    becomes: '',
+    test: STATUS_PAGE,
+    named: 'a page may load nothing',
+  },
+  {
+    row: 'T29',
+    without: 'the bound of lists',
+    file: 'src/admin/status-page.ts',
+    text: 'oldestCalls.slice(0, MAX_CALLS)',
+    becomes: 'oldestCalls.slice(0)',
+    test: STATUS_PAGE,
+    named: 'the page stays below 60 KB',
   },
   {
     row: 'T31',

@@ -2,7 +2,7 @@
 // its title; the table of SECURITY.md is printed from the rows and from the tests that passed, and
 // `npm run test:mutation` shows that they fail once the guard is gone (test/mutation/mutants.ts).
 //
-// Numbers are for good. T29 and T30 are kept for what the gateway does not have: pages of its own, and a store outside of it.
+// Numbers are for good. T30 is kept for what the gateway does not have: a store outside of it.
 
 import type { TestCase } from 'vitest/node';
 import { table } from './markdown-table.ts';
@@ -123,7 +123,11 @@ export const THREATS: Readonly<Record<string, Threat>> = {
   },
   T28: {
     attack: 'the admin listener, from a page or from the side of the clients',
-    says: 'an address of its own, off by default; the same guards; nothing there changes anything but a reload of the file',
+    says: 'an address of its own, off by default; the same guards; with `admin.token` 401 without it, and on a public address no start without one; nothing there changes anything but a reload of the file',
+  },
+  T29: {
+    attack: 'names and texts that are markup, on the status page: of servers, tools, methods and clients',
+    says: 'escaped text, without what cannot be seen; the page has no script, its policy lets none run or load, and its size is bounded',
   },
   T31: {
     attack: 'secrets in a file that others may read, or in the command line',

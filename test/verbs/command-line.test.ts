@@ -348,12 +348,28 @@ test('a port in use for clients ends it too where metrics are served already', a
 });
 
 // A name keeps pages away: whoever can send a request can send any.
-test('a public address for metrics is warned of, also where names are given', async () => {
+test('a public address for status without a token is refused, also where names are given [T28]', async () => {
   const env = { CAUSEWAY_ALLOWED_HOSTS: 'a.example' };
   const listen = ['--listen', '127.0.0.1:0', '--admin', '0.0.0.0:0'];
-  const program = runWith(env, 'http://127.0.0.1:1/sse', ...listen, '--log-format', 'json');
+  const program = runWith(env, 'http://127.0.0.1:1/sse', ...listen);
 
-  await program.says(/metrics and status are served on a public address/);
+  expect(await program.ended).toBe(3);
+  expect(program.stderr()).toMatch(/admin is on a public address.*--admin-token @FILE.*admin\.metrics: open/);
+});
+
+test('with its token from a file it runs there, and with metrics that are open', async () => {
+  const listen = ['--listen', '127.0.0.1:0', '--admin', '0.0.0.0:0', '--log-format', 'json'];
+  const token = file('a-token-of-some-length\n', 'token');
+  const guarded = run('http://127.0.0.1:1/sse', ...listen, '--admin-token', `@${token}`);
+  const open = run('http://127.0.0.1:1/sse', ...listen, '--admin-metrics', 'open');
+  const statusOf = async (program: typeof open, path: string, headers = {}): Promise<number> => {
+    const [, admin = ''] = await program.says(/"admin":"(http:\/\/127\.0\.0\.1:\d+)"/);
+    return (await fetch(admin + path, { headers })).status;
+  };
+  const headers = { authorization: 'Bearer a-token-of-some-length' };
+
+  expect([await statusOf(guarded, '/metrics'), await statusOf(guarded, '/status', headers)]).toEqual([401, 200]);
+  expect([await statusOf(open, '/metrics'), await statusOf(open, '/status', headers)]).toEqual([200, 401]);
 });
 
 test('with a JSON log everything on stderr is JSON', async () => {

@@ -32,6 +32,7 @@ const OF_CONFIG = {
   moved: plant('password-of-a-moved-server'),
   odd: plant('query-of-an-odd-server'),
   message: plant('query-of-message-url'),
+  admin: plant('admin-token'),
 };
 const OF_SERVER = {
   header: plant('response-header'),
@@ -177,6 +178,7 @@ async function configFile(): Promise<string> {
   const { user, password, query } = OF_CONFIG;
   return file(`
 inbound: { bearer: { keys: [{ name: alice, sha256: ${DIGEST} }] } }
+admin: { token: ${OF_CONFIG.admin} }
 reconnect: { min: 10ms, max: 20ms }
 upstreams:
   - name: main
@@ -285,8 +287,9 @@ async function firstOf(stream: Response): Promise<string> {
 }
 
 async function operatorLooks(admin: string, config: string): Promise<string> {
-  const ask = async (path: string, method = 'GET'): Promise<string> => {
-    const response = await fetch(admin + path, { method, signal: AbortSignal.timeout(WAIT_MS) });
+  const ask = async (path: string, method = 'GET', accept = '*/*'): Promise<string> => {
+    const headers = { authorization: `Bearer ${OF_CONFIG.admin}`, accept };
+    const response = await fetch(admin + path, { method, headers, signal: AbortSignal.timeout(WAIT_MS) });
     return `${response.status} ${await response.text()}`;
   };
   const good = readFileSync(config, 'utf8');
@@ -298,6 +301,7 @@ async function operatorLooks(admin: string, config: string): Promise<string> {
   }
   writeFileSync(config, good);
   said.push(await ask(`/${OF_CLIENT.query}`), await ask('/metrics'), await ask('/status'));
+  said.push(await ask('/', 'GET', 'text/html'));
   return said.join('\n');
 }
 
