@@ -8,7 +8,7 @@ export const STYLE = `
 html{font:15px/1.5 ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;-webkit-text-size-adjust:100%}
 body{background:var(--ground);color:var(--ink);max-width:72rem;margin:0 auto;padding:1.5rem 1.25rem 2rem;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 code{font:.9em/1.4 ui-monospace,SFMono-Regular,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace}
-a{color:var(--link);text-underline-offset:.15em;text-decoration-thickness:1px}
+a{color:var(--link);text-underline-offset:.25em;text-decoration-thickness:1px}
 :focus-visible{outline:2px solid var(--link);outline-offset:2px;border-radius:3px}
 header{display:flex;flex-wrap:wrap;align-items:center;gap:.4rem .7rem;margin-bottom:1.25rem}
 .mark{width:1.7rem;height:1.7rem;fill:none;stroke:currentColor;stroke-width:1.8;stroke-linecap:round;stroke-linejoin:round}

@@ -154,12 +154,11 @@ function linkFigure(label: string, { opening, open, closing }: LinkCounts[LinkUs
 
 function troubleOf({ state, openBreakers, nextTryMs, failedOpenings, lastError }: UpstreamStatus): Content {
   const last = lastError && html`Last trouble: ${errorLink(lastError.reason)}, ${ago(lastError.agoMs)}. `;
+  const again = nextTryMs === 0 ? 'with the next call' : `in ${span(nextTryMs ?? 0)}`;
   const breaker =
-    nextTryMs === null
-      ? null
-      : `Too many failures in a row: ${counted(openBreakers, 'URL')} not tried for another ${span(nextTryMs)}. `;
+    nextTryMs === null ? null : `Too many failures in a row at ${counted(openBreakers, 'URL')}: tried again ${again}. `;
   const attempts = failedOpenings === 1 ? 'attempt' : `${grouped(failedOpenings)} attempts`;
-  const backOff = failedOpenings === 0 ? null : `The last ${attempts} to open a link failed; the next one waits.`;
+  const backOff = failedOpenings === 0 ? null : `The last ${attempts} to keep a link open failed; the next one waits.`;
   if (last === null && breaker === null && backOff === null) return null;
   const tone = state === 'down' ? 'bad' : breaker === null && backOff === null ? 'past' : 'warn';
   return html`<p class="trouble ${tone}">${last}${breaker}${backOff}</p>`;

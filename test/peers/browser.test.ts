@@ -1,18 +1,13 @@
 // A real browser: what a page may do is for it to decide, by what the gateway tells it.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
+import { startChromium } from './support/chromium.ts';
 import { listenOnLoopback } from './support/loopback.ts';
 
 const WAIT_MS = 60_000;
-const PATH = `${process.env['PATH'] ?? ''}:/usr/bin`;
 
 interface Page {
   readonly origin: string;
@@ -45,31 +40,12 @@ async function page(): Promise<Page> {
     origin,
     async run(given) {
       script = given;
-      const chromium = await open(`${origin}/`);
+      const chromium = await startChromium(`${origin}/`);
       const late = setTimeout(() => told.reject(new Error('the page has said nothing')), WAIT_MS);
       chromium.on('error', (cause) => told.reject(new Error('no browser: is chromium installed?', { cause })));
       return told.promise.finally(() => clearTimeout(late));
     },
   };
-}
-
-async function open(url: string): Promise<ChildProcess> {
-  const folder = await mkdtemp(join(tmpdir(), 'chromium-'));
-  // Its sandbox needs what a container does not give; it opens pages of this test alone.
-  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
-  const chromium = spawn('chromium', [...flags, `--user-data-dir=${folder}`, url], {
-    env: { ...process.env, PATH, HOME: folder },
-    stdio: 'ignore',
-    detached: true,
-  });
-  const ended = once(chromium, 'exit').catch(() => {});
-  onTestFinished(async () => {
-    // With its children: it is a group of its own.
-    if (chromium.pid !== undefined && chromium.exitCode === null) process.kill(-chromium.pid, 'SIGKILL');
-    await ended;
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-  });
-  return chromium;
 }
 
 async function gatewayFor(allowedOrigins: readonly string[]): Promise<{ gateway: Gateway; upstream: LegacyServer }> {
