@@ -56,7 +56,7 @@ td .soft{font-size:.85rem;margin-left:.35rem}
 .more{border-top:1px solid var(--line)}
 footer{margin-top:1.5rem;display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;color:var(--soft);font-size:.9rem}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-:target{background:var(--warn-ground)}
+li:target{scroll-margin-top:1rem;background:var(--warn-ground)}
 @media (max-width:60rem){.figures{grid-template-columns:repeat(5,1fr)}}
 @media (max-width:40rem){body{padding:1rem .75rem 1.5rem}.facts{margin-left:0;width:100%}.sum{grid-template-columns:repeat(2,1fr)}
 .sum>div{padding:.6rem .75rem}.sum>div:last-child:nth-child(odd){grid-column:span 2}.sum dd{font-size:1.25rem}.figures{grid-template-columns:repeat(3,1fr)}
