@@ -30,9 +30,11 @@ const QUIRKS: { readonly [quirk in Quirk]: string } = {
   sends_unknown_events: 'it sends events that the transport does not have; they are dropped, and counted in the log',
 };
 
-export function banner(version: string, served: readonly Served[]): string {
+/** `adminOrigin`: where whoever runs it looks; null: nowhere. */
+export function banner(version: string, served: readonly Served[], adminOrigin: string | null = null): string {
   const [first] = served;
-  const lines = [`mcp-causeway ${version}`, '', ...served.flatMap(described), ''];
+  const status = adminOrigin === null ? [] : [`  ${adminOrigin}/`, '    status    for a browser; metrics at /metrics'];
+  const lines = [`mcp-causeway ${version}`, '', ...served.flatMap(described), ...status, ''];
   if (first !== undefined) {
     const { name, mode } = first.upstream;
     lines.push(served.length > 1 ? `Connect to ${name}:` : 'Connect:', '');

@@ -123,7 +123,7 @@ export async function start(
           ],
         };
       });
-      stderr.write(banner(VERSION, served));
+      stderr.write(banner(VERSION, served, adminOrigin));
     },
     say: (text) => output.write(text),
     async reload() {

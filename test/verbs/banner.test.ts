@@ -39,6 +39,17 @@ test.each(['auto', 'stateless', 'session'] as const)(
   },
 );
 
+test('on a terminal it says where the status page is, if there is one', async () => {
+  const upstreams = [{ url: 'http://127.0.0.1:1/sse' }];
+  const running = await started({ upstreams, admin: { port: 0 } });
+  const [, url = ''] = /^ {2}(http:\S+\/)\n {4}status +for a browser/m.exec(await greeting(running, true)) ?? [];
+
+  const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text();
+
+  expect(page).toContain('<title>Upstream unavailable · Causeway</title>');
+  expect(await greeting(await started({ upstreams }), true)).not.toContain('status ');
+});
+
 const OPEN = { publicEndpoint: null, needs: 'nothing' } as const;
 
 test('an upstream that cannot be used is told with the next step', async () => {
