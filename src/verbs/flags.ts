@@ -89,7 +89,7 @@ export function configFlags(parsed: Parsed): Flags {
 /** What commander says of a command line that it cannot use, with the nearest that it could; nothing of it is a secret. */
 export function usageError(error: CommanderError, command: Command, given: readonly string[]): string {
   // Of a misspelt command the flags are unknown too.
-  const fault = command.parent === null ? commandFault(given[2] ?? '') : null;
+  const fault = command.parent === null ? (commandFault(given[2] ?? '') ?? laterFault(given.slice(3))) : null;
   if (fault !== null) return fault;
   const help = `see mcp-causeway ${command.parent === null ? '' : `${command.name()} `}--help`;
   if (error.code === 'commander.excessArguments') return `${excess(command)}; ${help}`;
@@ -100,6 +100,12 @@ export function usageError(error: CommanderError, command: Command, given: reado
     .trim();
   const hint = usageHint(error, command);
   return `${message}${hint === null ? '' : ` (did you mean ${hint}?)`}; ${help}`;
+}
+
+/** Of a command after flags: only where it is plain which one is meant, as a word there may be the value of a flag. */
+function laterFault(words: readonly string[]): string | null {
+  const meant = words.find((word) => commandFault(word) !== null && nearest(word, COMMANDS) !== null);
+  return meant === undefined ? null : commandFault(meant);
 }
 
 function excess(command: Command): string {
@@ -126,14 +132,19 @@ function usageHint(error: CommanderError, command: Command): string | null {
   return null;
 }
 
-/** The flag of another command that is called just so, else the nearest of this one. */
+/** The flag of another command that is called just so, else the nearest of this one, else that of another. */
 function flagHint(flag: string, command: Command): string | null {
   const { commands } = command.parent ?? command;
-  const other = commands.find(({ options }) => namesOf(options).includes(flag));
-  if (other !== undefined) return `mcp-causeway ${other.name()} ${flag}`;
+  const hintOf = (name: string): string | null => {
+    const other = commands.find(({ options }) => namesOf(options).includes(name));
+    return other === undefined ? null : `mcp-causeway ${other.name()} ${name}`;
+  };
   // Help is none of the options, but is shown among them.
   const shown = command.createHelp().visibleOptions(command);
-  return nearest(flag, namesOf([...command.options, ...shown]));
+  const own = hintOf(flag) ?? nearest(flag, namesOf([...command.options, ...shown]));
+  if (own !== null) return own;
+  const elsewhere = nearest(flag, new Set(commands.flatMap(({ options }) => namesOf(options))));
+  return elsewhere === null ? null : hintOf(elsewhere);
 }
 
 function namesOf(options: readonly Option[]): string[] {

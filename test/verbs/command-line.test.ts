@@ -126,6 +126,8 @@ test.each([
   ['a mode that is left open', ['http://127.0.0.1:1/sse', '--mode'], 2, /--mode/],
   ['a misspelt command', ['dmeo'], 2, /did you mean demo\?.*serve, demo, check, healthcheck, version/],
   ['a misspelt command with flags', ['serv', '-c', 'x'], 2, /no command serv \(did you mean serve\?\)/],
+  ['a misspelt command after a flag', ['-c', 'x', 'serv'], 2, /no command serv \(did you mean serve\?\)/],
+  ['a misspelt flag of another command', ['--confg', 'x'], 2, /did you mean mcp-causeway serve --config\?/],
   ['an unknown command with flags', ['run', '-c', 'x'], 2, /no command run; the commands are serve/],
   ['help of a misspelt command', ['help', 'chekc'], 2, /did you mean check\?/],
   ['a misspelt --help', ['--hlep'], 2, /did you mean --help\?/],
