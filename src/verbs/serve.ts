@@ -7,6 +7,7 @@ import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
 import type { Surroundings } from '../config/substitution.ts';
 import { ANYONE } from '../domain/principal.ts';
+import { bindFailure } from '../edge/bind-failure.ts';
 import { readCertificates } from '../edge/certificate.ts';
 import { LogJournal } from '../observe/journal.ts';
 import { createLog } from '../observe/log.ts';
@@ -38,16 +39,6 @@ export interface Running {
 
 /** A person waits this long for a server to answer before the banner says that it has not. */
 const FIRST_CONTACT_MS = 1500;
-
-/** What is wrong with an address, and whether another one helps. */
-const BIND_FAILURES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'is in use',
-  EADDRNOTAVAIL: 'is not one of this machine’s',
-  EACCES: 'needs a privilege that this process does not have',
-  EAFNOSUPPORT: 'is of a kind that this machine does not have',
-  EAI_AGAIN: 'has a host that does not resolve now',
-  ENOTFOUND: 'has a host that does not resolve',
-};
 
 /**
  * Starts the gateway. Rejects with a ConfigError when an address cannot be had. `readAgain`: the configuration as it is by
@@ -189,10 +180,8 @@ function cannotBind(flag: 'listen' | 'admin', { host, port }: Config['listen'], 
   // It has not come to that.
   if (cause instanceof ConfigError) throw cause;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-  const known = BIND_FAILURES[code];
-  const remedy = code === 'EACCES' ? 'choose a port from 1024 on' : `choose another with --${flag} HOST:PORT`;
-  const why = known === undefined ? `cannot be bound (${code})` : `${known}: ${remedy}`;
-  throw new ConfigError(`the address ${host.includes(':') ? `[${host}]` : host}:${port} ${why}`, { cause });
+  const { why, remedy } = bindFailure(flag, code);
+  throw new ConfigError(`the address ${host.includes(':') ? `[${host}]` : host}:${port} ${why}: ${remedy}`, { cause });
 }
 
 /** What to dial for an address that is listened on. */
