@@ -6,6 +6,7 @@ import { FILE_VARIABLE } from './config/assignments.ts';
 import { urlFault, urlsIn } from './config/http-url.ts';
 import { ConfigError, type Given, readConfig } from './config/load.ts';
 import { printable } from './config/printable.ts';
+import { durations } from './config/quantities.ts';
 import type { Config } from './config/schema.ts';
 import { withoutLastBreak } from './config/substitution.ts';
 import { whereOf } from './observe/journal.ts';
@@ -94,6 +95,28 @@ withFileFlag(withConfigFlags(program.command('check')))
     if (!check(what, options, THIS_MACHINE)) process.exitCode = EXIT.configuration;
   });
 
+withFileFlag(withConfigFlags(program.command('doctor')))
+  .description(
+    'look at this machine, the names, certificates, issuers and servers of a configuration: would it work here?',
+  )
+  .argument('[url]', 'of a server, where there is no file')
+  .option('--json', 'the result as JSON')
+  .option('--strict', 'warnings fail too')
+  .option('--timeout <DURATION>', 'for all that is asked of others', '10s')
+  .action(async (url: string | undefined, parsed: Parsed) => {
+    const what = given(parsed, url, 'doctor');
+    if (what.file === undefined && what.flags?.['upstream'] === undefined && !env['CAUSEWAY_UPSTREAM']) {
+      throw new UsageError(`nothing to look at: give a URL, or a file with -c, --config FILE or ${FILE_VARIABLE}`);
+    }
+    const timeoutMs = durationOf('--timeout', parsed['timeout']);
+    const { doctor } = await import('./verbs/doctor.ts');
+    const result = await doctor(what, { json: parsed['json'] === true, timeoutMs }, THIS_MACHINE);
+    const isFailed = result === 'failed' || (result === 'warnings' && parsed['strict'] === true);
+    process.exitCode = result === 'invalid' ? EXIT.configuration : isFailed ? EXIT.runtime : 0;
+    // A name that nobody answers for would be waited for long after its time was up.
+    stdout.write('', () => setImmediate(() => process.exit()));
+  });
+
 withFileFlag(withConfigFlags(program.command('healthcheck')))
   .description('ask the gateway on this machine whether it lives: exit code 0 or 1')
   .action(async (parsed: Parsed) => {
@@ -117,19 +140,28 @@ for (const command of [program, ...program.commands]) {
     .configureOutput({ outputError: () => {} });
 }
 
-function given(parsed: Parsed, url?: string): Given {
+/** `verb`: that takes a file. */
+function given(parsed: Parsed, url?: string, verb = 'serve'): Given {
   const file = parsed['config'] ?? namedFile;
-  if (url !== undefined) refuseWord(url);
+  if (url !== undefined) refuseWord(url, verb);
   const flags = { ...configFlags(parsed), ...(url !== undefined && { upstream: url }) };
   return { flags, ...(typeof file === 'string' && file !== '' && { file }) };
 }
 
-function refuseWord(url: string): void {
-  const fault = commandFault(url);
+/** Of a flag that is no key. */
+function durationOf(flag: string, text: unknown): number {
+  const quantity = durations(10);
+  const given = String(text);
+  if (new RegExp(quantity.pattern).test(given)) return quantity.parse(given);
+  throw new UsageError(`${flag}: ${quantity.explain(given)}`);
+}
+
+function refuseWord(url: string, verb: string): void {
+  const fault = verb === 'serve' ? commandFault(url) : null;
   if (fault !== null) throw new UsageError(fault);
   if (/^[^:]+\.(?:ya?ml|json)$/i.test(url)) {
     throw new UsageError(
-      `${url} looks like a file, not like a URL: a file is served with mcp-causeway serve -c ${url}`,
+      `${url} looks like a file, not like a URL: a file is ${verb === 'serve' ? 'served with' : 'named with'} mcp-causeway ${verb} -c ${url}`,
     );
   }
   for (const each of urlsIn(url)) {

@@ -16,9 +16,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   replica: ['domain', 'protocol', 'config', 'observe'],
   downstream: ['domain', 'protocol', 'bridge', 'traffic', 'identity', 'edge', 'replica', 'config', 'observe'],
   admin: ['domain', 'traffic', 'edge', 'identity', 'config', 'observe'],
+  doctor: ['domain', 'protocol', 'upstream', 'identity', 'edge', 'config'],
 };
 /** Single files that a folder may import beside those. */
-const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = { downstream: ['upstream/endpoint-url.ts'] };
+const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
+  downstream: ['upstream/endpoint-url.ts'],
+  doctor: ['traffic/upstream-urls.ts'],
+};
 
 const PURE = ['domain', 'protocol', 'bridge'];
 const PURE_NODE_MODULES: Readonly<Record<string, readonly string[]>> = { protocol: ['node:crypto'] };
@@ -44,6 +48,9 @@ const imports: Import[] = files.flatMap(({ file, text }) => {
 });
 
 const folderOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : '');
+/** Without comments and texts. */
+const codeIn = (text: string): string =>
+  text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '').replaceAll(/'(?:[^'\\\n]|\\.)*'/g, "''");
 const isLocal = ({ to }: Import): boolean => to.endsWith('.ts');
 
 test('the rule sees the imports it is about', () => {
@@ -102,12 +109,20 @@ test('the pure folders use no node module, no timer, no clock and no chance of t
     return PURE.includes(folder) && !to.endsWith('.ts') && PURE_NODE_MODULES[folder]?.includes(to) !== true;
   });
   const wrongGlobals = files.filter(({ file, text }) => {
-    const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '').replaceAll(/'(?:[^'\\\n]|\\.)*'/g, "''");
-    return PURE.includes(folderOf(file)) && IMPURE_GLOBALS.test(code);
+    return PURE.includes(folderOf(file)) && IMPURE_GLOBALS.test(codeIn(text));
   });
 
   expect(wrongImports).toEqual([]);
   expect(wrongGlobals.map(({ file }) => file)).toEqual([]);
+});
+
+test('what doctor makes of facts needs no socket, no file and no clock', () => {
+  const findings = files.filter(({ file }) => /^doctor\/.*-findings\.ts$/.test(file));
+  const own = new Set(findings.map(({ file }) => file));
+
+  expect(findings.length).toBeGreaterThan(6);
+  expect(imports.filter(({ from, to }) => own.has(from) && to.startsWith('node:'))).toEqual([]);
+  expect(findings.filter(({ text }) => IMPURE_GLOBALS.test(codeIn(text))).map(({ file }) => file)).toEqual([]);
 });
 
 test('only one file uses eventsource, and nobody uses the global fetch toward the upstream', () => {

@@ -119,7 +119,10 @@ function tokenIdentifier(read: TokenReader): Identify {
 }
 
 /** The paths that clients dial, each as the resource that it is. */
-function resourcesOf({ publicUrl }: Config, { path, legacy }: UpstreamConfig): ReadonlyMap<string, ProtectedResource> {
+export function resourcesOf(
+  { publicUrl }: Config,
+  { path, legacy }: UpstreamConfig,
+): ReadonlyMap<string, ProtectedResource> {
   // With tokens it is given, or the configuration is refused.
   if (publicUrl === undefined) return new Map();
   const paths = legacy === false ? [path] : [path, legacy.sse];

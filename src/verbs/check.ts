@@ -3,6 +3,7 @@
 import { stringify } from 'yaml';
 import { type Given, ConfigError, readConfig } from '../config/load.ts';
 import { effective } from '../config/redacted.ts';
+import type { Report } from '../doctor/report.ts';
 import { printable } from '../config/printable.ts';
 import type { Config } from '../config/schema.ts';
 import { readCertificates } from '../edge/certificate.ts';
@@ -47,7 +48,8 @@ function jsonOf(config: Config, printEffective: boolean, warnings: readonly stri
   return `${JSON.stringify(result, null, 2)}\n`;
 }
 
-function flat({ place, key, message, suggestion }: ConfigError['faults'][number]): object {
+/** For JSON. */
+export function flat({ place, key, message, suggestion }: ConfigError['faults'][number]): Report['errors'][number] {
   const { kind, ...where } = place;
   return { ...(kind === 'none' ? {} : where), key, message, ...(suggestion !== undefined && { suggestion }) };
 }

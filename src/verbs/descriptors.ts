@@ -40,8 +40,14 @@ export function descriptorShortage(
   return limit !== null && limit < needed ? { needed, limit } : null;
 }
 
+/** For a warm link, the socket of a caller and his POST of each upstream: below it nothing works. */
+export function descriptorsLeast(config: Config): number {
+  const warm = sum(config.upstreams, (upstream) => settingsOf(config, upstream).links.min);
+  return OWN + warm + 2 * config.upstreams.length;
+}
+
 /** The soft limit, which Node has raised to the hard one at its start. Linux only. */
-function descriptorLimit(): number | null {
+export function descriptorLimit(): number | null {
   try {
     const soft = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
     return soft === undefined ? null : soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);

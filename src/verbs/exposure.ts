@@ -43,6 +43,8 @@ const BESIDE_THEIRS =
 export interface Warning {
   readonly about: Readonly<Record<string, string>>;
   readonly text: string;
+  /** What to do. */
+  readonly remedy: string;
 }
 
 /** What is served all the same. */
@@ -54,6 +56,7 @@ export function warningsOf(config: Config): readonly Warning[] {
           {
             about: { host: listen.host },
             text: 'bound to a public address without authentication (inbound) or allowedHosts: anybody who reaches it can use the server behind it',
+            remedy: `let in ${KNOWN}, or listen on 127.0.0.1`,
           },
         ]
       : []),
@@ -62,6 +65,7 @@ export function warningsOf(config: Config): readonly Warning[] {
           {
             about: { publicUrl: publicUrl.href },
             text: 'publicUrl is plain http on a public name: keys and tokens can be read on their way; put TLS in front, or give listen.tls',
+            remedy: 'make it https, as clients then see it',
           },
         ]
       : []),
@@ -72,23 +76,33 @@ export function warningsOf(config: Config): readonly Warning[] {
 function ofUpstream(upstream: UpstreamConfig, host: string): Warning[] {
   const { name, urls, outbound, tls } = upstream;
   const warnings: Warning[] = [];
-  const warn = (text: string): void => void warnings.push({ about: { upstream: name }, text });
+  const warn = (text: string, remedy: string): void => void warnings.push({ about: { upstream: name }, text, remedy });
   if (
     typeof outbound === 'object' &&
     urls.some(({ protocol, hostname }) => protocol === 'http:' && !isLoopback(hostname))
   ) {
-    warn('the credentials of callers (outbound.forward) go to it over plain http: anybody on the way can read them');
+    warn(
+      'the credentials of callers (outbound.forward) go to it over plain http: anybody on the way can read them',
+      'use https',
+    );
   }
   if (!isLoopback(host) && isDecidedBehind(upstream) && hasOwn(upstream)) {
     warn(
       'on a public address it gets our headers or certificate (headers, tls.cert) with whatever authorization a caller sends, or none: it must refuse all but those it knows by that',
+      'see that it does, or listen on 127.0.0.1',
     );
   }
   if (tls !== undefined && urls.every(({ protocol }) => protocol === 'http:')) {
-    warn('tls changes nothing, as its url is http; the certificate that clients are shown is listen.tls');
+    warn(
+      'tls changes nothing, as its url is http; the certificate that clients are shown is listen.tls',
+      'take it out, or make the url https',
+    );
   }
   if (tls?.insecureSkipVerify === true) {
-    warn('its certificate is not checked (tls.insecureSkipVerify): anybody on the way can pretend to be the server');
+    warn(
+      'its certificate is not checked (tls.insecureSkipVerify): anybody on the way can pretend to be the server',
+      'name its authority in tls.ca instead',
+    );
   }
   return warnings;
 }
@@ -101,20 +115,22 @@ function isAdminOpenToAll({ host, token, metrics }: NonNullable<Config['admin']>
 /** Of files of secrets that every user of the machine may read, and of certificates that are shown all the same. */
 export function fileWarnings(openSecrets: readonly string[], certificates: Certificates): readonly Warning[] {
   const ofCertificates = Object.values(certificates).flatMap((certificate) => {
-    if (certificate === null) return [];
-    const { file, openKeyFile, validTo } = certificate;
-    return [
-      ...(openKeyFile === null ? [] : [ofOpenSecret(openKeyFile)]),
-      ...(validTo.getTime() > Date.now() ? [] : [{ about: { file }, text: 'this certificate has expired: renew it' }]),
-    ];
+    if (certificate === null || certificate.validTo.getTime() > Date.now()) return [];
+    return [{ about: { file: certificate.file }, text: 'this certificate has expired: renew it', remedy: 'renew it' }];
   });
-  return [...openSecrets.map(ofOpenSecret), ...ofCertificates];
+  return [...openFiles(openSecrets, certificates).map(ofOpenSecret), ...ofCertificates];
+}
+
+/** With the keys of listeners. */
+export function openFiles(openSecrets: readonly string[], certificates: Certificates): string[] {
+  const keys = Object.values(certificates).map((certificate) => certificate?.openKeyFile ?? null);
+  return [...openSecrets, ...keys.filter((file) => file !== null)];
 }
 
 function ofOpenSecret(file: string): Warning {
   const text =
     'every user of this machine may read this file of a secret: take the right from them (chmod 600; in Kubernetes defaultMode: 0400)';
-  return { about: { file: shownPath(file) }, text };
+  return { about: { file: shownPath(file) }, text, remedy: 'chmod 600' };
 }
 
 /** Where credentials of callers are forwarded it is the server that lets them in. */

@@ -15,7 +15,7 @@ const SHORT: Readonly<Record<string, { readonly flag: string; readonly value: st
   single: { flag: 'links-single', value: 'true' },
 };
 
-export const COMMANDS = ['serve', 'demo', 'check', 'healthcheck', 'version'];
+export const COMMANDS = ['serve', 'demo', 'check', 'doctor', 'healthcheck', 'version'];
 
 export type Parsed = Readonly<Record<string, unknown>>;
 

@@ -39,7 +39,9 @@ test('there is a block of every kind, and no code outside of fences', () => {
     Array.from(prose.matchAll(/^\n {4,}(?![-*\d ]).*$/gm), ([line]) => `${file}: ${line.trim()}`),
   );
 
-  expect(kinds).toEqual(new Set(['commands', 'shell', 'configuration', 'compose', 'kubernetes', 'clients', 'drawing']));
+  expect(kinds).toEqual(
+    new Set(['commands', 'shell', 'configuration', 'compose', 'kubernetes', 'clients', 'report', 'drawing']),
+  );
   expect(indented).toEqual([]);
 });
 

@@ -7,7 +7,7 @@ import type { Place } from './containers.ts';
 import { type Block, BLOCKS } from './pages.ts';
 import { type ShellCommand, commandsOf, needsShell } from './shell-commands.ts';
 
-export type Kind = 'commands' | 'shell' | 'configuration' | 'compose' | 'kubernetes' | 'clients' | 'drawing';
+export type Kind = 'commands' | 'shell' | 'configuration' | 'compose' | 'kubernetes' | 'clients' | 'report' | 'drawing';
 
 /** Drawings, by how they begin. */
 const DRAWINGS: readonly (readonly [page: string, start: string])[] = [
@@ -28,6 +28,8 @@ export function kindOf({ page, language, text }: Block): Kind | null {
     }
     case 'json':
       return has(parse(text), 'mcpServers') || has(parse(text), 'servers') ? 'clients' : null;
+    case 'text':
+      return page === 'docs/doctor.md' ? 'report' : null;
     case '':
       return DRAWINGS.some(([of, start]) => of === page && text.startsWith(start)) ? 'drawing' : null;
     default:
@@ -61,6 +63,7 @@ export const PLACE: Place = {
 export type CommandKind =
   | 'npm'
   | 'gateway'
+  | 'doctor'
   | 'bench'
   | 'curl'
   | 'docker build'
@@ -74,6 +77,7 @@ const STARTS: readonly (readonly [start: string, kind: CommandKind])[] = [
   ['npm test ', 'npm'],
   ['npm run bench ', 'bench'],
   ['npm run ', 'npm'],
+  ['npx node dist/main.js doctor ', 'doctor'],
   ['npx node dist/main.js ', 'gateway'],
   ['npx node bench/', 'bench'],
   ['curl ', 'curl'],

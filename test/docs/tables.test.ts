@@ -42,6 +42,7 @@ const HELD: readonly (readonly [page: string, head: string, by: string])[] = [
   ['docs/compatibility.md', 'client, server, lists, ', 'test/support/page-reporter.ts'],
   ['docs/compatibility.md', ', sessions are served, ', 'test/support/page-reporter.ts'],
   ['docs/configuration.md', 'key, variable, flag', 'test/docs.test.ts'],
+  ['docs/doctor.md', 'check, looks at', 'test/docs/doctor-page.test.ts'],
   ['docs/errors.md', 'reason, whose fault', 'test/docs.test.ts'],
   ['docs/fallback.md', 'client, 400, 404', 'test/peers/fallback.test.ts'],
   ['docs/metrics.md', 'name, type, unit, labels, meaning', 'test/docs.test.ts'],
@@ -103,7 +104,7 @@ test('the flags and commands in the README are those of --help: no other, with a
     const value = having[0]?.[1].get(flag)?.takes;
     expect([flag, takes !== undefined]).toEqual([flag, value !== undefined]);
     // What is not of some commands alone is of all that read a configuration.
-    const places = at.length > 0 ? at : ['', 'serve', 'demo', 'check', 'healthcheck'];
+    const places = at.length > 0 ? at : ['', 'serve', 'demo', 'check', 'doctor', 'healthcheck'];
     expect([flag, having.map(([name]) => name)]).toEqual([flag, places]);
   }
 

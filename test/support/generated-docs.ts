@@ -6,6 +6,7 @@ import { CLOSE_REASONS } from '../../src/domain/states.ts';
 import { BUCKETS, LABELS, METRICS, type MetricRow } from '../../src/observe/metric-table.ts';
 import { REBUILT, REWRITES } from '../../src/protocol/rewrites.ts';
 import { CONFIG_FILES } from './generated-config.ts';
+import { DOCTOR_FILES } from './generated-doctor.ts';
 import { table } from './markdown-table.ts';
 
 export const GENERATED: Readonly<Record<string, () => string>> = {
@@ -13,6 +14,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   'docs/metrics.md': metricsPage,
   'docs/rewrites.md': rewritesPage,
   ...CONFIG_FILES,
+  ...DOCTOR_FILES,
 };
 
 function errorsPage(): string {

@@ -124,7 +124,7 @@ test.each([
   ['an unknown log level', ['http://127.0.0.1:1/sse', '--log-level', 'verbose'], 2, /--log-level/],
   ['an unknown mode', ['http://127.0.0.1:1/sse', '--mode', 'statless'], 2, /--mode.*auto.*stateless.*session/s],
   ['a mode that is left open', ['http://127.0.0.1:1/sse', '--mode'], 2, /--mode/],
-  ['a misspelt command', ['dmeo'], 2, /did you mean demo\?.*serve, demo, check, healthcheck, version/],
+  ['a misspelt command', ['dmeo'], 2, /did you mean demo\?.*serve, demo, check, doctor, healthcheck, version/],
   ['a misspelt command with flags', ['serv', '-c', 'x'], 2, /no command serv \(did you mean serve\?\)/],
   ['a misspelt command after a flag', ['-c', 'x', 'serv'], 2, /no command serv \(did you mean serve\?\)/],
   ['a misspelt flag of another command', ['--confg', 'x'], 2, /did you mean mcp-causeway serve --config\?/],
@@ -156,6 +156,14 @@ test.each([
   ['check without a file', ['check'], 2, /--config/],
   ['check of a file that is not there', ['check', '-c', 'missing.yaml'], 3, /there is no such file/],
   ['check of a folder', ['check', '-c', '.'], 3, /it is a directory/],
+  ['doctor of nothing', ['doctor'], 2, /give a URL, or a file with -c, --config/],
+  ['doctor of a word', ['doctor', 'ht!tp'], 3, /http or https URL/],
+  ['doctor of a file without -c', ['doctor', 'proxy.yaml'], 2, /named with mcp-causeway doctor -c proxy\.yaml/],
+  ['doctor of a wrong file', ['doctor', '-c', 'missing.yaml'], 3, /there is no such file/],
+  ['doctor with a misspelt flag', ['doctor', '--stric'], 2, /did you mean --strict\?.*doctor --help/],
+  ['doctor without a unit', ['doctor', 'http://127.0.0.1:1/sse', '--timeout', '5'], 2, /^--timeout: has no unit/m],
+  ['doctor without time', ['doctor', 'http://127.0.0.1:1/sse', '--timeout', '0s'], 2, /^--timeout: .*at least 10ms/m],
+  ['a misspelt doctor', ['docter', '-c', 'x'], 2, /did you mean doctor\?/],
   ['serve without a file', ['serve'], 2, /--config/],
 ] as const)('%s: one clear message and the right exit code', async (_, args, code, message) => {
   const program = run(...args);

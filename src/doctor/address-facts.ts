@@ -1,0 +1,36 @@
+// Whether an address can be bound, tried for a moment; and who answers there if not.
+
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { Config } from '../config/schema.ts';
+import { bindFailure } from '../edge/bind-failure.ts';
+import { codeOf } from '../upstream/network-error.ts';
+import type { AddressFacts, Section } from './address-findings.ts';
+import { healthAt } from './health.ts';
+
+type Listener = Pick<Config['listen'], 'host' | 'port' | 'tls'>;
+
+export async function addressFacts(section: Section, listener: Listener, timeoutMs: number): Promise<AddressFacts> {
+  const { host, port, tls } = listener;
+  const code = await bound(host, port);
+  if (code === 'EADDRINUSE') {
+    const health = await healthAt({ host, port, isSecure: tls !== undefined }, timeoutMs);
+    return { state: 'taken', by: health.isGateway ? 'gateway' : 'somebody' };
+  }
+  if (code !== null) return { state: 'unbindable', ...bindFailure(section, code) };
+  return { state: port === 0 ? 'any' : 'free' };
+}
+
+/** Null: it can be. Else why not. */
+async function bound(host: string, port: number): Promise<string | null> {
+  const server = createServer((socket) => socket.destroy());
+  try {
+    server.listen({ host, port });
+    await once(server, 'listening');
+    return null;
+  } catch (cause) {
+    return codeOf(cause);
+  } finally {
+    server.close();
+  }
+}
