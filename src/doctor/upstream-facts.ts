@@ -3,7 +3,6 @@
 import { randomInt } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Agent } from 'undici';
-import { HIDDEN } from '../config/redacted-url.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
 import { type ProxyError, asProxyError } from '../domain/errors.ts';
 import { CALL_ID_LIMIT, callId, linkId } from '../domain/ids.ts';
@@ -14,6 +13,7 @@ import { encode } from '../protocol/json-rpc.ts';
 import type { UpstreamUrl } from '../traffic/upstream-urls.ts';
 import type { Connector } from '../upstream/connector.ts';
 import { SseLink } from '../upstream/link.ts';
+import { withoutSent } from '../upstream/sent-secrets.ts';
 import { orLate } from './bounded.ts';
 import { ahead } from './document-facts.ts';
 import type { UpstreamFacts } from './upstream-findings.ts';
@@ -59,7 +59,13 @@ export async function opened({ signal, diagnosisOf, ...opening }: Opening): Prom
   try {
     const facts = link.open().then(
       ({ server, revision, offers }): UpstreamFacts => {
-        return { state: 'opened', ms: passed(), server: withoutSent(server, opening), revision, lists: offers.lists };
+        return {
+          state: 'opened',
+          ms: passed(),
+          server: withoutSent(server, opening.upstream, url.headers),
+          revision,
+          lists: offers.lists,
+        };
       },
       (thrown: unknown): UpstreamFacts => {
         const error = asProxyError(thrown);
@@ -113,18 +119,4 @@ function linkTo(
     receiver: { message() {}, lost() {} },
     onStrayAnswer() {},
   });
-}
-
-/** Shorter ones are no secrets, and every text holds them. */
-const MIN_SECRET = 4;
-
-/** A server can call itself whatever it likes, by what it was sent too. */
-function withoutSent(text: string, { upstream, url }: Pick<Opening, 'upstream' | 'url'>): string {
-  const ofUrls = upstream.urls.flatMap(({ username, password, searchParams }) => [
-    ...[username, password].map(decodeURIComponent),
-    ...searchParams.values(),
-  ]);
-  const sent = [...Object.values(url.headers).flatMap((value) => [value, ...value.split(/\s+/)]), ...ofUrls];
-  const secrets = sent.filter(({ length }) => length >= MIN_SECRET);
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text);
 }

@@ -11,6 +11,7 @@ import type { Handshake, HandshakeOffer } from '../protocol/upstream-handshake.t
 import { type Connector, connector } from '../upstream/connector.ts';
 import type { RefusalOf } from '../upstream/credential-refusal.ts';
 import { SseLink } from '../upstream/link.ts';
+import { withoutSent } from '../upstream/sent-secrets.ts';
 import type { Budgets } from './budgets.ts';
 import { Conversation, type ConversationContext } from './conversation.ts';
 import { OpeningGate, type Place } from './opening-gate.ts';
@@ -234,7 +235,8 @@ export class LinkOpener {
     isOpened = true;
     choice.opened();
     conversation.opened(handshake);
-    this.health.opened(handshake);
+    const sent = { ...choice.url.headers, ...credential().headers };
+    this.health.opened({ ...handshake, server: withoutSent(handshake.server, upstream, sent) });
     return { conversation, handshake };
   }
 

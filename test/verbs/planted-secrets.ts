@@ -131,6 +131,8 @@ export async function tellRefusals(): Promise<string> {
 async function configFile(): Promise<string> {
   const main = await startLegacyServer({
     endpoint: (id) => [`/messages?sessionId=${id}&s=${OF_SERVER.session}`],
+    // It calls itself by what it is sent.
+    serverInfo: { name: `${VARIABLE.SECRET} ${BASIC}`, version: `${OF_CONFIG.password} ${OF_CONFIG.query}` },
     tools: {
       leak(call) {
         call.notify('notifications/message', { level: 'error', data: OF_SERVER.log });
@@ -355,6 +357,10 @@ function checks(config: string): string[][] {
       `x-at=@${at}`,
     ],
     ...broken(good).map((text) => ['check', '-c', file(text), '--json']),
+    ['doctor', '-c', config],
+    ['doctor', '-c', config, '--json', '--header', `x-at=@${at}`],
+    ['doctor', `http://u:${OF_CONFIG.password}@127.0.0.1:1/sse?token=${OF_CONFIG.query}`],
+    ...broken(good).map((text) => ['doctor', '-c', file(text), '--json']),
   ];
 }
 
