@@ -14,8 +14,12 @@ export async function addressFacts(section: Section, listener: Listener, timeout
   const { host, port, tls } = listener;
   const code = await bound(host, port);
   if (code === 'EADDRINUSE') {
-    const health = await healthAt({ host, port, isSecure: tls !== undefined }, timeoutMs);
-    return { state: 'taken', by: health.isGateway ? 'gateway' : 'somebody' };
+    const isSecure = tls !== undefined;
+    const asked = { host, port, isSecure };
+    const { isGateway } = await healthAt(asked, timeoutMs);
+    // One that runs may have been started before TLS was configured, or taken out.
+    const isOther = !isGateway && (await healthAt({ ...asked, isSecure: !isSecure }, timeoutMs)).isGateway;
+    return { state: 'taken', by: isGateway || isOther ? 'gateway' : 'somebody' };
   }
   if (code !== null) return { state: 'unbindable', ...bindFailure(section, code) };
   return { state: port === 0 ? 'any' : 'free' };

@@ -8,41 +8,55 @@ import type { Connector } from '../upstream/connector.ts';
 import { orLate } from './bounded.ts';
 import type { OwnCertificate, ServedCertificate, Validity } from './certificate-findings.ts';
 
-const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+const PEM = /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----[^-]*-----END [A-Z0-9 ]*CERTIFICATE-----/g;
 
 /** `pem`: what a listener shows, its own first. `dialled`: the name that clients know; null: nobody has said. */
 export function ownCertificate(pem: string, dialled: string | null): OwnCertificate {
-  const chain = (pem.match(PEM) ?? []).map((text) => new X509Certificate(text));
-  const [first, last] = [chain[0], chain.at(-1)];
-  if (first === undefined || last === undefined) throw new Error('there is a certificate, as it was read before');
-  const isSigned = !(chain.length === 1 && isSelfSigned(first));
+  const chain = certificatesIn(pem);
+  const [first] = chain;
+  if (first === undefined) throw new Error('there is a certificate, as it was read before');
   return {
     ...validityOf(first),
     names: first.subjectAltName?.replaceAll('IP Address:', '').replaceAll('DNS:', '') ?? 'no name',
     missing: dialled === null || isFor(first, dialled) ? null : dialled,
-    authority: isSigned ? (isOfPublicRoot(last) ? 'public' : 'private') : 'itself',
+    authority: authorityOf(chain),
   };
 }
 
-export function validityOf({ validFromDate, validToDate }: X509Certificate): Validity {
+/** Of several the one that ends first. */
+export function firstToEnd(pem: string): Validity {
+  const [first] = certificatesIn(pem)
+    .map(validityOf)
+    .toSorted((left, right) => left.toMs - right.toMs);
+  if (first === undefined) throw new Error('there is a certificate, as it was read before');
+  return first;
+}
+
+function certificatesIn(pem: string): X509Certificate[] {
+  return (pem.match(PEM) ?? []).map((text) => new X509Certificate(text));
+}
+
+function validityOf({ validFromDate, validToDate }: X509Certificate): Validity {
   return { fromMs: validFromDate.getTime(), toMs: validToDate.getTime() };
 }
 
-function isSelfSigned(certificate: X509Certificate): boolean {
-  return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
+function authorityOf(chain: readonly X509Certificate[]): OwnCertificate['authority'] {
+  const last = chain.at(-1);
+  if (last === undefined) return 'broken';
+  if (chain.some((each, index) => index > 0 && !isIssuedBy(chain[index - 1], each))) return 'broken';
+  if (isIssuedBy(last, last)) return chain.length === 1 ? 'itself' : 'private';
+  if (rootCertificates.some((root) => isIssuedBy(last, new X509Certificate(root)))) return 'public';
+  // Public authorities say where the next one is to be had; clients do not fetch it.
+  return chain.length === 1 && (last.infoAccess ?? '').includes('CA Issuers') ? 'missing' : 'private';
+}
+
+function isIssuedBy(certificate: X509Certificate | undefined, issuer: X509Certificate): boolean {
+  return certificate?.checkIssued(issuer) === true && certificate.verify(issuer.publicKey);
 }
 
 function isFor(certificate: X509Certificate, name: string): boolean {
   const host = name.replaceAll(/[[\]]/g, '');
   return (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined;
-}
-
-function isOfPublicRoot(certificate: X509Certificate): boolean {
-  const { issuer } = certificate;
-  return rootCertificates.some((text) => {
-    const root = new X509Certificate(text);
-    return root.subject === issuer && certificate.checkIssued(root) && certificate.verify(root.publicKey);
-  });
 }
 
 /**

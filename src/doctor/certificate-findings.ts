@@ -7,14 +7,14 @@ export interface Validity {
   readonly toMs: number;
 }
 
-/** Of a file that a listener shows, or that we show to a server. */
+/** Of a file that a listener shows. */
 export interface OwnCertificate extends Validity {
   /** Names and addresses that it is for, as text. */
   readonly names: string;
   /** A name that clients dial, and that it is not for. */
   readonly missing: string | null;
-  /** Who stands at the end of what is in the file. */
-  readonly authority: 'public' | 'private' | 'itself';
+  /** Who stands at the end of what is in the file; missing: its issuer should, broken: one is not of the next. */
+  readonly authority: 'public' | 'private' | 'itself' | 'missing' | 'broken';
 }
 
 /** What a server shows to us. */
@@ -45,17 +45,29 @@ export function ownCertificateFinding(subject: string, facts: OwnCertificate, no
     const remedy = `clients that come by publicUrl refuse it, unless something in front shows another: issue it for ${missing}`;
     return warning('certificate', `${seen}, and not for ${missing}`, remedy, { subject });
   }
-  if (authority === 'itself') {
-    return warning('certificate', `${seen}, signed by nobody but itself`, 'clients must be told to trust it', {
-      subject,
-    });
-  }
-  if (authority === 'public') return ok('certificate', seen, { subject });
-  return ok('certificate', `${seen}, of a private authority that clients must know`, { subject });
+  const { said, remedy } = AUTHORITIES[authority];
+  if (remedy !== null) return warning('certificate', `${seen}, ${said}`, remedy, { subject });
+  return ok('certificate', said === '' ? seen : `${seen}, ${said}`, { subject });
 }
 
-/** Of ours, for a server: what it is for is the server’s to judge. */
-export function clientCertificateFinding(subject: string, validity: Validity, nowMs: number): Finding {
+const AUTHORITIES: Readonly<
+  Record<OwnCertificate['authority'], { readonly said: string; readonly remedy: string | null }>
+> = {
+  public: { said: '', remedy: null },
+  private: { said: 'of a private authority that clients must know', remedy: null },
+  itself: { said: 'signed by nobody but itself', remedy: 'clients must be told to trust it' },
+  missing: {
+    said: 'without the one that it was issued by',
+    remedy: 'put that into the file behind it (fullchain.pem): many clients do not look for it',
+  },
+  broken: {
+    said: 'with others in its file that it was not issued by',
+    remedy: 'put each behind the one that it has issued',
+  },
+};
+
+/** Of a file that is for one server: ours, which is that server’s to judge, or an authority’s. */
+export function fileCertificateFinding(subject: string, validity: Validity, nowMs: number): Finding {
   return dateFinding(subject, validity, nowMs) ?? ok('certificate', expiry(validity, nowMs), { subject });
 }
 

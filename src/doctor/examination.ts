@@ -1,14 +1,13 @@
 // All that is looked at, in three steps: what this machine knows by itself, then the names, then whoever they belong to. One
 // signal bounds all that is asked of others.
 
-import { X509Certificate } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import type { Certificates } from '../edge/certificate.ts';
 import { audiencesOf, resourcesOf } from '../identity/reception.ts';
 import { addressFacts } from './address-facts.ts';
 import { type AddressFacts, type Section, addressFinding } from './address-findings.ts';
-import { ownCertificate, validityOf } from './certificate-facts.ts';
-import { clientCertificateFinding, ownCertificateFinding } from './certificate-findings.ts';
+import { firstToEnd, ownCertificate } from './certificate-facts.ts';
+import { fileCertificateFinding, ownCertificateFinding } from './certificate-findings.ts';
 import { type Told, exposureFindings } from './exposure-findings.ts';
 import { memoryFacts } from './machine-facts.ts';
 import { type DescriptorFacts, descriptorFinding, memoryFinding, secretFileFindings } from './machine-findings.ts';
@@ -87,12 +86,13 @@ function ownCertificates({ config, certificates }: Examined): Finding[] {
     const facts = ownCertificate(certificate.cert.toString(), section === 'listen' ? dialled : null);
     return [ownCertificateFinding(section, facts, now)];
   });
-  const ofClients = upstreams.flatMap(({ name, tls }) => {
-    const cert = tls?.pem.cert;
-    if (cert === undefined) return [];
-    return [clientCertificateFinding(`${name} (tls.cert)`, validityOf(new X509Certificate(cert)), now)];
-  });
-  return [...ofListeners, ...ofClients];
+  const ofUpstreams = upstreams.flatMap(({ name, tls }) =>
+    (['cert', 'ca'] as const).flatMap((key) => {
+      const pem = tls?.pem[key];
+      return pem === undefined ? [] : [fileCertificateFinding(`${name} (tls.${key})`, firstToEnd(pem), now)];
+    }),
+  );
+  return [...ofListeners, ...ofUpstreams];
 }
 
 interface Address {

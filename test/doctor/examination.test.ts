@@ -145,8 +145,25 @@ test.each([
 
   const found = await examined({ upstreams: [{ name: 'a', url: server.url.href, tls: given }] });
 
-  expect(found.of('certificate')).toEqual([expect.stringMatching(ofCertificate)]);
+  const ofFiles = 'ca' in given ? ['ok a (tls.ca): expires in'] : [];
+  expect(found.of('certificate')).toEqual([
+    ...ofFiles.map((text) => expect.stringContaining(text)),
+    expect.stringMatching(ofCertificate),
+  ]);
   expect(found.of('upstream')).toEqual([expect.stringMatching(ofServer)]);
+});
+
+test.each([
+  ['of the authority of the one before', ['server.pem', 'ca.pem'], /^ok listen: .*of a private authority/],
+  ['alone', ['server.pem'], /^ok listen: .*of a private authority/],
+  ['behind one that it has not issued', ['server.pem', 'other-name.pem'], /^warning listen: .*put each behind/],
+])('what follows a certificate in its file: one %s', async (_, names, expected) => {
+  const cert = file(names.map((name) => certificate(name)).join(''), 'chain.pem');
+  const tls = { cert, key: file(certificate('server.key'), 'server.key') };
+
+  const found = await examined({ listen: { port: 0, tls }, upstreams: [{ url: 'http://127.0.0.1:1/sse' }] });
+
+  expect(found.of('certificate')).toEqual([expect.stringMatching(expected)]);
 });
 
 test('certificates of our own: of a listener, and for a server', async () => {

@@ -5,7 +5,7 @@ import { type AddressFacts, addressFinding } from '../../src/doctor/address-find
 import {
   type OwnCertificate,
   type ServedCertificate,
-  clientCertificateFinding,
+  fileCertificateFinding,
   ownCertificateFinding,
   servedCertificateFinding,
 } from '../../src/doctor/certificate-findings.ts';
@@ -125,6 +125,8 @@ describe('certificates', () => {
     ['one that is not valid yet', { fromMs: NOW + 1 }, /^failed: is not valid before 2026-06-01: compare the clocks$/],
     ['one for another name', { missing: 'b.example' }, /^warning: .*not for b.example: .*issue it for b.example$/],
     ['one that nobody signed', { authority: 'itself' as const }, /^warning: .*nobody but itself/],
+    ['one whose issuer is not there', { authority: 'missing' as const }, /^warning: .*\(fullchain\.pem\)/],
+    ['one that is not of the next', { authority: 'broken' as const }, /^warning: .*put each behind/],
     [
       'one of a private authority',
       { authority: 'private' as const },
@@ -138,7 +140,7 @@ describe('certificates', () => {
     ['a good one', 60, /^ok: expires in 60 days/],
     ['one that is over', -1, /^failed: expired on 2026-05-31: renew it$/],
   ])('%s of ours for a server: %s', (_, days, expected) => {
-    expect(told(clientCertificateFinding('a', own({ toMs: NOW + days * DAY }), NOW))).toMatch(expected);
+    expect(told(fileCertificateFinding('a', own({ toMs: NOW + days * DAY }), NOW))).toMatch(expected);
   });
 
   const refusal = 'it has another name: use that';

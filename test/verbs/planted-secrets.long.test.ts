@@ -18,4 +18,5 @@ test('no refused command line, and no configuration that is looked at, gives a p
   expect(foundIn(said)).toEqual([]);
   expect(said).toContain('***');
   expect(said).toContain('is no known key');
+  expect(said).toMatch(/^ok +upstream main: \*{3} \*{3} /m);
 });
