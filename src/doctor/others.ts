@@ -169,6 +169,9 @@ export class Others {
   }
 
   #read({ host: from }: URL, aheadMs: number | null, toleranceMs: number | null): void {
-    if (aheadMs !== null && !this.#readings.has(from)) this.#readings.set(from, { from, toleranceMs, aheadMs });
+    if (aheadMs === null) return;
+    // Of a host that is both, what tokens need counts.
+    const before = this.#readings.get(from);
+    if (before === undefined || before.toleranceMs === null) this.#readings.set(from, { from, toleranceMs, aheadMs });
   }
 }
