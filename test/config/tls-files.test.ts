@@ -75,7 +75,11 @@ test('a certificate that is not looked at is told of at every start', () => {
   const config = configOf({ yaml: yaml('insecureSkipVerify: true') });
 
   expect(warningsOf(config)).toEqual([
-    { about: { upstream: 'default' }, text: expect.stringContaining('tls.insecureSkipVerify') },
+    {
+      about: { upstream: 'default' },
+      text: expect.stringContaining('tls.insecureSkipVerify'),
+      remedy: expect.stringContaining('tls.ca'),
+    },
   ]);
 });
 

@@ -159,11 +159,8 @@ test.each([
   ['doctor of nothing', ['doctor'], 2, /give a URL, or a file with -c, --config/],
   ['doctor of a word', ['doctor', 'ht!tp'], 3, /http or https URL/],
   ['doctor of a file without -c', ['doctor', 'proxy.yaml'], 2, /named with mcp-causeway doctor -c proxy\.yaml/],
-  ['doctor of a wrong file', ['doctor', '-c', 'missing.yaml'], 3, /there is no such file/],
   ['doctor with a misspelt flag', ['doctor', '--stric'], 2, /did you mean --strict\?.*doctor --help/],
   ['doctor without a unit', ['doctor', 'http://127.0.0.1:1/sse', '--timeout', '5'], 2, /^--timeout: has no unit/m],
-  ['doctor without time', ['doctor', 'http://127.0.0.1:1/sse', '--timeout', '0s'], 2, /^--timeout: .*at least 10ms/m],
-  ['a misspelt doctor', ['docter', '-c', 'x'], 2, /did you mean doctor\?/],
   ['serve without a file', ['serve'], 2, /--config/],
 ] as const)('%s: one clear message and the right exit code', async (_, args, code, message) => {
   const program = run(...args);
