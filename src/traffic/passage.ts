@@ -18,7 +18,8 @@ import { type EndpointRules, endpointUrl } from '../upstream/endpoint-url.ts';
 import { streamRefusal } from '../upstream/event-stream.ts';
 import { codeOf, connectError } from '../upstream/network-error.ts';
 import type { Budgets } from './budgets.ts';
-import type { Choice, UpstreamUrl, UpstreamUrls } from './upstream-urls.ts';
+import type { UpstreamUrl } from '../upstream/upstream-url.ts';
+import type { Choice, UpstreamUrls } from './upstream-urls.ts';
 
 export interface PassageOptions {
   readonly upstream: string;

@@ -5,15 +5,7 @@ import type { UpstreamConfig } from '../config/schema.ts';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import { Breaker } from '../upstream/breaker.ts';
-import type { EndpointRules } from '../upstream/endpoint-url.ts';
-
-export interface UpstreamUrl {
-  /** Its place among the URLs of its upstream. */
-  readonly index: number;
-  readonly endpoint: EndpointRules;
-  /** Sent with every request there, credentials included. */
-  readonly headers: Readonly<Record<string, string>>;
-}
+import { type UpstreamUrl, upstreamUrl } from '../upstream/upstream-url.ts';
 
 /** A connection to one of them: counted from when it is chosen until it is over. */
 export interface Choice {
@@ -172,19 +164,4 @@ export class UpstreamUrls {
       retryAfterMs,
     });
   }
-}
-
-/** Userinfo in the URL becomes Basic authentication, and is in the URL no more. */
-function upstreamUrl(configured: URL, index: number, upstream: UpstreamConfig): UpstreamUrl {
-  const sseUrl = new URL(configured.href);
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(upstream.headers)) headers[name.toLowerCase()] = value;
-  if (sseUrl.username !== '' || sseUrl.password !== '') {
-    const pair = `${decodeURIComponent(sseUrl.username)}:${decodeURIComponent(sseUrl.password)}`;
-    headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`;
-    sseUrl.username = '';
-    sseUrl.password = '';
-  }
-  const allowedOrigins = new Set(upstream.allowEndpointOrigins.map(({ origin }) => origin));
-  return { index, endpoint: { sseUrl, messageUrl: upstream.messageUrl, allowedOrigins }, headers };
 }
