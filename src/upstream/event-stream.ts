@@ -5,8 +5,9 @@
 // the rest of a large call (bench/README.md). Of its other habits none is left: one connect per object (it would
 // reconnect, but a new connection is a new upstream session), no redirects, no compression, every listener caught.
 
+import type { IncomingHttpHeaders } from 'node:http';
 import { EventSource, type FetchLike } from 'eventsource';
-import { Client, type Dispatcher } from 'undici';
+import { Client, type Dispatcher, type buildConnector } from 'undici';
 import { type ErrorCode, ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import { SseFrameCutter } from '../protocol/sse-frame-cutter.ts';
@@ -14,14 +15,22 @@ import type { Connector } from './connector.ts';
 import { connectError } from './network-error.ts';
 import type { RefusalOf } from './credential-refusal.ts';
 
+/** Who wants to know what a stream was like is told before anything is made of it. */
+export interface StreamWatch {
+  head(status: number, headers: IncomingHttpHeaders): void;
+  bytes(chunk: Buffer): void;
+  endpoint(announced: string): void;
+}
+
 export interface EventStreamOptions {
   readonly url: URL;
   /** Credential headers of the upstream, or of a caller. */
   readonly headers: Readonly<Record<string, string>>;
   readonly refusalOf: RefusalOf;
-  readonly connector: Connector;
+  readonly connector: Connector | buildConnector.connector;
   readonly headersMs: number;
   readonly maxMessageBytes: number;
+  readonly watch?: StreamWatch | undefined;
   /** The response is an event stream; messages may follow before this object's endpoint event does. */
   readonly onOpen: () => void;
   readonly onEndpoint: (announced: string) => void;
@@ -89,7 +98,10 @@ export class EventStream {
     });
     this.#source.addEventListener('open', () => this.#guarded(() => this.#options.onOpen()));
     this.#source.addEventListener('endpoint', (event) =>
-      this.#guarded(() => this.#options.onEndpoint(String(event.data))),
+      this.#guarded(() => {
+        this.#options.watch?.endpoint(String(event.data));
+        this.#options.onEndpoint(String(event.data));
+      }),
     );
     this.#source.addEventListener('error', () => this.#end(lost('the upstream’s event stream could not be read')));
   }
@@ -135,6 +147,7 @@ export class EventStream {
           onResponseStart: (_controller, status, responseHeaders) => {
             // Informational: the response is still to come.
             if (status < 200) return;
+            this.#options.watch?.head(status, responseHeaders);
             const type = String(responseHeaders['content-type'] ?? '');
             const refusal =
               this.#options.refusalOf(status, responseHeaders) ??
@@ -167,6 +180,7 @@ export class EventStream {
   #read(chunk: Buffer): void {
     if (this.#over) return;
     this.#options.onAlive();
+    this.#options.watch?.bytes(chunk);
     if (!this.#cutter.push(chunk)) {
       const limit = this.#options.maxMessageBytes;
       this.#end(

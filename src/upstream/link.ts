@@ -2,7 +2,7 @@
 // reopened: a new stream is a new upstream session, so replies to what was sent on this one could not arrive on that.
 
 import { isUtf8 } from 'node:buffer';
-import type { Dispatcher } from 'undici';
+import type { Dispatcher, buildConnector } from 'undici';
 import type { LimitConfig, TimeoutConfig } from '../config/schema.ts';
 import { Bag } from '../domain/collections.ts';
 import type { Dropped } from '../domain/drops.ts';
@@ -34,7 +34,7 @@ import {
 import type { Connector } from './connector.ts';
 import type { RefusalOf } from './credential-refusal.ts';
 import { type EndpointRules, endpointUrl } from './endpoint-url.ts';
-import { EventStream } from './event-stream.ts';
+import { EventStream, type StreamWatch } from './event-stream.ts';
 import { post, postTarget } from './post.ts';
 
 /** Who hears what a link says once it is open. What came before that is handed over when it opens, in order. */
@@ -56,7 +56,8 @@ export interface LinkOptions {
   readonly initializeId: CallId;
   /** For POSTs; the stream has a socket of its own. */
   readonly dispatcher: Dispatcher;
-  readonly connector: Connector;
+  readonly connector: Connector | buildConnector.connector;
+  readonly watch?: StreamWatch | undefined;
   readonly timeouts: TimeoutConfig;
   readonly limits: LimitConfig;
   readonly clock: Clock;
@@ -113,12 +114,13 @@ export class SseLink implements Link {
 
   /** Connects and initializes; resolves with the upstream's answer, which is not kept. Rejects with a ProxyError. Called once. */
   open(): Promise<Handshake> {
-    const { endpoint, headers, refusalOf, connector, timeouts, limits, clock } = this.#options;
+    const { endpoint, headers, refusalOf, connector, watch, timeouts, limits, clock } = this.#options;
     this.#stream = new EventStream({
       url: endpoint.sseUrl,
       headers: headers(),
       refusalOf,
       connector,
+      watch,
       headersMs: timeouts.headers,
       maxMessageBytes: limits.upstreamMessageBytes,
       onOpen: () => this.#awaitEndpoint(),
