@@ -1,7 +1,7 @@
 // The command line: picks the verb and the exit code. What a verb needs is loaded when it is picked: healthcheck runs every
 // few seconds for years.
 
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FILE_VARIABLE } from './config/assignments.ts';
 import { urlFault, urlsIn } from './config/http-url.ts';
 import { ConfigError, type Given, readConfig } from './config/load.ts';
@@ -11,14 +11,22 @@ import type { Config } from './config/schema.ts';
 import { withoutLastBreak } from './config/substitution.ts';
 import { whereOf } from './observe/journal.ts';
 import { stopSignal } from './stop-signal.ts';
-import { type Parsed, commandFault, configFlags, usageError, withConfigFlags, withFileFlag } from './verbs/flags.ts';
+import {
+  type Parsed,
+  commandFault,
+  configFlags,
+  usageError,
+  withConfigFlags,
+  withFileFlag,
+  withServerFlags,
+} from './verbs/flags.ts';
 import { THIS_MACHINE } from './verbs/surroundings.ts';
 import { VERSION, versionText } from './verbs/version.ts';
 
 /** A Secret that was made from a file ends with its line break. */
 const namedFile = withoutLastBreak(THIS_MACHINE.env[FILE_VARIABLE] ?? '');
 
-const EXIT = { runtime: 1, usage: 2, configuration: 3 } as const;
+const EXIT = { runtime: 1, usage: 2, configuration: 3, upstream: 4 } as const;
 
 const { stdout, stderr, env } = THIS_MACHINE;
 
@@ -26,6 +34,9 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 12)) {
   stderr.write(`warning: Node ${process.versions.node} is older than 22.12, which mcp-causeway is made for\n`);
 }
+
+const DEFAULT_PROBE_MS = 30_000;
+const DEFAULT_DOCTOR_MS = 10_000;
 
 class UsageError extends Error {}
 
@@ -102,19 +113,57 @@ withFileFlag(withConfigFlags(program.command('doctor')))
   .argument('[url]', 'of a server, where there is no file')
   .option('--json', 'the result as JSON')
   .option('--strict', 'warnings fail too')
-  .option('--timeout <DURATION>', 'for all that is asked of others', '10s')
+  .addOption(
+    new Option('--timeout <DURATION>', 'for all that is asked of others').default(DEFAULT_DOCTOR_MS, '10s').argParser(durationOf),
+  )
   .action(async (url: string | undefined, parsed: Parsed) => {
     const what = given(parsed, url, 'doctor');
     if (what.file === undefined && what.flags?.['upstream'] === undefined && !env['CAUSEWAY_UPSTREAM']) {
       throw new UsageError(`nothing to look at: give a URL, or a file with -c, --config FILE or ${FILE_VARIABLE}`);
     }
-    const timeoutMs = durationOf('--timeout', parsed['timeout']);
+    // What durationOf has read.
+    const timeoutMs = parsed['timeout'] as number;
     const { doctor } = await import('./verbs/doctor.ts');
     const result = await doctor(what, { json: parsed['json'] === true, timeoutMs }, THIS_MACHINE);
     const isFailed = result === 'failed' || (result === 'warnings' && parsed['strict'] === true);
     process.exitCode = result === 'invalid' ? EXIT.configuration : isFailed ? EXIT.runtime : 0;
     // A name that nobody answers for would be waited for long after its time was up.
     stdout.write('', () => setImmediate(() => process.exit()));
+  });
+
+withServerFlags(program.command('probe'))
+  .description('say what is at a URL, why it cannot be used if it cannot, and what to do next')
+  .argument('<url>', 'as the gateway would be given it, such as http://old:9001/sse')
+  .addOption(new Option('--json', 'the result as JSON (config/probe.schema.json)').conflicts('yaml'))
+  .addOption(new Option('--yaml', 'the configuration that fits, as a file for serve'))
+  .option('--second-connection', 'open a second one too, and tell what that does to the first: it can end a server')
+  .addOption(
+    new Option('--timeout <DURATION>', 'how long all of it may take')
+      .default(DEFAULT_PROBE_MS, '30s')
+      .argParser(durationOf),
+  )
+  .addHelpText(
+    'after',
+    '\nExamples:\n' +
+      '  mcp-causeway probe http://old:9001/sse\n' +
+      "  mcp-causeway probe https://old.example.com/sse --header 'authorization=${TOKEN}' --tls-ca ca.pem\n" +
+      '  mcp-causeway probe http://old:9001/sse --yaml > proxy.yaml && mcp-causeway serve -c proxy.yaml\n' +
+      '  mcp-causeway probe http://old:9001/sse --json --timeout 10s\n' +
+      '\nExit code: 0 usable, 4 not; no tool is called, and what was opened is closed. See docs/probe.md.',
+  )
+  .action(async (url: string, parsed: Parsed) => {
+    refuseWord(url, 'probe');
+    if (urlsIn(url).length > 1) throw new UsageError('too many URLs: give one');
+    const { runProbe } = await import('./verbs/probe.ts');
+    const verb = {
+      url: url.trim(),
+      flags: configFlags(parsed),
+      output: parsed['json'] === true ? 'json' : parsed['yaml'] === true ? 'yaml' : 'text',
+      secondConnection: parsed['secondConnection'] === true,
+      // What durationOf has read.
+      timeoutMs: parsed['timeout'] as number,
+    } as const;
+    if (!(await runProbe(verb, THIS_MACHINE))) process.exitCode = EXIT.upstream;
   });
 
 withFileFlag(withConfigFlags(program.command('healthcheck')))
@@ -148,12 +197,10 @@ function given(parsed: Parsed, url?: string, verb = 'serve'): Given {
   return { flags, ...(typeof file === 'string' && file !== '' && { file }) };
 }
 
-/** Of a flag that is no key. */
-function durationOf(flag: string, text: unknown): number {
-  const quantity = durations(10);
-  const given = String(text);
-  if (new RegExp(quantity.pattern).test(given)) return quantity.parse(given);
-  throw new UsageError(`${flag}: ${quantity.explain(given)}`);
+function durationOf(text: string): number {
+  const duration = durations(10);
+  if (new RegExp(duration.pattern).test(text)) return duration.parse(text);
+  throw new InvalidArgumentError(duration.explain(text));
 }
 
 function refuseWord(url: string, verb: string): void {

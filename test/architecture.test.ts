@@ -15,6 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   traffic: ['domain', 'protocol', 'bridge', 'upstream', 'config', 'observe'],
   replica: ['domain', 'protocol', 'config', 'observe'],
   downstream: ['domain', 'protocol', 'bridge', 'traffic', 'identity', 'edge', 'replica', 'config', 'observe'],
+  probe: ['domain', 'protocol', 'upstream', 'config'],
   admin: ['domain', 'traffic', 'edge', 'identity', 'config', 'observe'],
   doctor: ['domain', 'protocol', 'upstream', 'identity', 'edge', 'config'],
 };
@@ -123,6 +124,18 @@ test('what doctor makes of facts needs no socket, no file and no clock', () => {
   expect(findings.length).toBeGreaterThan(6);
   expect(imports.filter(({ from, to }) => own.has(from) && to.startsWith('node:'))).toEqual([]);
   expect(findings.filter(({ text }) => IMPURE_GLOBALS.test(codeIn(text))).map(({ file }) => file)).toEqual([]);
+});
+
+test('in probe only wire uses sockets, timers and clocks: what a server is, is decided from data', () => {
+  const isDeciding = (file: string): boolean => file.startsWith('probe/') && !file.startsWith('probe/wire/');
+  const isAtWork = (to: string): boolean => /^node:|^undici$|^(?:upstream|probe\/wire)\//.test(to);
+
+  const wrong = imports.filter(({ from, to }) => isDeciding(from) && isAtWork(to));
+  const wrongGlobals = files.filter(({ file, text }) => isDeciding(file) && IMPURE_GLOBALS.test(codeIn(text)));
+
+  expect(files.filter(({ file }) => isDeciding(file)).length).toBeGreaterThan(5);
+  expect(wrong).toEqual([]);
+  expect(wrongGlobals.map(({ file }) => file)).toEqual([]);
 });
 
 test('only one file uses eventsource, and nobody uses the global fetch toward the upstream', () => {

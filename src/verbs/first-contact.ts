@@ -4,7 +4,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Dropped } from '../domain/drops.ts';
 import type { Fact, Journal } from '../domain/ports.ts';
-import { diagnosis } from './diagnosis.ts';
+import { diagnosis } from '../probe/diagnosis.ts';
 
 export type Contact =
   | { readonly state: 'unknown' }

@@ -15,14 +15,38 @@ const SHORT: Readonly<Record<string, { readonly flag: string; readonly value: st
   single: { flag: 'links-single', value: 'true' },
 };
 
-export const COMMANDS = ['serve', 'demo', 'check', 'doctor', 'healthcheck', 'version'];
+/** How one server is reached. */
+const OF_A_SERVER = [
+  'header',
+  'message-url',
+  'allow-endpoint-origins',
+  'tls-ca',
+  'tls-cert',
+  'tls-key',
+  'tls-server-name',
+  'tls-insecure-skip-verify',
+];
+
+export const COMMANDS = ['serve', 'demo', 'check', 'probe', 'doctor', 'healthcheck', 'version'];
 
 export type Parsed = Readonly<Record<string, unknown>>;
 
 export function withConfigFlags(command: Command): Command {
   command.addOption(new Option('--single', 'one link for everything: for servers that survive one connection only'));
+  return withFlagsOf(KEYS, command);
+}
+
+/** Those of one server alone. */
+export function withServerFlags(command: Command): Command {
+  return withFlagsOf(
+    KEYS.filter(({ flag }) => OF_A_SERVER.includes(flag ?? '')),
+    command,
+  );
+}
+
+function withFlagsOf(keys: readonly Key[], command: Command): Command {
   const seen = new Set<string>();
-  for (const key of KEYS) {
+  for (const key of keys) {
     if (key.flag === undefined || seen.has(key.flag)) continue;
     seen.add(key.flag);
     command.addOption(optionOf(key, key.flag));
@@ -112,6 +136,7 @@ function excess(command: Command): string {
   if (command.parent === null) return 'too many arguments: give one URL; several servers belong into a file';
   const given = redactedText(command.args[0] ?? '');
   const word = isName(given) || given !== command.args[0] || /[./]/.test(given) ? given : 'FILE';
+  if (command.name() === 'probe') return 'too many arguments: give one URL';
   if (!command.options.some(({ long }) => long === '--config')) {
     return `too many arguments: ${command.name()} takes none`;
   }

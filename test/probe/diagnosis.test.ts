@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/domain/errors.ts';
-import { diagnosis } from '../../src/verbs/diagnosis.ts';
-import { run } from './program.ts';
+import { diagnosis } from '../../src/probe/diagnosis.ts';
+import { run } from '../verbs/program.ts';
 
 test.each([
   ['upstream_not_found', 'http://a:9/', /^nothing at \/; the SSE endpoint is often \/sse: try http:\/\/a:9\/sse$/],

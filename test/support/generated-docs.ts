@@ -1,9 +1,11 @@
 // The pages of docs/ that are printed from tables in the code. `npm run docs` writes them; docs.test.ts compares them.
 
+import { z } from 'zod';
 import { DROPS } from '../../src/domain/drops.ts';
 import { ERRORS, type ErrorRow } from '../../src/domain/errors.ts';
 import { CLOSE_REASONS } from '../../src/domain/states.ts';
 import { BUCKETS, LABELS, METRICS, type MetricRow } from '../../src/observe/metric-table.ts';
+import { probeSchema } from '../../src/probe/document.ts';
 import { REBUILT, REWRITES } from '../../src/protocol/rewrites.ts';
 import { CONFIG_FILES } from './generated-config.ts';
 import { DOCTOR_FILES } from './generated-doctor.ts';
@@ -13,9 +15,20 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   'docs/errors.md': errorsPage,
   'docs/metrics.md': metricsPage,
   'docs/rewrites.md': rewritesPage,
+  'config/probe.schema.json': probeJsonSchema,
   ...CONFIG_FILES,
   ...DOCTOR_FILES,
 };
+
+function probeJsonSchema(): string {
+  const { $schema, ...schema } = z.toJSONSchema(probeSchema, {
+    // Members may be added: who reads the document must not mind.
+    override: ({ jsonSchema }) =>
+      void (jsonSchema.additionalProperties === false && delete jsonSchema.additionalProperties),
+  });
+  const description = 'What `mcp-causeway probe --json` prints. Printed from src/probe/document.ts by `npm run docs`.';
+  return `${JSON.stringify({ $schema, title: 'mcp-causeway probe', description, ...schema }, null, 2)}\n`;
+}
 
 function errorsPage(): string {
   const rows = Object.entries<ErrorRow>(ERRORS).map(([code, row]) => [

@@ -1,0 +1,358 @@
+// What was seen → which kind of server that is, whether it can be used, and the next step: one row per kind.
+
+import { redactedText, redactedUrl } from '../config/redacted-url.ts';
+import { printable } from '../config/printable.ts';
+import { diagnosis } from './diagnosis.ts';
+import { endpointForm } from './endpoint-form.ts';
+import type { Seen } from './seen.ts';
+
+/** bridge: with the gateway before it. native: by clients as it is. */
+export type Usable = 'bridge' | 'native' | 'no';
+
+interface Row {
+  readonly usable: Usable;
+  /** What it is. */
+  readonly says: (seen: Seen) => string;
+  /** Null: what is known of the error says it. */
+  readonly next: ((seen: Seen) => string) | null;
+}
+
+const of = (text: string) => (): string => text;
+const header = ({ stream }: Seen, name: string): string => shown(stream.head?.headers[name] ?? '');
+const status = ({ stream }: Seen): number => stream.head?.status ?? 0;
+const command = (url: URL): string => `mcp-causeway ${quoted(redactedUrl(url))}`;
+const again = (url: URL): string => `mcp-causeway probe ${quoted(redactedUrl(url))}`;
+
+const BUFFERS =
+  'let the proxy between pass on each event at once: nginx: proxy_buffering off and no gzip; others: flush at once; try the URL of the server itself, past the proxy, to see whether it is that';
+
+export const KINDS = {
+  http_sse: {
+    usable: 'bridge',
+    says: of('an MCP server that speaks HTTP+SSE'),
+    next: ({ url }) => `serve it: ${command(url)}`,
+  },
+  both: {
+    usable: 'bridge',
+    says: of('an MCP server that speaks HTTP+SSE, and Streamable HTTP too'),
+    next: ({ url, streamable }) =>
+      `clients of Streamable HTTP can use ${redactedUrl(streamable?.url ?? url)} as it is; for what it lacks serve this one: ${command(url)}`,
+  },
+  streamable_http: {
+    usable: 'native',
+    says: of('an MCP server that speaks Streamable HTTP'),
+    next: ({ url, streamable }) =>
+      `it needs no gateway: give clients ${redactedUrl(streamable?.url ?? url)} as the URL of an HTTP server`,
+  },
+
+  unresolved: {
+    usable: 'no',
+    says: ({ url }) => `nothing: the name ${url.hostname} does not resolve here`,
+    next: ({ url }) =>
+      `check the spelling of ${url.hostname}, and the DNS of the machine or container that this runs in`,
+  },
+  unreachable: {
+    usable: 'no',
+    says: ({ url, stream }) => `nothing that answers at ${url.host} (${stream.failure?.network ?? 'no reason given'})`,
+    next: ({ url }) =>
+      isLoopback(url)
+        ? 'check that the server runs, and that the port is right; within a container this address is the container itself'
+        : 'check that the server runs, that it listens on this address and not on loopback alone, and that the port is right',
+  },
+  connect_timeout: {
+    usable: 'no',
+    says: ({ url }) => `nothing that accepts a connection at ${url.host} in time`,
+    next: of('check the address, and whether a firewall or network policy drops what is sent there'),
+  },
+  tls_failed: {
+    usable: 'no',
+    says: ({ stream }) => `a server that no TLS connection could be made to: ${stream.failure?.why ?? ''}`,
+    next: ({ url, certificate }) =>
+      certificate === null
+        ? `if it speaks plain http, probe http://${url.host}${url.pathname}; if it wants a certificate of yours, give one with --tls-cert FILE --tls-key FILE`
+        : 'renew the certificate, or use the name that it has (tls.serverName)',
+  },
+  tls_untrusted: {
+    usable: 'no',
+    says: ({ certificate }) =>
+      `a server whose certificate comes from an authority that is not known here: ${shown(certificate?.issuer ?? '')}`,
+    next: of('give the certificate of that authority: --tls-ca FILE here, tls.ca in the upstream of a file'),
+  },
+  silent: {
+    usable: 'no',
+    says: ({ url }) => `a socket at ${url.host} that takes a request and does not answer`,
+    next: of(
+      `see whether the server hangs, or waits for TLS (then its URL begins with https); a proxy that buffers looks so too: ${BUFFERS}`,
+    ),
+  },
+  not_http: {
+    usable: 'no',
+    says: ({ stream }) =>
+      `a server that does not answer in HTTP, or hangs up (${stream.failure?.network ?? 'no reason given'})`,
+    next: ({ url }) =>
+      `see which program has port ${portOf(url)}${url.protocol === 'http:' ? ', and whether it wants https' : ''}`,
+  },
+  redirect: {
+    usable: 'no',
+    says: (seen) => `a redirect (HTTP ${status(seen)}) to ${shownLocation(seen) ?? 'nowhere'}`,
+    next: (seen) =>
+      shownLocation(seen) === null
+        ? 'redirects are not followed: find the URL that it redirects to'
+        : `redirects are not followed: if that is your server, ${again(location(seen) ?? seen.url)}`,
+  },
+  unauthorized: {
+    usable: 'no',
+    says: (seen) => {
+      const wants = header(seen, 'www-authenticate');
+      return `a server that wants a credential (HTTP ${status(seen)}${wants === '' ? '' : `, ${redactedText(wants)}`})`;
+    },
+    next: (seen) =>
+      /resource_metadata/i.test(header(seen, 'www-authenticate'))
+        ? `it wants OAuth tokens: give one with --header 'authorization=\${TOKEN}', and serve it with outbound: { forward: [authorization] }, so that each caller brings his own`
+        : `give it one: --header 'authorization=\${TOKEN}' or --header 'x-api-key=\${KEY}', and as headers in the upstream of a file`,
+  },
+  forbidden: {
+    usable: 'no',
+    says: (seen) => `a server that refuses us (HTTP ${status(seen)})`,
+    next: ({ url }) =>
+      isLoopback(url) && url.hostname !== 'localhost'
+        ? `give it a credential with --header, or call it by the name that it lets in: ${again(named(url))}`
+        : 'give it a credential with --header; if it lets in some names or addresses only, add this one there',
+  },
+  not_found: {
+    usable: 'no',
+    says: (seen) => `a web server with nothing at ${seen.url.pathname} (HTTP ${status(seen)})`,
+    next: ({ url }) => `look up the path of its event stream; ${diagnosis('upstream_not_found', url)}`,
+  },
+  page: {
+    usable: 'no',
+    says: of('a web page (HTML), and no event stream'),
+    next: ({ url }) => diagnosis('upstream_not_event_stream', url),
+  },
+  document: {
+    usable: 'no',
+    says: (seen) => `a document (${header(seen, 'content-type') || 'without a type'}), and no event stream`,
+    next: ({ url }) => diagnosis('upstream_not_event_stream', url),
+  },
+  refuses_get: {
+    usable: 'no',
+    says: (seen) => `a server that takes no GET here (HTTP ${status(seen)}), nor initialize as a POST`,
+    next: ({ url }) => `look up the path of its event stream; it is often ${new URL('/sse', url.origin).href}`,
+  },
+  server_error: {
+    usable: 'no',
+    says: (seen) => `a server that fails (HTTP ${status(seen)})`,
+    next: (seen) =>
+      [502, 503, 504].includes(status(seen))
+        ? 'a proxy answers, and the server behind it does not: see whether that one runs, and the log of the proxy'
+        : 'see its log',
+  },
+  odd_status: {
+    usable: 'no',
+    says: (seen) => `a server that answers with HTTP ${status(seen)}`,
+    next: (seen) =>
+      status(seen) === 429 ? 'it is asked too often: wait, and raise its limit for the gateway' : 'see its log',
+  },
+  compressed: {
+    usable: 'no',
+    says: (seen) =>
+      `an event stream that is compressed (${header(seen, 'content-encoding')}) although that was not asked for`,
+    next: of(
+      'take compression off for this path, in the server or the proxy before it: compressed events are held back',
+    ),
+  },
+  buffered: {
+    usable: 'no',
+    says: of('an event stream on which nothing comes, as from behind a proxy that buffers'),
+    next: of(BUFFERS),
+  },
+  no_endpoint: {
+    usable: 'no',
+    says: of('an event stream, but not of MCP: it never names its endpoint'),
+    next: ({ url }) => diagnosis('endpoint_missing', url),
+  },
+  endless: {
+    usable: 'no',
+    says: ({ stream }) => `a stream without end: ${stream.failure?.why ?? ''}`,
+    next: of('see what the server sends there: it is no event stream of MCP, or a broken one'),
+  },
+  stream_ended: {
+    usable: 'no',
+    says: of('an event stream that ends before anything can be asked'),
+    next: of('see the log of the server, and whether a proxy between bounds how long an answer may take'),
+  },
+  other_origin: {
+    usable: 'no',
+    says: (seen) => `an HTTP+SSE server that sends messages elsewhere, to ${originOf(seen)}`,
+    next: (seen) =>
+      `if that origin is the server’s, set allowEndpointOrigins: ['${originOf(seen)}']; if it is an inner name of it, set messageUrl to the URL that is reached from here`,
+  },
+  bad_endpoint: {
+    usable: 'no',
+    says: ({ stream }) => `an HTTP+SSE server whose endpoint cannot be used: ${stream.failure?.why ?? ''}`,
+    next: of('set messageUrl to the URL that messages are posted to'),
+  },
+  post_refused: {
+    usable: 'no',
+    says: ({ stream }) =>
+      `an HTTP+SSE server that refuses what is posted to its endpoint (HTTP ${stream.posts[0]?.status ?? 0})`,
+    next: ({ stream }) =>
+      [400, 404, 410, 503].includes(stream.posts[0]?.status ?? 0)
+        ? 'it does not know the session that it has just made: does a balancer send messages to another replica (bind sessions to one), or does a proxy change paths (set messageUrl)?'
+        : 'see its log; a proxy between may let in GET alone, or want another credential for POST',
+  },
+  initialize_refused: {
+    usable: 'no',
+    says: of('an HTTP+SSE server that refuses initialize'),
+    next: of('see its log: it may not have come up, or want something that a client has to declare'),
+  },
+  initialize_unanswered: {
+    usable: 'no',
+    says: of('an HTTP+SSE server that takes initialize and does not answer'),
+    next: of(
+      `its answer went elsewhere or is held back: another client may have taken over its only connection (restart it), a balancer may have sent the message to another replica, or a proxy holds events back: ${BUFFERS}`,
+    ),
+  },
+  unknown_revision: {
+    usable: 'no',
+    says: of('an HTTP+SSE server that insists on a revision of MCP which is not known here'),
+    next: of('renew the server, or the gateway'),
+  },
+  failed: {
+    usable: 'no',
+    says: ({ stream }) => `a server that could not be used: ${stream.failure?.why ?? 'time was up'}`,
+    next: null,
+  },
+} as const satisfies Readonly<Record<string, Row>>;
+
+export type Kind = keyof typeof KINDS;
+
+export interface Verdict {
+  readonly kind: Kind;
+  readonly usable: Usable;
+  readonly says: string;
+  readonly next: string;
+}
+
+export function verdictOf(seen: Seen): Verdict {
+  const kind = kindOf(seen);
+  const row: Row = KINDS[kind];
+  const { url, stream, elsewhere } = seen;
+  const [found] = elsewhere;
+  const next =
+    found === undefined || row.usable !== 'no'
+      ? (row.next?.(seen) ?? diagnosis(stream.failure?.code ?? 'upstream_unavailable', url))
+      : found.is === 'http_sse'
+        ? `its event stream is at ${redactedUrl(found.url)}: ${again(found.url)}`
+        : `Streamable HTTP is spoken at ${redactedUrl(found.url)}: clients can use that as it is`;
+  return { kind, usable: row.usable, says: row.says(seen), next };
+}
+
+const TRUST = /^(?:SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|CERT_SIGNATURE_FAILURE)/;
+const NOT_HTTP = /^(?:HPE_|UND_ERR_SOCKET|ECONNRESET|EPIPE|UND_ERR_HEADERS_OVERFLOW)/;
+
+function kindOf(seen: Seen): Kind {
+  const { stream, streamable } = seen;
+  if (stream.introduction !== null && stream.failure === null) return streamable?.speaks === true ? 'both' : 'http_sse';
+  if (streamable?.speaks === true) return 'streamable_http';
+  const { code, network } = stream.failure ?? { code: 'internal_error', network: null };
+  const at = stream.head?.status ?? 0;
+  switch (code) {
+    case 'upstream_unreachable':
+      if (network === 'ENOTFOUND' || network === 'EAI_AGAIN') return 'unresolved';
+      return NOT_HTTP.test(network ?? '') && stream.timings.tcp !== null ? 'not_http' : 'unreachable';
+    case 'upstream_connect_timeout':
+      return 'connect_timeout';
+    case 'upstream_tls':
+      return TRUST.test(network ?? '') ? 'tls_untrusted' : 'tls_failed';
+    case 'upstream_headers_timeout':
+      return 'silent';
+    case 'upstream_redirect':
+      return 'redirect';
+    case 'upstream_unauthorized':
+      return at === 401 ? 'unauthorized' : 'forbidden';
+    case 'upstream_not_found':
+      return 'not_found';
+    case 'upstream_not_legacy':
+      return 'refuses_get';
+    case 'upstream_bad_status':
+      return at >= 500 ? 'server_error' : 'odd_status';
+    case 'upstream_not_event_stream': {
+      const { headers = {} } = stream.head ?? {};
+      if (/event-stream/i.test(headers['content-type'] ?? '')) return 'compressed';
+      return /html/i.test(headers['content-type'] ?? '') ? 'page' : 'document';
+    }
+    case 'endpoint_missing':
+      return stream.bytes === 0 ? 'buffered' : 'no_endpoint';
+    case 'endpoint_refused': {
+      const { form } = endpointForm(stream.announced ?? '', seen.url);
+      return form === 'other-origin' && /another origin/.test(stream.failure?.why ?? '')
+        ? 'other_origin'
+        : 'bad_endpoint';
+    }
+    case 'upstream_message_too_large':
+      return 'endless';
+    case 'upstream_version':
+      return 'unknown_revision';
+    case 'initialize_timeout':
+      return 'initialize_unanswered';
+    case 'initialize_failed':
+      return openingFailed(seen);
+    default:
+      return 'failed';
+  }
+}
+
+/** The same error has many causes; what was seen tells which. */
+function openingFailed({ stream }: Seen): Kind {
+  const why = stream.failure?.why ?? '';
+  if (/without end/.test(why)) return 'endless';
+  if (/answered initialize with an error|is no object/.test(why)) return 'initialize_refused';
+  const { status: taken = 200 } = stream.posts[0] ?? {};
+  if (taken >= 300) return 'post_refused';
+  return /stream/.test(why) ? 'stream_ended' : 'initialize_refused';
+}
+
+function location(seen: Seen): URL | null {
+  const to = seen.stream.head?.headers['location'] ?? '';
+  if (to === '' || !URL.canParse(to, seen.url.href)) return null;
+  const url = new URL(to, seen.url.href);
+  return /^https?:$/.test(url.protocol) ? url : null;
+}
+
+function shownLocation(seen: Seen): string | null {
+  const to = location(seen);
+  return to === null ? null : shown(redactedUrl(to));
+}
+
+function originOf({ url, stream }: Seen): string {
+  return shown(endpointForm(stream.announced ?? '', url).origin ?? 'another origin');
+}
+
+/** On this machine by its name. */
+function named(url: URL): URL {
+  const by = new URL(url.href);
+  by.hostname = 'localhost';
+  return by;
+}
+
+function isLoopback({ hostname }: URL): boolean {
+  return /^127\.|^\[::1\]$|^localhost$/.test(hostname);
+}
+
+function portOf({ protocol, port }: URL): string {
+  return port === '' ? (protocol === 'https:' ? '443' : '80') : port;
+}
+
+/** In a shell. */
+function quoted(text: string): string {
+  return /^[\w:/.,@%+=-]*$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+const SHOWN_CHARS = 200;
+
+/** In somebody else's words: short, and nothing that a terminal would obey. */
+export function shown(text: string): string {
+  const safe = printable(text);
+  return safe.length > SHOWN_CHARS ? `${safe.slice(0, SHOWN_CHARS)}…` : safe;
+}
