@@ -249,7 +249,7 @@ export function verdictOf(seen: Seen): Verdict {
 }
 
 const TRUST = /^(?:SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|CERT_SIGNATURE_FAILURE)/;
-const NOT_HTTP = /^(?:HPE_|UND_ERR_SOCKET|ECONNRESET|EPIPE|UND_ERR_HEADERS_OVERFLOW)/;
+const NOT_HTTP = /^(?:HPE_|HTTPParserError|UND_ERR_SOCKET|ECONNRESET|EPIPE|UND_ERR_HEADERS_OVERFLOW)/;
 
 function kindOf(seen: Seen): Kind {
   const { stream, streamable } = seen;
@@ -262,7 +262,8 @@ function kindOf(seen: Seen): Kind {
       if (network === 'ENOTFOUND' || network === 'EAI_AGAIN') return 'unresolved';
       return NOT_HTTP.test(network ?? '') && stream.timings.tcp !== null ? 'not_http' : 'unreachable';
     case 'upstream_connect_timeout':
-      return 'connect_timeout';
+      // Looked up all the time, without an answer.
+      return stream.timings.dns === null && !isAddress(seen.url) ? 'unresolved' : 'connect_timeout';
     case 'upstream_tls':
       return TRUST.test(network ?? '') ? 'tls_untrusted' : 'tls_failed';
     case 'upstream_headers_timeout':
@@ -334,6 +335,10 @@ function named(url: URL): URL {
   const by = new URL(url.href);
   by.hostname = 'localhost';
   return by;
+}
+
+function isAddress({ hostname }: URL): boolean {
+  return /^[\d.]+$|^\[/.test(hostname);
 }
 
 function isLoopback({ hostname }: URL): boolean {

@@ -4,8 +4,9 @@ import type { EndpointRules } from '../../upstream/endpoint-url.ts';
 import type { SecondStream } from '../seen.ts';
 import { LegacySession, type Wire } from './legacy-session.ts';
 
-/** How long answers and ends may take to show. */
-const SHOWS_WITHIN_MS = 1000;
+/** How long an answer may take, and how long what a second stream does to the first may take to show. */
+const ANSWER_MS = 1000;
+const SOON_MS = 250;
 
 /** `first`: open. It may not be any more afterwards. */
 export async function openSecond(
@@ -19,9 +20,10 @@ export async function openSecond(
     const isOpened = (await second.open(left())) !== null;
     // Its initialize is answered on every stream of a server that broadcasts, and what ends ends soon.
     const showed = (): boolean => !first.isOpen || first.strays.length > 0;
-    if (!isOpened) return (await first.until(showed, shortly(left))) ? whichever(first) : 'refused';
-    if (await first.until(showed, shortly(left, SHOWS_WITHIN_MS / 4))) return whichever(first);
-    const answer = await first.ask('ping', undefined, shortly(left));
+    if (await first.until(showed, shortly(left, SOON_MS))) return first.isOpen ? 'broadcasts' : 'ends_first';
+    if (!isOpened) return left() > 0 ? 'refused' : 'unknown';
+    const isTaken = second.until(() => second.strays.length > 0, shortly(left));
+    const answer = await Promise.race([first.ask('ping', undefined, shortly(left)), isTaken.then(() => null)]);
     if (answer !== null) return second.strays.length > 0 ? 'broadcasts' : 'independent';
     if (second.strays.length > 0) return 'takes_over';
     if (!first.isOpen) return 'ends_first';
@@ -31,10 +33,6 @@ export async function openSecond(
   }
 }
 
-function whichever(first: LegacySession): SecondStream {
-  return first.isOpen ? 'broadcasts' : 'ends_first';
-}
-
-function shortly(left: () => number, most = SHOWS_WITHIN_MS): number {
+function shortly(left: () => number, most = ANSWER_MS): number {
   return Math.max(1, Math.min(left(), most));
 }

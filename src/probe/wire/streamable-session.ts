@@ -67,7 +67,9 @@ class StreamableSession {
       return { speaks: false, url: this.#url, status: reply.status, network: reply.network };
     }
     const counts = own === null ? null : await this.#inSession(own, reply);
-    const modern = await this.#discover();
+    // One that knows 2026-07-28 alone refuses initialize in terms of MCP; what does not is something else.
+    const mayBeModern = own !== null || reply.answer !== null || reply.status === 400;
+    const modern = mayBeModern ? await this.#discover() : null;
     if (own === null && modern === null) {
       return { speaks: false, url: this.#url, status: reply.status, network: reply.network };
     }
