@@ -32,6 +32,10 @@ const QUIRKS: readonly Row[] = [
     says: 'it was gone when the probe had left: a client that leaves may end it (links.single, and something that restarts it)',
   },
   {
+    when: ({ stream }) => stream.isLost,
+    says: 'its event stream ended by itself soon after it was opened: the server, or a proxy between, bounds how long it lasts',
+  },
+  {
     when: ({ stream }) => stream.introduction?.revision === '2024-11-05',
     says: 'it speaks revision 2024-11-05 only: what came with later ones is not to be had from it',
   },

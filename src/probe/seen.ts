@@ -81,6 +81,8 @@ export interface StreamSeen {
   readonly beats: readonly Beat[];
   /** How long it was listened to, from the head on. */
   readonly listenedMs: number;
+  /** It was open, and then it ended, by itself. */
+  readonly isLost: boolean;
   readonly dropped: readonly Dropped[];
   readonly failure: Failure | null;
 }

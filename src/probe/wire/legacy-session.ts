@@ -88,7 +88,9 @@ export class LegacySession implements LinkReceiver, StreamWatch, Journal {
   readonly #dropped = new Set<Dropped>();
   /** Answers that nobody asked for here: they are of another stream. */
   readonly strays: string[] = [];
-  readonly #news = new Set<() => void>();
+  #isLost = false;
+  /** Who waits for something to hold. */
+  readonly #waiting = new Set<{ readonly look: () => void; readonly giveUp: () => void }>();
 
   constructor(wire: Wire, endpoint: EndpointRules) {
     this.#wire = wire;
@@ -196,17 +198,20 @@ export class LegacySession implements LinkReceiver, StreamWatch, Journal {
   /** Whether it has come to that in time. */
   until(holds: () => boolean, withinMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const look = (): void => {
-        if (holds()) end(true);
-      };
       const end = (isSo: boolean): void => {
         timer.cancel();
-        this.#news.delete(look);
+        this.#waiting.delete(waiter);
         resolve(isSo);
       };
-      const timer = this.#wire.timers.after(withinMs, () => end(false));
-      this.#news.add(look);
-      look();
+      const waiter = {
+        look(): void {
+          if (holds()) end(true);
+        },
+        giveUp: () => end(false),
+      };
+      const timer = this.#wire.timers.after(withinMs, waiter.giveUp);
+      this.#waiting.add(waiter);
+      waiter.look();
     });
   }
 
@@ -214,6 +219,7 @@ export class LegacySession implements LinkReceiver, StreamWatch, Journal {
   async close(): Promise<void> {
     this.#link.close('shutdown');
     for (const id of this.#asked.keys()) this.#settle(id, null);
+    for (const { giveUp } of this.#waiting) giveUp();
     await this.#agent.destroy().catch(() => {
       // Destroying twice rejects; the sockets are gone either way.
     });
@@ -244,6 +250,7 @@ export class LegacySession implements LinkReceiver, StreamWatch, Journal {
       counts,
       beats: this.#beats,
       listenedMs: head === null ? 0 : now - head.at,
+      isLost: this.#isLost,
       dropped: [...this.#dropped],
       failure: this.#failure,
     };
@@ -288,7 +295,7 @@ export class LegacySession implements LinkReceiver, StreamWatch, Journal {
 
   lost(error: ProxyError): void {
     for (const id of this.#asked.keys()) this.#settle(id, null);
-    // It was usable; that it did not stay is told of what was asked then.
+    this.#isLost = true;
     if (error.code === 'upstream_message_too_large') this.#dropped.add('unreadable_message');
     this.#tell();
   }
@@ -324,7 +331,7 @@ export class LegacySession implements LinkReceiver, StreamWatch, Journal {
   }
 
   #tell(): void {
-    for (const look of this.#news) look();
+    for (const { look } of this.#waiting) look();
   }
 
   #introduction(): StreamSeen['introduction'] {
