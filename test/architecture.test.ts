@@ -127,8 +127,8 @@ test('what doctor makes of facts needs no socket, no file and no clock', () => {
 });
 
 test('in probe only wire uses sockets, timers and clocks: what a server is, is decided from data', () => {
-  const isDeciding = (file: string): boolean => file.startsWith('probe/') && !file.startsWith('probe/wire/');
-  const isAtWork = (to: string): boolean => /^node:|^undici$|^(?:upstream|probe\/wire)\//.test(to);
+  const isDeciding = (file: string): boolean => file.startsWith('probe/') && !file.startsWith('probe/io/');
+  const isAtWork = (to: string): boolean => /^node:|^undici$|^(?:upstream|probe\/io)\//.test(to);
 
   const wrong = imports.filter(({ from, to }) => isDeciding(from) && isAtWork(to));
   const wrongGlobals = files.filter(({ file, text }) => isDeciding(file) && IMPURE_GLOBALS.test(codeIn(text)));

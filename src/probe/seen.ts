@@ -1,4 +1,4 @@
-// What a probe has seen of a server, as data: the sockets in wire/ fill it in, the rest of this folder reads it. Whatever
+// What a probe has seen of a server, as data: the sockets in io/ fill it in, the rest of this folder reads it. Whatever
 // stands here in a server's words is still as the server sent it, but for its length.
 
 import type { ErrorCode } from '../domain/errors.ts';

@@ -5,7 +5,7 @@ import { readConfig } from '../config/load.ts';
 import { configurationFor, type GivenFlags } from '../probe/configuration.ts';
 import { documentOf } from '../probe/document.ts';
 import { textOf } from '../probe/text.ts';
-import { probe } from '../probe/wire/probe.ts';
+import { probe } from '../probe/io/probe.ts';
 import { systemClock, systemRandom, systemTimers } from '../real-time.ts';
 import type { Machine } from './surroundings.ts';
 import { VERSION } from './version.ts';
