@@ -106,31 +106,6 @@ withFileFlag(withConfigFlags(program.command('check')))
     if (!check(what, options, THIS_MACHINE)) process.exitCode = EXIT.configuration;
   });
 
-withFileFlag(withConfigFlags(program.command('doctor')))
-  .description(
-    'look at this machine, the names, certificates, issuers and servers of a configuration: would it work here?',
-  )
-  .argument('[url]', 'of a server, where there is no file')
-  .option('--json', 'the result as JSON')
-  .option('--strict', 'warnings fail too')
-  .addOption(
-    new Option('--timeout <DURATION>', 'for all that is asked of others').default(DEFAULT_DOCTOR_MS, '10s').argParser(durationOf),
-  )
-  .action(async (url: string | undefined, parsed: Parsed) => {
-    const what = given(parsed, url, 'doctor');
-    if (what.file === undefined && what.flags?.['upstream'] === undefined && !env['CAUSEWAY_UPSTREAM']) {
-      throw new UsageError(`nothing to look at: give a URL, or a file with -c, --config FILE or ${FILE_VARIABLE}`);
-    }
-    // What durationOf has read.
-    const timeoutMs = parsed['timeout'] as number;
-    const { doctor } = await import('./verbs/doctor.ts');
-    const result = await doctor(what, { json: parsed['json'] === true, timeoutMs }, THIS_MACHINE);
-    const isFailed = result === 'failed' || (result === 'warnings' && parsed['strict'] === true);
-    process.exitCode = result === 'invalid' ? EXIT.configuration : isFailed ? EXIT.runtime : 0;
-    // A name that nobody answers for would be waited for long after its time was up.
-    stdout.write('', () => setImmediate(() => process.exit()));
-  });
-
 withServerFlags(program.command('probe'))
   .description('say what is at a URL, why it cannot be used if it cannot, and what to do next')
   .argument('<url>', 'as the gateway would be given it, such as http://old:9001/sse')
@@ -164,6 +139,31 @@ withServerFlags(program.command('probe'))
       timeoutMs: parsed['timeout'] as number,
     } as const;
     if (!(await runProbe(verb, THIS_MACHINE))) process.exitCode = EXIT.upstream;
+  });
+
+withFileFlag(withConfigFlags(program.command('doctor')))
+  .description(
+    'look at this machine, the names, certificates, issuers and servers of a configuration: would it work here?',
+  )
+  .argument('[url]', 'of a server, where there is no file')
+  .option('--json', 'the result as JSON')
+  .option('--strict', 'warnings fail too')
+  .addOption(
+    new Option('--timeout <DURATION>', 'for all that is asked of others').default(DEFAULT_DOCTOR_MS, '10s').argParser(durationOf),
+  )
+  .action(async (url: string | undefined, parsed: Parsed) => {
+    const what = given(parsed, url, 'doctor');
+    if (what.file === undefined && what.flags?.['upstream'] === undefined && !env['CAUSEWAY_UPSTREAM']) {
+      throw new UsageError(`nothing to look at: give a URL, or a file with -c, --config FILE or ${FILE_VARIABLE}`);
+    }
+    // What durationOf has read.
+    const timeoutMs = parsed['timeout'] as number;
+    const { doctor } = await import('./verbs/doctor.ts');
+    const result = await doctor(what, { json: parsed['json'] === true, timeoutMs }, THIS_MACHINE);
+    const isFailed = result === 'failed' || (result === 'warnings' && parsed['strict'] === true);
+    process.exitCode = result === 'invalid' ? EXIT.configuration : isFailed ? EXIT.runtime : 0;
+    // A name that nobody answers for would be waited for long after its time was up.
+    stdout.write('', () => setImmediate(() => process.exit()));
   });
 
 withFileFlag(withConfigFlags(program.command('healthcheck')))

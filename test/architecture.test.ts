@@ -126,7 +126,7 @@ test('what doctor makes of facts needs no socket, no file and no clock', () => {
   expect(findings.filter(({ text }) => IMPURE_GLOBALS.test(codeIn(text))).map(({ file }) => file)).toEqual([]);
 });
 
-test('in probe only wire uses sockets, timers and clocks: what a server is, is decided from data', () => {
+test('in probe only io uses sockets, timers and clocks: what a server is, is decided from data', () => {
   const isDeciding = (file: string): boolean => file.startsWith('probe/') && !file.startsWith('probe/io/');
   const isAtWork = (to: string): boolean => /^node:|^undici$|^(?:upstream|probe\/io)\//.test(to);
 

@@ -7,6 +7,7 @@ import { ERRORS, type ErrorCode } from '../domain/errors.ts';
 export function diagnosis(reason: ErrorCode, url: URL): string {
   const at = redactedUrl(url);
   const elsewhere = otherPath(url);
+  const probing = `mcp-causeway probe ${at === url.href ? at : 'URL'}`;
   const tryOther = elsewhere === null ? '' : `: try ${elsewhere}`;
   switch (reason) {
     case 'upstream_not_found':
@@ -20,7 +21,7 @@ export function diagnosis(reason: ErrorCode, url: URL): string {
         ? `${at} answers, but with a page or a document and not with an event stream: is another server at this port?`
         : `${at} answers, but not with an event stream; the SSE endpoint is often /sse${tryOther}`;
     case 'endpoint_missing':
-      return `${at} is an event stream that never named its endpoint: it is no HTTP+SSE server of MCP, or speaks Streamable HTTP already, and then clients can use it without a gateway`;
+      return `${at} is an event stream that never named its endpoint: it is no HTTP+SSE server of MCP, or speaks Streamable HTTP already, and then clients can use it without a gateway; ${probing} tells which`;
     case 'upstream_unauthorized':
       return `${at} wants a credential, or refuses this host: give it one with --header 'authorization=\${TOKEN}' or as headers of the upstream`;
     case 'upstream_redirect':
@@ -28,9 +29,22 @@ export function diagnosis(reason: ErrorCode, url: URL): string {
     case 'upstream_unreachable':
       return `nothing answers at ${url.host}: check that the server runs, that its name resolves, and that the port is right`;
     default:
-      return ERRORS[reason].remedy;
+      return OPENING.some((each) => each === reason)
+        ? `${ERRORS[reason].remedy}; ${probing} says more`
+        : ERRORS[reason].remedy;
   }
 }
+
+/** Of which more can be found out by looking. */
+const OPENING: readonly ErrorCode[] = [
+  'upstream_connect_timeout',
+  'upstream_tls',
+  'upstream_headers_timeout',
+  'upstream_bad_status',
+  'endpoint_refused',
+  'initialize_timeout',
+  'initialize_failed',
+];
 
 /** The usual path, where it is not the one that was tried. */
 function otherPath(url: URL): string | null {

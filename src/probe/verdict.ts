@@ -2,6 +2,7 @@
 
 import { redactedText, redactedUrl } from '../config/redacted-url.ts';
 import { printable } from '../config/printable.ts';
+import { ERRORS } from '../domain/errors.ts';
 import { diagnosis } from './diagnosis.ts';
 import { endpointForm } from './endpoint-form.ts';
 import type { Seen } from './seen.ts';
@@ -13,7 +14,7 @@ interface Row {
   readonly usable: Usable;
   /** What it is. */
   readonly says: (seen: Seen) => string;
-  /** Null: what is known of the error says it. */
+  /** Null: the table of errors says it. */
   readonly next: ((seen: Seen) => string) | null;
 }
 
@@ -169,7 +170,7 @@ export const KINDS = {
   no_endpoint: {
     usable: 'no',
     says: of('an event stream, but not of MCP: it never names its endpoint'),
-    next: ({ url }) => diagnosis('endpoint_missing', url),
+    next: of('look up the path of the server’s MCP endpoint: this stream belongs to something else'),
   },
   endless: {
     usable: 'no',
@@ -237,11 +238,11 @@ export interface Verdict {
 export function verdictOf(seen: Seen): Verdict {
   const kind = kindOf(seen);
   const row: Row = KINDS[kind];
-  const { url, stream, elsewhere } = seen;
+  const { stream, elsewhere } = seen;
   const [found] = elsewhere;
   const next =
     found === undefined || row.usable !== 'no'
-      ? (row.next?.(seen) ?? diagnosis(stream.failure?.code ?? 'upstream_unavailable', url))
+      ? (row.next?.(seen) ?? ERRORS[stream.failure?.code ?? 'upstream_unavailable'].remedy)
       : found.is === 'http_sse'
         ? `its event stream is at ${redactedUrl(found.url)}: ${again(found.url)}`
         : `Streamable HTTP is spoken at ${redactedUrl(found.url)}: clients can use that as it is`;

@@ -97,6 +97,19 @@ test.each(commandsOfKind('gateway').map((command) => [command.text, command] as 
   },
 );
 
+test.each(commandsOfKind('probe').map(({ text, words }) => [text, words] as const))(
+  '%s: says what is there',
+  async (_, words) => {
+    const standIns = new StandIns();
+    const args = await Promise.all(words.slice(3).map((word) => standIns.in(word)));
+
+    const program = run(...args);
+
+    expect(await program.ended).toBe(0);
+    expect(program.stdout()).toMatch(/an MCP server that speaks HTTP\+SSE|"kind": "http_sse"|^upstreams:$/m);
+  },
+);
+
 test('the curl lines of the README work as pasted, one after the other', async () => {
   const [serves] = commandsOfKind('gateway');
   const started = await startHere({ args: serves?.words.slice(3) ?? [], env: {} }, new StandIns());

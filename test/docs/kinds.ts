@@ -13,6 +13,7 @@ export type Kind = 'commands' | 'shell' | 'configuration' | 'compose' | 'kuberne
 const DRAWINGS: readonly (readonly [page: string, start: string])[] = [
   ['README.md', 'before   '],
   ['docs/architecture.md', '             edge/ downstream/'],
+  ['docs/probe.md', 'http://old:9001/sse\n\n  is  '],
 ];
 
 /** Null for what nobody has thought of. */
@@ -63,6 +64,7 @@ export const PLACE: Place = {
 export type CommandKind =
   | 'npm'
   | 'gateway'
+  | 'probe'
   | 'doctor'
   | 'bench'
   | 'curl'
@@ -77,6 +79,7 @@ const STARTS: readonly (readonly [start: string, kind: CommandKind])[] = [
   ['npm test ', 'npm'],
   ['npm run bench ', 'bench'],
   ['npm run ', 'npm'],
+  ['npx node dist/main.js probe ', 'probe'],
   ['npx node dist/main.js doctor ', 'doctor'],
   ['npx node dist/main.js ', 'gateway'],
   ['npx node bench/', 'bench'],

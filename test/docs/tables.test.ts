@@ -8,6 +8,7 @@ import { HELP } from '../../bench/options.ts';
 import { PEER_NAMES } from '../../bench/peers.ts';
 import { SCENARIO_NAMES, type ScenarioName, scenarioOf } from '../../bench/scenarios.ts';
 import { KEYS } from '../../src/config/keys.ts';
+import { KINDS } from '../../src/probe/verdict.ts';
 import { COMMANDS } from '../../src/verbs/flags.ts';
 import { revisions } from '../peers/conformance/revisions.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
@@ -52,6 +53,8 @@ const HELD: readonly (readonly [page: string, head: string, by: string])[] = [
   // Measured, on a machine that it says.
   ['docs/performance.md', ', share', 'prose'],
   ['docs/performance.md', 'what, CPU of a small call', 'prose'],
+  ['docs/probe.md', 'flag, does', 'here'],
+  ['docs/probe.md', 'kind, what it is, usable', 'here'],
   ['docs/rewrites.md', 'direction, message, field', 'test/docs.test.ts'],
 ];
 
@@ -93,18 +96,27 @@ test('the flags and commands in the README are those of --help: no other, with a
   const rows = tableOf('README.md', 'flag, ').map(([cell = '', meaning = '']) => {
     const [, flag = '', takes] = /--([\w-]+)(?: ([^`]+))?`$/.exec(cell) ?? [];
     const [, at = ''] = /^with (.*): /.exec(meaning) ?? [];
-    return { flag, takes, at: Array.from(at.matchAll(/`(\w+)`/g), ([, name = '']) => name) };
+    return { flag, takes, meaning, at: Array.from(at.matchAll(/`(\w+)`/g), ([, name = '']) => name) };
   });
   const shown = new Set([...commands.values()].flatMap((of) => [...of.keys()]));
   for (const flag of OF_EVERY_PROGRAM) shown.delete(flag);
 
   expect(new Set(rows.map(({ flag }) => flag))).toEqual(shown);
-  for (const { flag, takes, at } of rows) {
+  for (const { flag, takes, meaning, at } of rows) {
     const having = [...commands].filter(([, of]) => of.has(flag));
     const value = having[0]?.[1].get(flag)?.takes;
     expect([flag, takes !== undefined]).toEqual([flag, value !== undefined]);
     // What is not of some commands alone is of all that read a configuration.
-    const places = at.length > 0 ? at : ['', 'serve', 'demo', 'check', 'doctor', 'healthcheck'];
+    const all = [
+      '',
+      'serve',
+      'demo',
+      'check',
+      ...(/`probe` takes it too/.test(meaning) ? ['probe'] : []),
+      'doctor',
+      'healthcheck',
+    ];
+    const places = at.length > 0 ? at : all;
     expect([flag, having.map(([name]) => name)]).toEqual([flag, places]);
   }
 
@@ -113,10 +125,24 @@ test('the flags and commands in the README are those of --help: no other, with a
     ['URL', ...COMMANDS].map((name) => `mcp-causeway ${name}`),
   );
   for (const [, name = '', given] of lines) {
-    if (given === undefined) continue;
+    if (given === undefined || given === 'URL') continue;
     const flags = [...(commands.get(name) ?? [])].flatMap(([flag, { short }]) => [`--${flag}`, short]);
     expect(flags).toContain(given);
   }
+});
+
+test('docs/probe.md has the flags of the probe, and every kind that it tells apart', async () => {
+  const program = run('probe', '--help');
+  await program.ended;
+  const flags = tableOf('docs/probe.md', 'flag, does').map(([cell = '']) => cell.replaceAll('`', ''));
+  const kinds = tableOf('docs/probe.md', 'kind, ').map(([kind = '', , usable = '']) => [
+    kind.replaceAll('`', ''),
+    usable,
+  ]);
+
+  for (const flag of flags.filter((each) => each !== '--tls-ca')) expect(program.stdout()).toContain(`${flag} `);
+  expect(KEYS.some(({ flag }) => flag === 'tls-ca')).toBe(true);
+  expect(kinds).toEqual(Object.entries(KINDS).map(([kind, { usable }]) => [kind, usable]));
 });
 
 const EXITS: Readonly<Record<string, () => Promise<Program>>> = {
@@ -128,6 +154,7 @@ const EXITS: Readonly<Record<string, () => Promise<Program>>> = {
   '1': async () => run('healthcheck', '--listen', '127.0.0.1:1'),
   '2': async () => run('--no-such-flag'),
   '3': async () => run('not a URL'),
+  '4': async () => run('probe', 'http://127.0.0.1:1/sse'),
   '129': () => stoppedTwice('SIGHUP'),
   '130': () => stoppedTwice('SIGINT'),
   '143': () => stoppedTwice('SIGTERM'),

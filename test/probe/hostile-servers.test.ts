@@ -111,7 +111,7 @@ test('comments without end are no endpoint: time is up, and little of them is ke
 
   const { kind, next } = await documentAt(url, { timeoutMs: 800 });
 
-  expect([kind, next]).toEqual(['no_endpoint', expect.stringMatching(/never named its endpoint/)]);
+  expect([kind, next]).toEqual(['no_endpoint', expect.stringMatching(/belongs to something else/)]);
 });
 
 test('a redirect, a location and an endpoint with credentials in them are shown without', async () => {

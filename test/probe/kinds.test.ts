@@ -249,7 +249,7 @@ const WAITING: readonly Row[] = [
     what: 'an event stream of something else',
     at: () => answering(streaming('event: tick\ndata: 1\n\n')),
     kind: 'no_endpoint',
-    next: /no HTTP\+SSE server of MCP/,
+    next: /this stream belongs to something else/,
   },
   {
     what: 'a server that never answers initialize',

@@ -124,7 +124,7 @@ test.each([
   ['an unknown log level', ['http://127.0.0.1:1/sse', '--log-level', 'verbose'], 2, /--log-level/],
   ['an unknown mode', ['http://127.0.0.1:1/sse', '--mode', 'statless'], 2, /--mode.*auto.*stateless.*session/s],
   ['a mode that is left open', ['http://127.0.0.1:1/sse', '--mode'], 2, /--mode/],
-  ['a misspelt command', ['dmeo'], 2, /did you mean demo\?.*serve, demo, check, doctor, healthcheck, version/],
+  ['a misspelt command', ['dmeo'], 2, /did you mean demo\?.*serve, demo, check, probe, doctor, healthcheck, version/],
   ['a misspelt command with flags', ['serv', '-c', 'x'], 2, /no command serv \(did you mean serve\?\)/],
   ['a misspelt command after a flag', ['-c', 'x', 'serv'], 2, /no command serv \(did you mean serve\?\)/],
   ['a misspelt flag of another command', ['--confg', 'x'], 2, /did you mean mcp-causeway serve --config\?/],
@@ -160,8 +160,14 @@ test.each([
   ['doctor of a word', ['doctor', 'ht!tp'], 3, /http or https URL/],
   ['doctor of a file without -c', ['doctor', 'proxy.yaml'], 2, /named with mcp-causeway doctor -c proxy\.yaml/],
   ['doctor with a misspelt flag', ['doctor', '--stric'], 2, /did you mean --strict\?.*doctor --help/],
-  ['doctor without a unit', ['doctor', 'http://127.0.0.1:1/sse', '--timeout', '5'], 2, /^--timeout: has no unit/m],
+  ['doctor without a unit', ['doctor', 'http://127.0.0.1:1/sse', '--timeout', '5'], 2, /--timeout.*has no unit/],
   ['serve without a file', ['serve'], 2, /--config/],
+  ['probe without a URL', ['probe'], 2, /missing required argument 'url'.*probe --help/],
+  ['probe of two URLs', ['probe', 'http://a/sse', 'http://b/sse'], 2, /too many arguments: give one URL/],
+  ['probe with two outputs', ['probe', 'http://a/sse', '--json', '--yaml'], 2, /--json.*cannot be used with.*--yaml/],
+  ['probe with a bad time', ['probe', 'http://a/sse', '--timeout', '5'], 2, /--timeout.*has no unit/],
+  ['probe with a literal secret', ['probe', 'http://a/sse', '--header', 'x-key=s3'], 3, /process list/],
+  ['probe of nobody', ['probe', 'http://127.0.0.1:1/sse', '--yaml'], 4, /nothing to configure.*next: check/s],
 ] as const)('%s: one clear message and the right exit code', async (_, args, code, message) => {
   const program = run(...args);
 
