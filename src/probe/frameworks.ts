@@ -59,8 +59,9 @@ export const FRAMEWORKS = {
   },
   'typescript-sdk': {
     name: 'TypeScript SDK',
-    needs: ['parameter sessionId', 'id uuid', 'lines lf', 'body accepted', 'cache no-cache, no-transform'],
-    shows: ['post 202', 'form root-relative'],
+    needs: ['parameter sessionId', 'id uuid', 'lines lf', 'body accepted'],
+    // Its first releases said no-cache alone.
+    shows: ['post 202', 'form root-relative', 'cache no-cache, no-transform'],
     quirks: [
       NO_KEEP_ALIVE,
       'made with one server object for all, as many are, a second stream can take over or end the first: --second-connection tells',
