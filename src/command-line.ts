@@ -138,7 +138,9 @@ withServerFlags(program.command('probe'))
       // What durationOf has read.
       timeoutMs: parsed['timeout'] as number,
     } as const;
-    if (!(await runProbe(verb, THIS_MACHINE))) process.exitCode = EXIT.upstream;
+    const isUsable = await runProbe(verb, THIS_MACHINE);
+    // A name that is still being looked up would keep the process for as long as the system takes over it.
+    stdout.write('', () => process.exit(isUsable ? process.exitCode : EXIT.upstream));
   });
 
 withFileFlag(withConfigFlags(program.command('doctor')))

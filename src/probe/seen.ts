@@ -98,8 +98,15 @@ export type StreamableSeen =
       readonly introduction: Introduction;
       readonly counts: Counts;
     }
-  /** Status null: there was no answer. */
-  | { readonly speaks: false; readonly url: URL; readonly status: number | null; readonly network: string | null };
+  | {
+      readonly speaks: false;
+      readonly url: URL;
+      /** Null: there was no answer. */
+      readonly status: number | null;
+      /** Of a 401: what it wants. */
+      readonly challenge: string;
+      readonly network: string | null;
+    };
 
 export interface CertificateSeen {
   readonly protocol: string;
@@ -129,6 +136,8 @@ export interface Elsewhere {
 
 export interface Seen {
   readonly url: URL;
+  /** It was dialled with more than may be shown: credentials, a query, flags. */
+  readonly isDialledWithMore: boolean;
   /** As configured, or as it was found to be needed. */
   readonly messageUrl: URL | null;
   readonly stream: StreamSeen;

@@ -20,8 +20,17 @@ interface Row {
 
 const of = (text: string) => (): string => text;
 const header = ({ stream }: Seen, name: string): string => shown(stream.head?.headers[name] ?? '');
-const status = ({ stream }: Seen): number => stream.head?.status ?? 0;
-const command = (url: URL): string => `mcp-causeway ${quoted(redactedUrl(url))}`;
+/** Of a POST, where that is what was refused. */
+const status = ({ stream, streamable }: Seen): number =>
+  streamable?.speaks === false && isRefusal(streamable.status) ? streamable.status : (stream.head?.status ?? 0);
+const challenge = (seen: Seen): string =>
+  seen.streamable?.speaks === false && isRefusal(seen.streamable.status)
+    ? shown(seen.streamable.challenge)
+    : header(seen, 'www-authenticate');
+const serving = ({ url, isDialledWithMore }: Seen): string =>
+  isDialledWithMore
+    ? 'mcp-causeway URL, with the URL and the flags that were given here; --yaml makes a file of them'
+    : `mcp-causeway ${quoted(redactedUrl(url))}`;
 const again = (url: URL): string => `mcp-causeway probe ${quoted(redactedUrl(url))}`;
 
 const BUFFERS =
@@ -31,13 +40,13 @@ export const KINDS = {
   http_sse: {
     usable: 'bridge',
     says: of('an MCP server that speaks HTTP+SSE'),
-    next: ({ url }) => `serve it: ${command(url)}`,
+    next: (seen) => `serve it: ${serving(seen)}`,
   },
   both: {
     usable: 'bridge',
     says: of('an MCP server that speaks HTTP+SSE, and Streamable HTTP too'),
-    next: ({ url, streamable }) =>
-      `clients of Streamable HTTP can use ${redactedUrl(streamable?.url ?? url)} as it is; for what it lacks serve this one: ${command(url)}`,
+    next: (seen) =>
+      `clients of Streamable HTTP can use ${redactedUrl(seen.streamable?.url ?? seen.url)} as it is; for what it lacks serve this one: ${serving(seen)}`,
   },
   streamable_http: {
     usable: 'native',
@@ -104,11 +113,11 @@ export const KINDS = {
   unauthorized: {
     usable: 'no',
     says: (seen) => {
-      const wants = header(seen, 'www-authenticate');
+      const wants = challenge(seen);
       return `a server that wants a credential (HTTP ${status(seen)}${wants === '' ? '' : `, ${redactedText(wants)}`})`;
     },
     next: (seen) =>
-      /resource_metadata/i.test(header(seen, 'www-authenticate'))
+      /resource_metadata/i.test(challenge(seen))
         ? `it wants OAuth tokens: give one with --header 'authorization=\${TOKEN}', and serve it with outbound: { forward: [authorization] }, so that each caller brings his own`
         : `give it one: --header 'authorization=\${TOKEN}' or --header 'x-api-key=\${KEY}', and as headers in the upstream of a file`,
   },
@@ -196,11 +205,16 @@ export const KINDS = {
   post_refused: {
     usable: 'no',
     says: ({ stream }) =>
-      `an HTTP+SSE server that refuses what is posted to its endpoint (HTTP ${stream.posts[0]?.status ?? 0})`,
-    next: ({ stream }) =>
-      [400, 404, 410, 503].includes(stream.posts[0]?.status ?? 0)
+      stream.posts[0] === undefined
+        ? 'an HTTP+SSE server that hangs up when something is posted to its endpoint'
+        : `an HTTP+SSE server that refuses what is posted to its endpoint (HTTP ${stream.posts[0].status})`,
+    next: ({ stream: { posts } }) => {
+      const { status: taken = 0 } = posts[0] ?? {};
+      if (taken >= 300 && taken < 400) return 'redirects are not followed: set messageUrl to where it redirects to';
+      return [400, 404, 410, 503].includes(taken)
         ? 'it does not know the session that it has just made: does a balancer send messages to another replica (bind sessions to one), or does a proxy change paths (set messageUrl)?'
-        : 'see its log; a proxy between may let in GET alone, or want another credential for POST',
+        : 'see its log; a proxy between may let in GET alone, or want another credential for POST';
+    },
   },
   initialize_refused: {
     usable: 'no',
@@ -256,6 +270,8 @@ function kindOf(seen: Seen): Kind {
   const { stream, streamable } = seen;
   if (stream.introduction !== null && stream.failure === null) return streamable?.speaks === true ? 'both' : 'http_sse';
   if (streamable?.speaks === true) return 'streamable_http';
+  if (streamable !== null && isRefusal(streamable.status))
+    return streamable.status === 401 ? 'unauthorized' : 'forbidden';
   const { code, network } = stream.failure ?? { code: 'internal_error', network: null };
   const at = stream.head?.status ?? 0;
   switch (code) {
@@ -305,14 +321,18 @@ function kindOf(seen: Seen): Kind {
   }
 }
 
-/** The same error has many causes; what was seen tells which. */
+/** The same error has many causes: what was seen tells which, or its words, which a test of each kind holds to these. */
 function openingFailed({ stream }: Seen): Kind {
   const why = stream.failure?.why ?? '';
   if (/without end/.test(why)) return 'endless';
   if (/answered initialize with an error|is no object/.test(why)) return 'initialize_refused';
-  const { status: taken = 200 } = stream.posts[0] ?? {};
-  if (taken >= 300) return 'post_refused';
-  return /stream/.test(why) ? 'stream_ended' : 'initialize_refused';
+  if (/event stream/.test(why)) return 'stream_ended';
+  const { status: taken } = stream.posts[0] ?? {};
+  return taken === undefined || taken >= 300 ? 'post_refused' : 'initialize_refused';
+}
+
+function isRefusal(answered: number | null): answered is 401 | 403 {
+  return answered === 401 || answered === 403;
 }
 
 function location(seen: Seen): URL | null {

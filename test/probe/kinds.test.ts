@@ -111,6 +111,23 @@ const ROWS: readonly Row[] = [
   { what: 'a server that is asked too often', at: () => answering(plain(429)), kind: 'odd_status', next: /wait/ },
   { what: 'a server that takes POST alone', at: () => answering(plain(405)), kind: 'refuses_get', next: /often http/ },
   {
+    what: 'a server of Streamable HTTP that wants a token',
+    at: () =>
+      answering((request, response) => {
+        const challenge = { 'www-authenticate': 'Bearer resource_metadata="https://x.example/.well-known"' };
+        if (request.method === 'GET') response.writeHead(405).end();
+        else response.writeHead(401, challenge).end();
+      }, '/mcp'),
+    kind: 'unauthorized',
+    next: /OAuth tokens/,
+  },
+  {
+    what: 'an endpoint that redirects',
+    at: async () => (await legacy({ post: { status: 307, headers: { location: '/elsewhere' } } })).url,
+    kind: 'post_refused',
+    next: /set messageUrl to where it redirects/,
+  },
+  {
     what: 'a stream that is compressed',
     at: () => answering(plain(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' })),
     kind: 'compressed',

@@ -73,6 +73,7 @@ describe('a heartbeat', () => {
 describe('what no test can make', () => {
   const seen = (url: string, code: 'upstream_connect_timeout' | 'draining', dns: number | null): Seen => ({
     url: new URL(url),
+    isDialledWithMore: false,
     messageUrl: null,
     stream: {
       timings: { dns, tcp: null, tls: null, head: null, endpoint: null, initialize: null },

@@ -27,6 +27,16 @@ test('a server that can be used is described in lines, the next step last', asyn
   expect(lines.at(-1)).toBe(`  next        serve it: mcp-causeway ${url.href}`);
 });
 
+test('a server that is reached with a credential is served with the same, which is not repeated', async () => {
+  const server = await startLegacyServer();
+  onTestFinished(() => server.close());
+
+  const { next, url } = await documentAt(`${server.url.href}?token=t0ken`);
+
+  expect(url).toBe(`${server.url.href}?***`);
+  expect(next).toMatch(/^serve it: mcp-causeway URL, with the URL and the flags that were given here; --yaml/);
+});
+
 test('progress is told on a terminal alone, and is gone at the end', async () => {
   const server = await startLegacyServer();
   onTestFinished(() => server.close());

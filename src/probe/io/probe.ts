@@ -56,6 +56,7 @@ class Probe {
   readonly #url: URL;
   readonly #endpoint: EndpointRules;
   readonly #serverName: string | undefined;
+  readonly #isDialledWithMore: boolean;
   readonly #wire: Wire;
   readonly #until: number;
   #certificate: CertificateSeen | null = null;
@@ -74,6 +75,11 @@ class Probe {
     this.#endpoint = endpoint;
     this.#url = endpoint.sseUrl;
     this.#serverName = upstream.tls?.serverName;
+    this.#isDialledWithMore =
+      this.#url.search !== '' ||
+      Object.keys(headers).length > 0 ||
+      upstream.tls !== undefined ||
+      upstream.messageUrl !== undefined;
     this.#until = clock.now() + timeoutMs;
     this.#wire = {
       clock,
@@ -106,10 +112,11 @@ class Probe {
     const isUsable = stream.introduction !== null || streamable?.speaks === true;
     return {
       url: this.#url,
+      isDialledWithMore: this.#isDialledWithMore,
       messageUrl,
       stream,
       streamable,
-      elsewhere: isUsable || !this.#mayBeElse(stream) ? [] : await this.#elsewhere(),
+      elsewhere: isUsable || isShut(streamable) || !this.#mayBeElse(stream) ? [] : await this.#elsewhere(),
       certificate: this.#certificate,
       second: this.#second,
       goneAfter:
@@ -203,6 +210,11 @@ class Probe {
     const until = this.#options.clock.now() + this.#left() / parts;
     return () => until - this.#options.clock.now();
   }
+}
+
+/** It is there, and wants a credential. */
+function isShut(streamable: StreamableSeen | null): boolean {
+  return streamable?.speaks === false && (streamable.status === 401 || streamable.status === 403);
 }
 
 /**

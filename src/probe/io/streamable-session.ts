@@ -30,6 +30,7 @@ const SESSION_ID = /^[\u0021-\u007e]{1,1024}$/;
 const REVISION = /^\d{4}-\d{2}-\d{2}$/;
 const MAX_REVISIONS = 10;
 const MAX_NAME = 200;
+const MAX_CHALLENGE = 500;
 
 export async function askStreamable(wire: Wire, url: URL, left: TimeLeft): Promise<StreamableSeen> {
   const agent = new Agent({ connect: wire.connector });
@@ -64,15 +65,13 @@ class StreamableSession {
     const reply = await this.#initialize();
     const own = reply.answer?.kind === 'result' ? introductionOf(resultOf(reply.answer)) : null;
     if (own === null && (reply.status === null || reply.status === 401 || reply.status === 403)) {
-      return { speaks: false, url: this.#url, status: reply.status, network: reply.network };
+      return silent(this.#url, reply);
     }
     const counts = own === null ? null : await this.#inSession(own, reply);
     // One that knows 2026-07-28 alone refuses initialize in terms of MCP; what does not is something else.
     const mayBeModern = own !== null || reply.answer !== null || reply.status === 400;
     const modern = mayBeModern ? await this.#discover() : null;
-    if (own === null && modern === null) {
-      return { speaks: false, url: this.#url, status: reply.status, network: reply.network };
-    }
+    if (own === null && modern === null) return silent(this.#url, reply);
     const newer = (modern?.revisions ?? []).filter((revision) => revision !== own?.revision);
     const introduction = own ?? modern?.introduction;
     if (introduction === undefined) throw new Error('one of the two has answered');
@@ -236,6 +235,11 @@ async function answerIn(
   }
   look(Buffer.concat(pieces));
   return found;
+}
+
+function silent(url: URL, { status, headers, network }: Reply): StreamableSeen {
+  const challenge = String(headers['www-authenticate'] ?? '').slice(0, MAX_CHALLENGE);
+  return { speaks: false, url, status, challenge, network };
 }
 
 function resultOf(answer: Answer): Readonly<Record<string, unknown>> {
