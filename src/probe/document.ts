@@ -117,10 +117,10 @@ export const probeSchema = z.strictObject({
     })
     .nullable()
     .meta({ description: 'null: http, or there was no handshake' }),
-  secondStream: z
+  secondConnection: z
     .enum(['independent', 'refused', 'ends_first', 'takes_over', 'broadcasts', 'unknown'])
     .nullable()
-    .meta({ description: 'what a second event stream did to the first; null: none was opened (--second-connection)' }),
+    .meta({ description: 'what a second event stream did to the first; null: nobody asked for one' }),
   elsewhere: z
     .array(z.strictObject({ url: z.string(), is: z.enum(['http_sse', 'streamable_http']) }))
     .meta({ description: 'what was found at one of the usual paths of the same server' }),
@@ -173,7 +173,7 @@ export function documentOf(seen: Seen, now: number): ProbeDocument {
     heartbeat: stream.head === null || stream.announced === null ? null : heartbeat(seen),
     http: stream.head === null ? null : { status: stream.head.status, headers: shownHeaders(stream.head.headers) },
     tls: certificate === null ? null : shownCertificate(certificate, now),
-    secondStream: seen.second,
+    secondConnection: seen.second,
     elsewhere: elsewhere.map((found) => ({ url: redactedUrl(found.url), is: found.is })),
     failure: failure === null ? null : { reason: failure.code, why: shown(failure.why), network: failure.network },
     outOfTime: seen.wasCut,

@@ -57,7 +57,7 @@ function offered({ tools, prompts, resources, capabilities }: Offer): string {
 }
 
 function connection(document: ProbeDocument): [string, string][] {
-  const { endpoint, timingsMs, heartbeat, http, tls, failure, secondStream } = document;
+  const { endpoint, timingsMs, heartbeat, http, tls, failure, secondConnection } = document;
   const lines: [string, string][] = [];
   if (endpoint !== null) lines.push(['endpoint', endpointText(endpoint)]);
   const steps = Object.entries(timingsMs).flatMap(([step, took]) => (took === null ? [] : [`${step} ${took} ms`]));
@@ -68,7 +68,7 @@ function connection(document: ProbeDocument): [string, string][] {
     lines.push(['http', [String(http.status), ...told].join('; ')]);
   }
   if (tls !== null) lines.push(...tlsLines(tls));
-  if (secondStream !== null) lines.push(['second', SECOND[secondStream]]);
+  if (secondConnection !== null) lines.push(['second', SECOND[secondConnection]]);
   if (failure !== null) {
     const network = failure.network === null || failure.why.includes(failure.network) ? '' : `, ${failure.network}`;
     lines.push(['failed', `${failure.why} (${failure.reason}${network})`]);
@@ -76,7 +76,7 @@ function connection(document: ProbeDocument): [string, string][] {
   return lines;
 }
 
-const SECOND: { readonly [each in NonNullable<ProbeDocument['secondStream']>]: string } = {
+const SECOND: { readonly [each in NonNullable<ProbeDocument['secondConnection']>]: string } = {
   independent: 'a second stream lives beside the first',
   refused: 'a second stream is refused',
   ends_first: 'a second stream ends the first',

@@ -16,7 +16,7 @@ import type { ChildOptions } from './support/watched-child.ts';
 
 const NODE_SERVERS = ['typescript-sdk', 'supergateway'];
 
-test.each<[name: string, start: () => ChildOptions, secondStream: string]>([
+test.each<[name: string, start: () => ChildOptions, second: string]>([
   ['server-everything', everything, 'independent'],
   ['the first server-everything', firstEverything, 'takes_over'],
   ['supergateway', supergateway, 'broadcasts'],
@@ -24,12 +24,12 @@ test.each<[name: string, start: () => ChildOptions, secondStream: string]>([
 ])('%s is usable, made with the TypeScript SDK, and tells what a second stream does', async (_name, start, second) => {
   const server = await listening(new Child(start()));
 
-  const { kind, httpSse, frameworks, secondStream } = await documentAt(urlOf(server), { secondConnection: true });
+  const { kind, httpSse, frameworks, secondConnection } = await documentAt(urlOf(server), { secondConnection: true });
 
   expect(['http_sse', 'both']).toContain(kind);
   expect(httpSse?.tools?.count).toBeGreaterThan(3);
   expect(NODE_SERVERS).toContain(frameworks[0]?.id);
-  expect(secondStream).toBe(second);
+  expect(secondConnection).toBe(second);
 });
 
 test('a server that dies when its client leaves is said to be gone', async () => {

@@ -28,9 +28,9 @@ test.each(ROWS)('a second stream that %s', async (_what, behaviour, is) => {
   const server: LegacyServer = await startLegacyServer(behaviour(() => server));
   onTestFinished(() => server.close());
 
-  const { kind, secondStream, quirks } = await documentAt(server.url, { secondConnection: true });
+  const { kind, secondConnection, quirks } = await documentAt(server.url, { secondConnection: true });
 
-  expect([kind, secondStream]).toEqual(['http_sse', is]);
+  expect([kind, secondConnection]).toEqual(['http_sse', is]);
   expect(quirks.some((quirk) => quirk.includes('links.single'))).toBe(is !== 'independent');
 });
 
@@ -38,7 +38,7 @@ test('none is opened unless somebody asks for it', async () => {
   const server = await startLegacyServer();
   onTestFinished(() => server.close());
 
-  expect((await documentAt(server.url)).secondStream).toBeNull();
+  expect((await documentAt(server.url)).secondConnection).toBeNull();
   expect(server.gets.length).toBe(1);
 });
 

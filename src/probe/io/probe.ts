@@ -3,6 +3,7 @@
 
 import type { Config } from '../../config/schema.ts';
 import { settingsOf } from '../../config/settings.ts';
+import type { ErrorCode } from '../../domain/errors.ts';
 import type { Clock, Random, Timers } from '../../domain/ports.ts';
 import { connector } from '../../upstream/connector.ts';
 import type { EndpointRules } from '../../upstream/endpoint-url.ts';
@@ -36,14 +37,14 @@ export interface ProbeOptions {
 const FIRST_SHARE = 0.5;
 const TIMES = ['connect', 'headers', 'endpoint', 'initialize', 'post'] as const;
 /** What a server that is no HTTP+SSE server here says, and then it may be something else. */
-const MAY_BE_ELSE = [
+const NOT_HERE: readonly ErrorCode[] = [
   'upstream_not_found',
   'upstream_not_legacy',
   'upstream_not_event_stream',
   'upstream_bad_status',
-  'endpoint_missing',
-  'upstream_headers_timeout',
-] as const;
+];
+/** A stream of Streamable HTTP, too, has a head with its first event only, or never an endpoint. */
+const NO_LEGACY_STREAM: readonly ErrorCode[] = [...NOT_HERE, 'endpoint_missing', 'upstream_headers_timeout'];
 /** Nothing is there any more. */
 const GONE = ['ECONNREFUSED', 'ECONNRESET', 'UND_ERR_SOCKET'];
 
@@ -116,7 +117,7 @@ class Probe {
       messageUrl,
       stream,
       streamable,
-      elsewhere: isUsable || isShut(streamable) || !this.#mayBeElse(stream) ? [] : await this.#elsewhere(),
+      elsewhere: isUsable || isShut(streamable) || !failedWith(stream, NOT_HERE) ? [] : await this.#elsewhere(),
       certificate: this.#certificate,
       second: this.#second,
       goneAfter:
@@ -168,17 +169,13 @@ class Probe {
 
   /** At the URL itself, and where it is usual beside an event stream. */
   async #streamable(stream: StreamSeen): Promise<StreamableSeen | null> {
-    if (this.#left() <= 0 || (stream.introduction === null && !this.#mayBeElse(stream))) return null;
+    if (this.#left() <= 0 || (stream.introduction === null && !failedWith(stream, NO_LEGACY_STREAM))) return null;
     this.#say('asking for Streamable HTTP');
     const own = await askStreamable(this.#wire, this.#url, this.#share(2));
     const beside = stream.introduction === null ? null : besideStream(this.#url);
     if (own.speaks || beside === null || this.#left() <= 0 || own.network !== null) return own;
     const other = await askStreamable(this.#wire, beside, this.#share(1));
     return other.speaks ? other : own;
-  }
-
-  #mayBeElse({ failure }: StreamSeen): boolean {
-    return MAY_BE_ELSE.some((code) => code === failure?.code);
   }
 
   /** The first of the usual paths that answers. */
@@ -210,6 +207,10 @@ class Probe {
     const until = this.#options.clock.now() + this.#left() / parts;
     return () => until - this.#options.clock.now();
   }
+}
+
+function failedWith({ failure }: StreamSeen, codes: readonly ErrorCode[]): boolean {
+  return failure !== null && codes.includes(failure.code);
 }
 
 /** It is there, and wants a credential. */

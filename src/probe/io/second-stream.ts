@@ -17,7 +17,7 @@ export async function openSecond(
 ): Promise<SecondStream> {
   const second = new LegacySession(wire, endpoint);
   try {
-    const isOpened = (await second.open(left())) !== null;
+    const isOpened = (await second.open(Math.max(1, left() / 2))) !== null;
     // Its initialize is answered on every stream of a server that broadcasts, and what ends ends soon.
     const showed = (): boolean => !first.isOpen || first.strays.length > 0;
     if (await first.until(showed, shortly(left, SOON_MS))) return first.isOpen ? 'broadcasts' : 'ends_first';
