@@ -20,13 +20,11 @@ interface Row {
 
 const of = (text: string) => (): string => text;
 const header = ({ stream }: Seen, name: string): string => shown(stream.head?.headers[name] ?? '');
-/** Of a POST, where that is what was refused. */
-const status = ({ stream, streamable }: Seen): number =>
-  streamable?.speaks === false && isRefusal(streamable.status) ? streamable.status : (stream.head?.status ?? 0);
-const challenge = (seen: Seen): string =>
-  seen.streamable?.speaks === false && isRefusal(seen.streamable.status)
-    ? shown(seen.streamable.challenge)
-    : header(seen, 'www-authenticate');
+const status = (seen: Seen): number => refusedPost(seen)?.status ?? seen.stream.head?.status ?? 0;
+const challenge = (seen: Seen): string => {
+  const refused = refusedPost(seen);
+  return refused === null ? header(seen, 'www-authenticate') : shown(refused.challenge);
+};
 const serving = ({ url, isDialledWithMore }: Seen): string =>
   isDialledWithMore
     ? 'mcp-causeway URL, with the URL and the flags that were given here; --yaml makes a file of them'
@@ -270,8 +268,8 @@ function kindOf(seen: Seen): Kind {
   const { stream, streamable } = seen;
   if (stream.introduction !== null && stream.failure === null) return streamable?.speaks === true ? 'both' : 'http_sse';
   if (streamable?.speaks === true) return 'streamable_http';
-  if (streamable !== null && isRefusal(streamable.status))
-    return streamable.status === 401 ? 'unauthorized' : 'forbidden';
+  const refused = refusedPost(seen);
+  if (refused !== null) return refused.status === 401 ? 'unauthorized' : 'forbidden';
   const { code, network } = stream.failure ?? { code: 'internal_error', network: null };
   const at = stream.head?.status ?? 0;
   switch (code) {
@@ -331,8 +329,19 @@ function openingFailed({ stream }: Seen): Kind {
   return taken === undefined || taken >= 300 ? 'post_refused' : 'initialize_refused';
 }
 
-function isRefusal(answered: number | null): answered is 401 | 403 {
-  return answered === 401 || answered === 403;
+/**
+ * Streamable HTTP that wants a credential: it takes no GET, or says what it wants. Any page may refuse a POST for reasons of
+ * its own.
+ */
+export function refusedPost({
+  stream,
+  streamable,
+}: Pick<Seen, 'stream' | 'streamable'>): { readonly status: 401 | 403; readonly challenge: string } | null {
+  if (stream.introduction !== null || streamable?.speaks !== false) return null;
+  const { status: answered, challenge: wants } = streamable;
+  if (answered === 401 && wants !== '') return { status: answered, challenge: wants };
+  if (stream.failure?.code !== 'upstream_not_legacy') return null;
+  return answered === 401 || answered === 403 ? { status: answered, challenge: wants } : null;
 }
 
 function location(seen: Seen): URL | null {

@@ -71,6 +71,15 @@ const ROWS: readonly Row[] = [
     next: /not with an event stream.*often \/sse: try http/,
   },
   {
+    what: 'a page that takes no POST of strangers',
+    at: () =>
+      answering((request, response) =>
+        response.writeHead(request.method === 'GET' ? 200 : 403, { 'content-type': 'text/html' }).end('<p>'),
+      ),
+    kind: 'page',
+    next: /not with an event stream/,
+  },
+  {
     what: 'a document',
     at: () => answering(plain(200, { 'content-type': 'application/json' }, '{"status":"ok"}')),
     kind: 'document',

@@ -37,6 +37,20 @@ test('a server that is reached with a credential is served with the same, which 
   expect(next).toMatch(/^serve it: mcp-causeway URL, with the URL and the flags that were given here; --yaml/);
 });
 
+test('no credential is in what is printed', async () => {
+  const server = await startLegacyServer();
+  onTestFinished(() => server.close());
+  const url = server.url.href.replace('//', '//us3r:p4ss@');
+  const given = { flags: { header: ['x-key=${KEY}'] }, env: { KEY: 'k3y' } };
+
+  const texts = await Promise.all(
+    (['text', 'json', 'yaml'] as const).map((output) => probed(url, { ...given, output })),
+  );
+
+  for (const { stdout, stderr } of texts) expect(stdout + stderr).not.toMatch(/us3r|p4ss|k3y/);
+  expect(server.gets.map(({ headers }) => headers['x-key'])).toEqual(['k3y', 'k3y', 'k3y']);
+});
+
 test('progress is told on a terminal alone, and is gone at the end', async () => {
   const server = await startLegacyServer();
   onTestFinished(() => server.close());

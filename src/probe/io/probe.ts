@@ -12,6 +12,7 @@ import { countLists } from '../counting.ts';
 import { endpointForm } from '../endpoint-form.ts';
 import type { CertificateSeen, Elsewhere, SecondStream, Seen, StreamSeen, StreamableSeen } from '../seen.ts';
 import { besideStream, usualPaths } from '../usual-paths.ts';
+import { refusedPost } from '../verdict.ts';
 import { LegacySession, type Wire } from './legacy-session.ts';
 import { openSecond } from './second-stream.ts';
 import { askStreamable } from './streamable-session.ts';
@@ -110,14 +111,15 @@ class Probe {
     }
     if (stream.failure?.code === 'upstream_tls') await this.#readCertificate(stream.failure.network ?? '');
     const streamable = await this.#streamable(stream);
-    const isUsable = stream.introduction !== null || streamable?.speaks === true;
+    const mayBeElsewhere =
+      streamable?.speaks !== true && refusedPost({ stream, streamable }) === null && failedWith(stream, NOT_HERE);
     return {
       url: this.#url,
       isDialledWithMore: this.#isDialledWithMore,
       messageUrl,
       stream,
       streamable,
-      elsewhere: isUsable || isShut(streamable) || !failedWith(stream, NOT_HERE) ? [] : await this.#elsewhere(),
+      elsewhere: mayBeElsewhere ? await this.#elsewhere() : [],
       certificate: this.#certificate,
       second: this.#second,
       goneAfter:
@@ -211,11 +213,6 @@ class Probe {
 
 function failedWith({ failure }: StreamSeen, codes: readonly ErrorCode[]): boolean {
   return failure !== null && codes.includes(failure.code);
-}
-
-/** It is there, and wants a credential. */
-function isShut(streamable: StreamableSeen | null): boolean {
-  return streamable?.speaks === false && (streamable.status === 401 || streamable.status === 403);
 }
 
 /**
