@@ -98,8 +98,8 @@ export const MUTANTS: readonly Mutant[] = [
     row: 'T3',
     without: 'streams follow no redirect',
     file: 'src/upstream/event-stream.ts',
-    text: "import { Client, type Dispatcher } from 'undici';",
-    becomes: `import { Agent, interceptors, type Dispatcher } from 'undici';
+    text: "import { Client, type Dispatcher, type buildConnector } from 'undici';",
+    becomes: `import { Agent, interceptors, type Dispatcher, type buildConnector } from 'undici';
 function Client(_origin, options) { return new Agent(options).compose(interceptors.redirect({ maxRedirections: 3 })); }`,
     test: 'test/scenarios/upstream-failures.test.ts',
     named: 'a redirect to another origin is not followed',
