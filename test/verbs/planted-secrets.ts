@@ -356,6 +356,13 @@ function checks(config: string): string[][] {
       '--header',
       `x-at=@${at}`,
     ],
+    ...['--json', '--yaml'].map((output) => [
+      'probe',
+      `http://u:${OF_CONFIG.password}@127.0.0.1:1/sse?x=${OF_CONFIG.query}`,
+      output,
+      '--header',
+      `x-at=@${at}`,
+    ]),
     ...broken(good).map((text) => ['check', '-c', file(text), '--json']),
     ['doctor', '-c', config],
     ['doctor', '-c', config, '--json', '--header', `x-at=@${at}`],
