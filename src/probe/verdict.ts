@@ -2,10 +2,11 @@
 
 import { redactedText, redactedUrl } from '../config/redacted-url.ts';
 import { printable } from '../config/printable.ts';
-import { ERRORS } from '../domain/errors.ts';
+import { ERRORS, type ErrorCode } from '../domain/errors.ts';
 import { diagnosis } from './diagnosis.ts';
 import { endpointForm } from './endpoint-form.ts';
 import type { Seen } from './seen.ts';
+import { usualPaths } from './usual-paths.ts';
 
 /** bridge: with the gateway before it. native: by clients as it is. */
 export type Usable = 'bridge' | 'native' | 'no';
@@ -30,6 +31,15 @@ const serving = ({ url, isDialledWithMore }: Seen): string =>
     ? 'mcp-causeway URL, with the URL and the flags that were given here; --yaml makes a file of them'
     : `mcp-causeway ${quoted(redactedUrl(url))}`;
 const again = (url: URL): string => `mcp-causeway probe ${quoted(redactedUrl(url))}`;
+
+/** What was looked at already is not said to be worth a try. */
+const lookedUp =
+  (code: ErrorCode) =>
+  ({ url, wasCut }: Seen): string => {
+    if (wasCut) return diagnosis(code, url);
+    const tried = usualPaths(url).map((each) => each.url.pathname);
+    return `look up the path of its event stream, and the port: there is none at ${tried.join(', ')} either`;
+  };
 
 const BUFFERS =
   'let the proxy between pass on each event at once: nginx: proxy_buffering off and no gzip; others: flush at once; try the URL of the server itself, past the proxy, to see whether it is that';
@@ -130,22 +140,22 @@ export const KINDS = {
   not_found: {
     usable: 'no',
     says: (seen) => `a web server with nothing at ${seen.url.pathname} (HTTP ${status(seen)})`,
-    next: ({ url }) => `look up the path of its event stream; ${diagnosis('upstream_not_found', url)}`,
+    next: lookedUp('upstream_not_found'),
   },
   page: {
     usable: 'no',
     says: of('a web page (HTML), and no event stream'),
-    next: ({ url }) => diagnosis('upstream_not_event_stream', url),
+    next: lookedUp('upstream_not_event_stream'),
   },
   document: {
     usable: 'no',
     says: (seen) => `a document (${header(seen, 'content-type') || 'without a type'}), and no event stream`,
-    next: ({ url }) => diagnosis('upstream_not_event_stream', url),
+    next: lookedUp('upstream_not_event_stream'),
   },
   refuses_get: {
     usable: 'no',
     says: (seen) => `a server that takes no GET here (HTTP ${status(seen)}), nor initialize as a POST`,
-    next: ({ url }) => `look up the path of its event stream; it is often ${new URL('/sse', url.origin).href}`,
+    next: lookedUp('upstream_not_legacy'),
   },
   server_error: {
     usable: 'no',

@@ -68,7 +68,7 @@ const ROWS: readonly Row[] = [
     what: 'a page',
     at: () => answering(plain(200, { 'content-type': 'text/html; charset=utf-8' }, '<h1>Hello</h1>'), '/'),
     kind: 'page',
-    next: /not with an event stream.*often \/sse: try http/,
+    next: /none at \/sse, \/mcp, \/mcp\/sse either$/,
   },
   {
     what: 'a page that takes no POST of strangers',
@@ -77,13 +77,13 @@ const ROWS: readonly Row[] = [
         response.writeHead(request.method === 'GET' ? 200 : 403, { 'content-type': 'text/html' }).end('<p>'),
       ),
     kind: 'page',
-    next: /not with an event stream/,
+    next: /look up the path.*none at \/mcp, \/mcp\/sse either$/,
   },
   {
     what: 'a document',
     at: () => answering(plain(200, { 'content-type': 'application/json' }, '{"status":"ok"}')),
     kind: 'document',
-    next: /is another server at this port\?/,
+    next: /look up the path of its event stream, and the port/,
   },
   {
     what: 'a key that is missing',
@@ -118,7 +118,12 @@ const ROWS: readonly Row[] = [
   },
   { what: 'a server that fails', at: () => answering(plain(500)), kind: 'server_error', next: /see its log/ },
   { what: 'a server that is asked too often', at: () => answering(plain(429)), kind: 'odd_status', next: /wait/ },
-  { what: 'a server that takes POST alone', at: () => answering(plain(405)), kind: 'refuses_get', next: /often http/ },
+  {
+    what: 'a server that takes POST alone',
+    at: () => answering(plain(405)),
+    kind: 'refuses_get',
+    next: /look up the path/,
+  },
   {
     what: 'a server of Streamable HTTP that wants a token',
     at: () =>

@@ -1,6 +1,7 @@
 // The decisions of a probe that need no server.
 
 import { describe, expect, test } from 'vitest';
+import type { ErrorCode } from '../../src/domain/errors.ts';
 import { endpointForm } from '../../src/probe/endpoint-form.ts';
 import { heartbeatOf } from '../../src/probe/heartbeat.ts';
 import type { Beat, Seen } from '../../src/probe/seen.ts';
@@ -71,7 +72,13 @@ describe('a heartbeat', () => {
 });
 
 describe('what no test can make', () => {
-  const seen = (url: string, code: 'upstream_connect_timeout' | 'draining', dns: number | null): Seen => ({
+  test('where time was up before the usual paths were tried, they are named', () => {
+    const what = { ...seen('http://old/x', 'upstream_not_found', 1), wasCut: true };
+
+    expect(verdictOf(what)).toMatchObject({ kind: 'not_found', next: expect.stringMatching(/try http:\/\/old\/sse$/) });
+  });
+
+  const seen = (url: string, code: ErrorCode, dns: number | null): Seen => ({
     url: new URL(url),
     isDialledWithMore: false,
     messageUrl: null,
