@@ -7,7 +7,7 @@ import { endpointForm } from './endpoint-form.ts';
 import { guessFramework } from './frameworks.ts';
 import { isSingle } from './quirks.ts';
 import type { Seen } from './seen.ts';
-import { shown } from './verdict.ts';
+import { shown } from './shown-text.ts';
 
 /** What the command line said beside the URL, in its words. */
 export interface GivenFlags {

@@ -6,9 +6,11 @@ import { redactedUrl } from '../config/redacted-url.ts';
 import { type EndpointForm, endpointForm } from './endpoint-form.ts';
 import { FRAMEWORKS, guessFramework } from './frameworks.ts';
 import { heartbeatOf } from './heartbeat.ts';
+import { KINDS } from './kinds.ts';
 import { quirksOf } from './quirks.ts';
 import { type CertificateSeen, type Counts, type Introduction, LISTS, type Seen } from './seen.ts';
-import { KINDS, shown, verdictOf } from './verdict.ts';
+import { shown } from './shown-text.ts';
+import { verdictOf } from './verdict.ts';
 
 const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): [Key, ...Key[]] => {
   // Tables have a row at least.

@@ -8,7 +8,7 @@ import { HELP } from '../../bench/options.ts';
 import { PEER_NAMES } from '../../bench/peers.ts';
 import { SCENARIO_NAMES, type ScenarioName, scenarioOf } from '../../bench/scenarios.ts';
 import { KEYS } from '../../src/config/keys.ts';
-import { KINDS } from '../../src/probe/verdict.ts';
+import { KINDS } from '../../src/probe/kinds.ts';
 import { COMMANDS } from '../../src/verbs/flags.ts';
 import { revisions } from '../peers/conformance/revisions.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';

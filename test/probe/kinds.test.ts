@@ -2,7 +2,7 @@
 
 import type { RequestListener } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { KINDS, type Kind } from '../../src/probe/verdict.ts';
+import { KINDS, type Kind } from '../../src/probe/kinds.ts';
 import { SELF_SIGNED, EXPIRED, TRUSTED, certificateFile } from '../support/certificates.ts';
 import { type GatewayConfig, gatewayBefore } from '../support/gateway.ts';
 import { type Behaviour, RpcError, endpoints } from '../support/legacy-behaviour.ts';

@@ -12,7 +12,7 @@ import { countLists } from '../counting.ts';
 import { endpointForm } from '../endpoint-form.ts';
 import type { CertificateSeen, Elsewhere, SecondStream, Seen, StreamSeen, StreamableSeen } from '../seen.ts';
 import { besideStream, usualPaths } from '../usual-paths.ts';
-import { refusedPost } from '../verdict.ts';
+import { refusedPost } from '../kinds.ts';
 import { LegacySession, type Wire } from './legacy-session.ts';
 import { openSecond } from './second-stream.ts';
 import { askStreamable } from './streamable-session.ts';
