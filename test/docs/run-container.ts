@@ -91,7 +91,7 @@ async function run(
     ...given,
     CAUSEWAY_LISTEN: `${host}:${number}`,
     CAUSEWAY_LOG_FORMAT: 'json',
-    ...(isReadOnly && readOnly()),
+    ...(isReadOnly && readOnly(given['NODE_OPTIONS'])),
   });
   const program = runWith(onPort(0), ...words);
   // Where callers bring the credential, no server is reached before one comes.
@@ -108,9 +108,9 @@ async function run(
 }
 
 /** Node refuses every write, as a file system would that is read-only. */
-function readOnly(): Record<string, string> {
+function readOnly(options = ''): Record<string, string> {
   if (!process.allowedNodeEnvironmentFlags.has('--permission')) return {};
-  return { NODE_OPTIONS: '--permission --allow-fs-read=*' };
+  return { NODE_OPTIONS: `${options} --permission --allow-fs-read=*` };
 }
 
 function addressOf(listen: string): { readonly host: string; readonly port: number } {
