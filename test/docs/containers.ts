@@ -73,11 +73,22 @@ export function dockerRun(words: readonly string[], place: Place): Container {
   };
 }
 
+const SECONDS = z.string().regex(/^\d+s$/);
+
 const composeFile = z.strictObject({
   services: z.record(
     z.string(),
     z.strictObject({
       image: z.string(),
+      entrypoint: z.array(z.string()).optional(),
+      command: z.array(z.string()).optional(),
+      depends_on: z.array(z.string()).optional(),
+      volumes: z.array(z.string()).default([]),
+      init: z.literal(true).optional(),
+      mem_limit: z
+        .string()
+        .regex(/^\d+m$/)
+        .optional(),
       build: z.literal('.').optional(),
       ports: z.array(z.string()).optional(),
       environment: z.record(z.string(), z.string()).default({}),
@@ -85,27 +96,34 @@ const composeFile = z.strictObject({
       cap_drop: z.array(z.literal('ALL')).default([]),
       security_opt: z.array(z.literal('no-new-privileges:true')).optional(),
       healthcheck: z
-        .strictObject({
-          test: z.tuple([z.literal('CMD')], z.string()),
-          interval: z.string().regex(/^\d+s$/),
-          timeout: z.string().regex(/^\d+s$/),
-        })
+        .union([
+          z.strictObject({ test: z.tuple([z.literal('CMD')], z.string()), interval: SECONDS, timeout: SECONDS }),
+          z.strictObject({ disable: z.literal(true) }),
+        ])
         .optional(),
-      stop_grace_period: z
-        .string()
-        .regex(/^\d+s$/)
-        .optional(),
+      stop_grace_period: SECONDS.optional(),
       restart: z.enum(['unless-stopped', 'always', 'on-failure', 'no']).optional(),
     }),
   ),
+  volumes: z.record(z.string(), z.null()).optional(),
 });
+
+export type ComposeFile = z.infer<typeof composeFile>;
+
+export function composeFileIn(text: string): ComposeFile {
+  // `$` would be for compose to replace.
+  if (/\$(?!\$)/.test(text.replaceAll(/^ *#.*$/gm, ''))) throw new Error('compose puts its own variables there');
+  return composeFile.parse(parse(text));
+}
 
 /** The gateway in a compose.yaml, and the names under which the others are reached from it. */
 export function composed(text: string, image: string): { readonly gateway: Container; readonly others: string[] } {
-  // `$` would be for compose to replace.
-  if (/\$(?!\$)/.test(text)) throw new Error('compose puts its own variables there');
-  const { services } = composeFile.parse(parse(text));
-  const [name, service] = only(Object.entries(services).filter(([, each]) => each.image === image));
+  const { services } = composeFileIn(text);
+  // With another entry point the image is something else.
+  const [name, service] = only(
+    Object.entries(services).filter(([, each]) => each.image === image && each.entrypoint === undefined),
+  );
+  if (service.command !== undefined || service.volumes.length > 0) throw new Error('not known here of a gateway');
   const [published] = only((service.ports ?? []).map((each) => [each] as const));
   const stop = service.stop_grace_period;
   return {
@@ -117,7 +135,7 @@ export function composed(text: string, image: string): { readonly gateway: Conta
       port: publishedPort(published),
       isReadOnly: service.read_only,
       hasNoCapability: service.cap_drop.includes('ALL'),
-      ...(service.healthcheck && { healthcheck: service.healthcheck.test.slice(1) }),
+      ...(service.healthcheck && 'test' in service.healthcheck && { healthcheck: service.healthcheck.test.slice(1) }),
       probes: [],
       stopMs: stop === undefined ? DOCKER_STOP_MS : Number.parseInt(stop, 10) * 1000,
     },
