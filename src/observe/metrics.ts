@@ -199,6 +199,8 @@ export class Metrics implements Journal {
     this.#count('causeway_links_closed_total', { upstream, reason: 'lost' }, 0);
     this.#count('causeway_links_opened_total', { upstream }, 0);
     this.#count('causeway_session_reopens_total', { upstream }, 0);
+    this.#count('causeway_breaker_opens_total', { upstream }, 0);
+    this.#count('causeway_faults_total', { upstream }, 0);
     this.#count('causeway_passthrough_streams_opened_total', { upstream }, 0);
   }
 
@@ -216,7 +218,8 @@ export class Metrics implements Journal {
 
   #readUpstream(of: UpstreamGauges): void {
     const { upstream } = of;
-    this.#set('causeway_upstream_up', { upstream }, Number(of.state === 'up'));
+    // One that was never tried is not down: where callers bring the credential, nobody tries before the first comes.
+    this.#set('causeway_upstream_up', { upstream }, Number(of.state !== 'down'));
     this.#set('causeway_breakers_open', { upstream }, of.openBreakers);
     this.#set('causeway_upstream_single', { upstream }, Number(of.isSingle));
     this.#set('causeway_upstream_tls_unverified', { upstream }, Number(of.isUnverified));

@@ -15,7 +15,7 @@ import { type Scrape, readScrape } from '../support/prometheus.ts';
 
 const IDLE: UpstreamGauges = {
   upstream: 'billing',
-  state: 'unknown',
+  state: 'down',
   isReady: false,
   server: null,
   revision: null,
@@ -174,6 +174,18 @@ describe('a fact is counted', () => {
     expect(drops(await after([]))).toEqual([0]);
     expect(drops(await after([{ fact: 'dropped', upstream, what, detail: 'x' }]))).toEqual([1]);
   });
+
+  // Else the first would be no increase, and nobody would be told of it.
+  test.each([
+    'causeway_faults_total',
+    'causeway_breaker_opens_total',
+    'causeway_session_reopens_total',
+    'causeway_issuer_key_failures_total',
+  ])('%s: there from the start, with 0', async (counter) => {
+    const { samples } = await after([]);
+
+    expect(samples.filter(({ name }) => name === counter).map(({ value }) => value)).toEqual([0]);
+  });
 });
 
 describe('labels are bounded, whatever clients send', () => {
@@ -223,6 +235,17 @@ describe('labels are bounded, whatever clients send', () => {
     expect(scrape.sum('causeway_exchanges_total', { method: 'other' })).toBe(0);
     expect(scrape.sum('causeway_exchanges_total', { revision: 'other' })).toBe(0);
   });
+});
+
+test.each([
+  ['up', 1],
+  ['down', 0],
+  // Nobody has tried yet, and nobody is to be called for that.
+  ['unknown', 1],
+] as const)('an upstream of which is known that it is %s: %s', async (state, value) => {
+  const scrape = await after([], { ...NOTHING, upstreams: [{ ...IDLE, state }] });
+
+  expect(scrape.sum('causeway_upstream_up', { upstream })).toBe(value);
 });
 
 test('gauges are what is held when somebody asks, and not what was held before', async () => {
