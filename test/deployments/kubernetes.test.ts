@@ -1,14 +1,14 @@
 // What config/kubernetes says, held to the API's types, to the image and to the program, which runs with it.
 
 import { spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { Config } from '../../src/config/schema.ts';
 import { configOf } from '../config/surroundings.ts';
-import { CALLER_KEY, PLACE } from '../docs/kinds.ts';
+import { createdSecret } from '../docs/containers.ts';
+import { CALLER_KEY, PLACE, commandsOfKind } from '../docs/kinds.ts';
 import { ROOT } from '../docs/pages.ts';
 import { IMAGE, StandIns, start } from '../docs/run-container.ts';
 import { readScrape } from '../support/prometheus.ts';
@@ -22,11 +22,11 @@ vi.setConfig({ testTimeout: 60_000 });
 const MANIFESTS = Object.fromEntries(
   OVERLAYS.map((overlay) => [overlay, built(join(FOLDER, 'overlays', overlay))]),
 ) as Record<Overlay, readonly Manifest[]>;
-const SECRET = {
-  callers: `alice=${PLACE.variables['ALICE_KEY_SHA256']}`,
-  // As openssl prints it.
-  sealing: `${randomBytes(32).toString('base64')}\n`,
-};
+/** As docs/deployment.md makes it. */
+const SECRET = Object.assign(
+  {},
+  ...commandsOfKind('kubectl create').map(({ words }) => createdSecret(words, PLACE)['causeway'] ?? {}),
+) as Readonly<Record<string, string>>;
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":3}}}';
 
 function configIn(overlay: Overlay): Config {

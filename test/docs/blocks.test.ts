@@ -11,8 +11,9 @@ import { KEYS } from '../../src/config/keys.ts';
 import { durations } from '../../src/config/quantities.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { configOf } from '../config/surroundings.ts';
+import { OVERLAYS } from '../deployments/kustomize.ts';
 import { startIssuer } from '../support/issuer.ts';
-import { run } from '../verbs/program.ts';
+import { file, run } from '../verbs/program.ts';
 import { type Container, type Secrets, composed, createdSecret, deployed, dockerRun } from './containers.ts';
 import { curlRequest } from './curl-line.ts';
 import { CALLER_KEY, COMMANDS, PLACE, SERVER_KEY, blocksOf, commandsOfKind, kindOf } from './kinds.ts';
@@ -175,7 +176,8 @@ test.each(blocksOf('clients').map((block) => [block.title, block] as const))(
 test('docker build: of this folder, under the name that the others use', () => {
   const built = commandsOfKind('docker build').map(({ words }) => words.slice(2));
 
-  expect(built).toEqual([['-t', IMAGE_NAME, '.']]);
+  expect(built.length).toBeGreaterThan(0);
+  for (const words of built) expect(words).toEqual(['-t', IMAGE_NAME, '.']);
   expect(existsSync(join(ROOT, 'Dockerfile'))).toBe(true);
 });
 
@@ -198,7 +200,38 @@ test.each(blocksOf('compose').map((block) => [block.title, block] as const))(
 
     expect(hosts).toEqual(others);
     expect(file).toBe('compose.yaml');
-    expect(commandsOfKind('docker compose').map(({ words }) => words.slice(2))).toEqual([['up', '-d']]);
+    // Of those with -f the file is config/compose, for which test/deployments is.
+    const ours = commandsOfKind('docker compose').filter(({ words }) => words[2] !== '-f');
+    expect(ours.map(({ words }) => words.slice(2))).toEqual([['up', '-d']]);
+  },
+);
+
+test('docker compose -f and kubectl apply -k name what is there, and test/deployments runs it', () => {
+  const composedFrom = commandsOfKind('docker compose').filter(({ words }) => words[2] === '-f');
+  const applied = commandsOfKind('kubectl apply').filter(({ words }) => words[2] === '-k');
+
+  expect(composedFrom.map(({ words }) => words.slice(3))).toEqual([['config/compose/compose.yaml', 'up', '-d']]);
+  expect(existsSync(join(ROOT, 'config/compose/compose.yaml'))).toBe(true);
+  expect(applied.length).toBeGreaterThan(0);
+  for (const { words } of applied) {
+    const [path = '', ...rest] = words.slice(3);
+    expect(rest).toEqual([]);
+    expect(OVERLAYS.map((overlay) => `config/kubernetes/overlays/${overlay}`)).toContain(path);
+  }
+});
+
+const OPENSSL = spawnSync('openssl', ['version']).status === 0;
+
+test.runIf(OPENSSL).each(commandsOfKind('openssl').map(({ text, words }) => [text, words] as const))(
+  '%s: makes a key that a configuration takes',
+  (_, words) => {
+    const key = file('', 'sealing.key');
+    const args = words.slice(1).map((word) => (word === 'sealing.key' ? key : word));
+
+    expect(spawnSync('openssl', args).status).toBe(0);
+    const yaml = `secrets: { current: '\${file:${key}}' }\nupstreams: [{ url: 'http://old:9001/sse' }]\n`;
+    const { secrets } = configOf({ yaml, files: { [key]: readFileSync(key, 'utf8') } });
+    expect(secrets?.current).toBeDefined();
   },
 );
 
@@ -206,7 +239,7 @@ test.each(blocksOf('kubernetes').map((block) => [block.title, block] as const))(
   '%s: the program runs so, with the secrets that kubectl is told to create',
   async (_, { text, file }) => {
     const secrets = commandsOfKind('kubectl create').map(({ words }) => createdSecret(words, PLACE));
-    const applied = commandsOfKind('kubectl apply').map(({ words }) => words.slice(2));
+    const applied = commandsOfKind('kubectl apply').flatMap(({ words }) => (words[2] === '-f' ? [words.slice(2)] : []));
 
     const { gateway, user } = deployed(text, IMAGE_NAME, Object.assign({}, ...secrets) as Secrets);
 

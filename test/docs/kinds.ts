@@ -1,7 +1,7 @@
 // What each fenced block of the pages is. blocks.test.ts fails for one that is nothing, and for a command that nobody
 // exercises, so nothing passes by not being looked at.
 
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { parse, parseAllDocuments } from 'yaml';
 import type { Place } from './containers.ts';
 import { type Block, BLOCKS } from './pages.ts';
@@ -57,6 +57,8 @@ export const PLACE: Place = {
   files: {
     // As an editor writes it.
     'billing.key': `${SERVER_KEY}\n`,
+    // As openssl prints it.
+    'sealing.key': `${randomBytes(32).toString('base64')}\n`,
     ...Object.fromEntries(BLOCKS.flatMap(({ file, text }) => (file === null ? [] : [[file, text]]))),
   },
 };
@@ -72,7 +74,8 @@ export type CommandKind =
   | 'docker run'
   | 'docker compose'
   | 'kubectl create'
-  | 'kubectl apply';
+  | 'kubectl apply'
+  | 'openssl';
 
 const STARTS: readonly (readonly [start: string, kind: CommandKind])[] = [
   ['npm ci ', 'npm'],
@@ -89,6 +92,7 @@ const STARTS: readonly (readonly [start: string, kind: CommandKind])[] = [
   ['docker compose ', 'docker compose'],
   ['kubectl create ', 'kubectl create'],
   ['kubectl apply ', 'kubectl apply'],
+  ['openssl rand ', 'openssl'],
 ];
 
 export interface Command extends ShellCommand {

@@ -44,6 +44,7 @@ const HELD: readonly (readonly [page: string, head: string, by: string])[] = [
   ['docs/compatibility.md', ', sessions are served, ', 'test/support/page-reporter.ts'],
   ['docs/configuration.md', 'key, variable, flag', 'test/docs.test.ts'],
   ['docs/doctor.md', 'check, looks at', 'test/docs/doctor-page.test.ts'],
+  ['docs/deployment.md', 'where, take, because', 'test/docs/links.test.ts'],
   ['docs/errors.md', 'reason, whose fault', 'test/docs.test.ts'],
   ['docs/fallback.md', 'client, 400, 404', 'test/peers/fallback.test.ts'],
   ['docs/metrics.md', 'name, type, unit, labels, meaning', 'test/docs.test.ts'],
