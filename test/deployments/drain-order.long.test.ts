@@ -1,4 +1,4 @@
-// The three pods that there could be, stopped as a kubelet stops them, ten times as fast: the real program and the demo's old
+// The pods that there could be, stopped as a kubelet stops them, ten times as fast: the real program and the demo's old
 // server as a process group each, and the waits of the manifests. What becomes of the calls in flight is why `main` is the
 // form to take.
 //
@@ -239,5 +239,14 @@ test('sidecar without that wait: every call is lost, and the gateway can only sa
   expect(outcomes).not.toContain('result');
   // As the server had taken the call, or was about to.
   for (const reason of outcomes.slice(0, IN_FLIGHT)) expect(reason).toMatch(/^(?:upstream_session_lost|post_failed)$/);
+  expect(pod.gateway.child.exitCode).toBe(0);
+});
+
+test('the other way round, the gateway as the one that stays: the server is gone before it is told', async () => {
+  const times = timesOf('main');
+  const pod = await running(times);
+  const stop = (): Promise<void> => stopped([[pod.server, 0]], [pod.gateway], times.graceMs);
+
+  expect(await outcome(pod, stop)).not.toContain('result');
   expect(pod.gateway.child.exitCode).toBe(0);
 });

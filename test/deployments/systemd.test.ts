@@ -51,7 +51,7 @@ test('it has the time that the drain takes, and descriptors for the sessions tha
   const { drain, links } = STANDARD;
 
   expect(Number(valuesIn('TimeoutStopSec')[0]?.replace('s', '')) * 1000).toBeGreaterThan(drain.delay + drain.timeout);
-  expect(Number(valuesIn('LimitNOFILE')[0])).toBeGreaterThan(2 * links.maxDedicated);
+  expect(Number(valuesIn('LimitNOFILE')[0])).toBeGreaterThan(3 * links.maxDedicated);
 });
 
 test('a credential is read from where systemd puts it', () => {
