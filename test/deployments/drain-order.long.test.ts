@@ -8,12 +8,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as passed } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { ROOT } from '../docs/pages.ts';
 import { configOf } from '../config/surroundings.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { readScrape } from '../support/prometheus.ts';
 import { MAIN } from '../verbs/program.ts';
 import { FOLDER, built } from './kustomize.ts';
@@ -143,14 +143,6 @@ async function call(endpoint: string, id: number): Promise<string> {
   if (response === null) return 'refused';
   const answer = (await response.json()) as { result?: unknown; error?: { data?: { reason?: string } } };
   return answer.result === undefined ? String(answer.error?.data?.reason) : 'result';
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 /** Stops a pod: containers at once, each after its preStop, then the init containers that stayed. */

@@ -65,6 +65,7 @@ export function built(folder: string): readonly Manifest[] {
   for (const { path } of read.patches) {
     const patch = yamlOf(join(folder, path)) as Manifest;
     const at = manifests.findIndex((each) => isSame(each, patch));
+    if (at < 0) throw new Error(`${path} is for nothing that is there`);
     manifests[at] = merged(manifests[at], patch) as Manifest;
   }
   for (const { name, behavior, files } of read.configMapGenerator) {

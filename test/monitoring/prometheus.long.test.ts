@@ -6,13 +6,13 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, expect, onTestFinished, test } from 'vitest';
 import { stringify } from 'yaml';
 import { ROOT } from '../docs/pages.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { PATH, output, takes } from '../support/installed.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
 import { file, run } from '../verbs/program.ts';
@@ -184,12 +184,4 @@ async function startPrometheus(target: string): Promise<Prometheus> {
       return groups.flatMap(({ rules }) => rules);
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
