@@ -30,10 +30,13 @@ test('the README gives the two commands', () => {
   expect(readme).toContain('npm ci && npm test');
 });
 
-test('every error says what to do in one sentence', () => {
-  for (const [code, row] of Object.entries(ERRORS)) {
-    expect(row.remedy.length, code).toBeGreaterThan(10);
-    expect(row.remedy.endsWith('.'), code).toBe(false);
+test('every error says what has happened and what to do, each in one sentence, and not the same', () => {
+  for (const [code, { cause, remedy }] of Object.entries(ERRORS)) {
+    for (const sentence of [cause, remedy]) {
+      expect(sentence.length, code).toBeGreaterThan(10);
+      expect(sentence, code).not.toMatch(/\.$/);
+    }
+    expect(cause).not.toBe(remedy);
   }
 });
 

@@ -37,6 +37,7 @@ function errorsPage(): string {
     String(row.before),
     row.after === undefined ? '–' : String(row.after),
     String(row.rpc),
+    row.cause,
     row.remedy,
   ]);
   return [
@@ -54,7 +55,10 @@ function errorsPage(): string {
     'What is the upstream’s fault is never a 4xx: a 4xx on an opening request makes clients fall back to another transport,',
     'and remember it ([fallback.md](fallback.md)).',
     '',
-    table(['reason', 'whose fault', 'before', 'after', 'JSON-RPC', 'what to do'], rows),
+    'In the log a failure is `reason` of its line, in `/metrics` it is a label ([metrics.md](metrics.md)). A run of all tests fails if',
+    'one of these reasons was told to no client in it.',
+    '',
+    table(['reason', 'whose fault', 'before', 'after', 'JSON-RPC', 'cause', 'what to do'], rows),
     '',
   ].join('\n');
 }
