@@ -476,6 +476,20 @@ test.each([
   expect(told(await reply.rest())).toEqual([['1.2', 1]]);
 });
 
+test('after the last event of a stream there is nothing to come back for: 405 [D3]', async () => {
+  const world = await sessionOf('2025-11-25');
+  const { reply, call } = await started(world);
+  call.release();
+  await reply.rest();
+
+  const refused = await resume(world, '1.2');
+
+  expect(refused.status).toBe(405);
+  expect(JSON.parse(await refused.body())).toMatchObject({
+    error: { code: -32600, data: { reason: 'stream_ended' } },
+  });
+});
+
 test('Last-Event-ID given twice is 400', async () => {
   const world = await sessionOf('2025-11-25');
   await started(world);

@@ -12,6 +12,7 @@ import type { Clock, Fact, Journal, Timers } from '../../src/domain/ports.ts';
 import { THIS_MACHINE } from '../../src/verbs/surroundings.ts';
 import type { Behaviour } from './legacy-behaviour.ts';
 import { type LegacyServer, startLegacyServer } from './legacy-server.ts';
+import { noteTold } from './reasons-told.ts';
 
 export type GatewayConfig = Omit<ConfigInput, 'upstreams' | 'listen'> & {
   readonly upstream?: Partial<ConfigInput['upstreams'][number]>;
@@ -130,7 +131,12 @@ export async function startGateway(
   let read = (): Config => parsed;
   const app = createApp({
     config: parsed,
-    journal,
+    journal: {
+      record(fact) {
+        noteTold(fact);
+        journal.record(fact);
+      },
+    },
     version: '0.0.0-test',
     metrics: await metricsFor(parsed, '0.0.0-test'),
     source: { read: () => read(), check: () => {}, applied: () => {} },

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 import { CHECKLIST } from './checklist.ts';
 import { frameworks, peers, revisions, rows } from './compatibility.ts';
+import { tellingsOf, unreached } from './reasons-told.ts';
 import { ROOT, type Row, rowFaults, shownBy, strangers } from './rows.ts';
 import { THREATS, threats } from './threats.ts';
 
@@ -48,7 +49,8 @@ export class PageReporter implements Reporter {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
     if (reason !== 'passed' || tests.length === 0) return;
     const passed = tests.filter((test) => test.result().state === 'passed');
-    for (const fault of [...this.#staleTables(passed), ...this.#stalePages(passed)]) {
+    const faults = [...this.#staleTables(passed), ...this.#unreachedReasons(passed), ...this.#stalePages(passed)];
+    for (const fault of faults) {
       console.error(fault);
       process.exitCode = 1;
     }
@@ -62,6 +64,13 @@ export class PageReporter implements Reporter {
       return table === undefined ? [] : rowFaults(table.rows, table.file, shown);
     });
     return [...faults, ...strangers(known, shown)];
+  }
+
+  /** Of the run that has the rows: the long one is about other programs. */
+  #unreachedReasons(passed: readonly TestCase[]): readonly string[] {
+    if (!this.#parts.includes('rows')) return [];
+    const left = unreached(tellingsOf(passed));
+    return left.length === 0 ? [] : [`no test provokes ${left.join(', ')} of src/domain/errors.ts, and looks for it`];
   }
 
   /** Prints them anew instead, where that is asked for. */
