@@ -4,7 +4,7 @@
 import { readOptions } from '../../bench/options.ts';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { KEYS } from '../../src/config/keys.ts';
@@ -13,7 +13,7 @@ import type { Config } from '../../src/config/schema.ts';
 import { configOf } from '../config/surroundings.ts';
 import { OVERLAYS } from '../deployments/kustomize.ts';
 import { startIssuer } from '../support/issuer.ts';
-import { file, run } from '../verbs/program.ts';
+import { file as fileOf, run, runWith } from '../verbs/program.ts';
 import { type Container, type Secrets, composed, createdSecret, deployed, dockerRun } from './containers.ts';
 import { curlRequest } from './curl-line.ts';
 import { CALLER_KEY, COMMANDS, PLACE, SERVER_KEY, blocksOf, commandsOfKind, kindOf } from './kinds.ts';
@@ -41,7 +41,7 @@ test('there is a block of every kind, and no code outside of fences', () => {
   );
 
   expect(kinds).toEqual(
-    new Set(['commands', 'shell', 'configuration', 'compose', 'kubernetes', 'clients', 'report', 'drawing']),
+    new Set(['commands', 'shell', 'configuration', 'compose', 'kubernetes', 'clients', 'report', 'replaced', 'drawing']),
   );
   expect(indented).toEqual([]);
 });
@@ -86,14 +86,24 @@ test.each(commandsOfKind('bench').map(({ text, words }) => [text, words] as cons
   },
 );
 
-test.each(commandsOfKind('gateway').map((command) => [command.text, command] as const))(
+/** Some stand on several pages. */
+const GATEWAYS = new Map(commandsOfKind('gateway').map((command) => [command.text, command]));
+const FILES = Object.fromEntries(
+  Object.entries({ ...PLACE.files, '/run/secrets/billing': SERVER_KEY }).filter(([name]) =>
+    ['proxy.yaml', '/run/secrets/billing'].includes(name),
+  ),
+);
+
+test.each([...GATEWAYS].filter(([, { words }]) => !words.includes('check')))(
   '%s: serves what it says, and stops',
   async (_, { words, env }) => {
     const standIns = new StandIns();
-    const started = await startHere({ args: words.slice(3), env }, standIns);
+    const files = words.includes('-c') ? FILES : {};
+    const started = await startHere({ args: words.slice(3), env: { ...PLACE.variables, ...env }, files }, standIns);
 
+    expect(started.endpoints.length).toBeGreaterThan(0);
     for (const { endpoint } of started.endpoints) expect(await called(endpoint)).toBe('5');
-    expect(standIns.servers.length).toBe(1);
+    expect(standIns.servers.length).toBe(started.endpoints.length);
     await stops(started);
   },
 );
@@ -111,10 +121,25 @@ test.each(commandsOfKind('probe').map(({ text, words }) => [text, words] as cons
   },
 );
 
+test.each([...GATEWAYS].filter(([, { words }]) => words.includes('check')))(
+  '%s: finds nothing wrong',
+  async (_, { words }) => {
+    const { text } = BLOCKS.find(({ page, file }) => page === 'README.md' && file === 'proxy.yaml') ?? { text: '' };
+    const secret = fileOf(SERVER_KEY, 'billing');
+    chmodSync(secret, 0o600);
+    const path = fileOf(text.replaceAll('/run/secrets/billing', secret));
+
+    const program = runWith({ ...PLACE.variables }, ...words.slice(3).map((word) => word.replace('proxy.yaml', path)));
+
+    expect([await program.ended, program.stderr()]).toEqual([0, '']);
+  },
+);
+
 test('the curl lines of the README work as pasted, one after the other', async () => {
   const [serves] = commandsOfKind('gateway');
   const started = await startHere({ args: serves?.words.slice(3) ?? [], env: {} }, new StandIns());
-  const lines = commandsOfKind('curl').map(({ words }) => curlRequest(words));
+  const ofReadme = commandsOfKind('curl').filter(({ block }) => block.page === 'README.md');
+  const lines = ofReadme.map(({ words }) => curlRequest(words));
   let session = '';
 
   const answers: (string | number)[] = [];
@@ -131,6 +156,22 @@ test('the curl lines of the README work as pasted, one after the other', async (
 
   const result = 'jsonrpc,id,result';
   expect(answers).toEqual([200, result, 200, result, 202, '', 200, result]);
+});
+
+test.each(
+  commandsOfKind('curl')
+    .filter(({ block }) => block.page !== 'README.md')
+    .map(({ text, words }) => [text, words] as const),
+)('%s: is taken by the listener of admin', async (_, words) => {
+  const { url, method } = curlRequest(words);
+  const env = { ...PLACE.variables, CAUSEWAY_CONFIG: 'proxy.yaml', CAUSEWAY_ADMIN: '127.0.0.1:0' };
+  const { program } = await startHere({ args: [], env, files: FILES }, new StandIns());
+  const [, port = ''] = await program.says(/"admin":"http:\/\/127\.0\.0\.1:(\d+)"/);
+  const target = new URL(url);
+
+  expect(target.port).toBe(standard('admin.port'));
+  target.port = port;
+  expect((await fetch(target, { method, ...within() })).status).toBe(200);
 });
 
 test.each(blocksOf('configuration').map((block) => [block.title, block] as const))(
@@ -162,12 +203,20 @@ test.each(blocksOf('configuration').map((block) => [block.title, block] as const
   },
 );
 
+interface ClientEntry {
+  readonly url?: string;
+  readonly args?: readonly string[];
+}
+
 test.each(blocksOf('clients').map((block) => [block.title, block] as const))(
   '%s names the endpoint as it is without any configuration',
   (_, { text }) => {
-    const { mcpServers, servers } = JSON.parse(text) as Record<string, Record<string, { url: string }>>;
+    const { mcpServers, servers } = JSON.parse(text) as Record<string, Record<string, ClientEntry>>;
 
-    const urls = Object.values(mcpServers ?? servers ?? {}).map(({ url }) => url);
+    // Of a program that the client starts, the URL that it is given.
+    const urls = Object.values(mcpServers ?? servers ?? {}).map(
+      ({ url, args }) => url ?? args?.find((word) => word.startsWith('http')),
+    );
 
     expect(urls).toEqual([`http://${defaultListen()}${standard('upstreams[].path')}`]);
   },

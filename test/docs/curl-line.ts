@@ -13,6 +13,7 @@ export function curlRequest(words: readonly string[]): CurlRequest {
   const headers: Record<string, string> = { accept: '*/*' };
   const urls: string[] = [];
   let body: string | undefined;
+  let given: string | undefined;
   while (rest.length > 0) {
     const word = rest.shift() ?? '';
     // Silent, with headers in the output: nothing that is sent.
@@ -21,6 +22,7 @@ export function curlRequest(words: readonly string[]): CurlRequest {
       const [, name = '', value = ''] = /^([\w-]+): (.+)$/.exec(rest.shift() ?? '') ?? [];
       headers[name] = value;
     } else if (word === '-d') body = rest.shift();
+    else if (word === '-X') given = rest.shift();
     else if (/^https?:/.test(word)) urls.push(word);
     else throw new Error(`curl ${word}: not known here`);
   }
@@ -28,5 +30,5 @@ export function curlRequest(words: readonly string[]): CurlRequest {
   if (url === undefined || urls.length > 1 || '' in headers) throw new Error(`not understood: ${words.join(' ')}`);
   // What curl itself says of a body that is text.
   if (body !== undefined) headers['content-type'] ??= 'application/x-www-form-urlencoded';
-  return { url, method: body === undefined ? 'GET' : 'POST', headers, body };
+  return { url, method: given ?? (body === undefined ? 'GET' : 'POST'), headers, body };
 }

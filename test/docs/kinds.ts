@@ -7,7 +7,16 @@ import type { Place } from './containers.ts';
 import { type Block, BLOCKS } from './pages.ts';
 import { type ShellCommand, commandsOf, needsShell } from './shell-commands.ts';
 
-export type Kind = 'commands' | 'shell' | 'configuration' | 'compose' | 'kubernetes' | 'clients' | 'report' | 'drawing';
+export type Kind =
+  | 'commands'
+  | 'shell'
+  | 'configuration'
+  | 'compose'
+  | 'kubernetes'
+  | 'clients'
+  | 'report'
+  | 'replaced'
+  | 'drawing';
 
 /** Drawings, by how they begin. */
 const DRAWINGS: readonly (readonly [page: string, start: string])[] = [
@@ -17,7 +26,8 @@ const DRAWINGS: readonly (readonly [page: string, start: string])[] = [
 ];
 
 /** Null for what nobody has thought of. */
-export function kindOf({ page, language, text }: Block): Kind | null {
+export function kindOf({ page, language, text, isReplaced }: Block): Kind | null {
+  if (isReplaced) return ['sh', 'json', 'python'].includes(language) ? 'replaced' : null;
   switch (language) {
     case 'sh':
       return needsShell(text) ? 'shell' : 'commands';

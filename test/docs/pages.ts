@@ -26,6 +26,8 @@ export interface Block {
   readonly text: string;
   /** The file that the words before it call it: `compose.yaml`. */
   readonly file: string | null;
+  /** The words before it say that this is how it was before: of a program that this one replaces. */
+  readonly isReplaced: boolean;
   /** For the title of a test. */
   readonly title: string;
 }
@@ -73,6 +75,7 @@ export function pageOf(file: string, text: string): Page {
         language: of,
         text: `${lines.join('\n')}\n`,
         file: of === 'yaml' ? calledIn(prose) : null,
+        isReplaced: /(?:^|[.,]\s)before\b[^.]*:$/i.test(lastParagraph(prose)),
         title: `${file}:${at} (${of || 'no language'})`,
       });
       open = null;
@@ -86,10 +89,13 @@ export function pageOf(file: string, text: string): Page {
   return { file, prose: prose.join('\n'), blocks, tables: tablesIn(file, prose), anchors: anchorsIn(prose) };
 }
 
+function lastParagraph(prose: readonly string[]): string {
+  return prose.join('\n').trim().split(/\n\n+/).at(-1) ?? '';
+}
+
 /** Of the last paragraph, its last name of a file. */
 function calledIn(prose: readonly string[]): string | null {
-  const paragraph = prose.join('\n').trimEnd().split('\n\n').at(-1) ?? '';
-  return /.*`([\w.-]+\.yaml)`[^`]*$/s.exec(paragraph)?.[1] ?? null;
+  return /.*`([\w.-]+\.yaml)`[^`]*$/s.exec(lastParagraph(prose))?.[1] ?? null;
 }
 
 function tablesIn(file: string, prose: readonly string[]): Table[] {
