@@ -1,0 +1,152 @@
+// Somebody who has nothing but the project and the README: its commands, as they stand there, in a folder where nothing has
+// been installed, until a real client has called a tool; and what he is told when it does not work.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { COMMANDS, blocksOf } from '../docs/kinds.ts';
+import { ROOT } from '../docs/pages.ts';
+import { sdkV1 } from '../peers/support/sdk-clients.ts';
+import { startLegacyServer } from '../support/legacy-server.ts';
+
+const NOT_COPIED = new Set(['node_modules', 'dist', '.git', '.compile-cache', 'test-results']);
+const WAIT_MS = 60_000;
+const OLD = 'http://old:9001/sse';
+
+/** The first block that starts the gateway: with what has to be done before, and that alone. */
+const [STARTS] = blocksOf('commands').filter(({ page, text }) => page === 'README.md' && text.includes(OLD));
+const STEPS = COMMANDS.filter(({ block }) => block === STARTS).map(({ text }) => text);
+/** The last of them serves, and does not end. */
+const SERVES = STEPS.at(-1) ?? '';
+/** What clients are told, in their files. */
+const [CLIENT] = blocksOf('clients').filter(({ page }) => page === 'README.md');
+
+let folder = '';
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'causeway-walk-'));
+  await cp(ROOT, folder, { recursive: true, filter: (path) => path === ROOT || !NOT_COPIED.has(basename(path)) });
+  for (const step of STEPS.slice(0, -1)) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const { code, said } = await shell(step).ended;
+    expect([step, code, code === 0 ? '' : said()]).toEqual([step, 0, '']);
+  }
+}, 300_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+
+interface Step {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ readonly code: number | null; readonly said: () => string }>;
+  /** Resolves with the first match in what it says. */
+  says(pattern: RegExp): Promise<RegExpExecArray>;
+}
+
+/** As pasted. No terminal: what it says comes as JSON lines. */
+function shell(line: string): Step {
+  const child = spawn('sh', ['-c', `exec ${line}`], {
+    cwd: folder,
+    // A port of its own, and nothing of the npm that runs the tests but what it has fetched already.
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      CAUSEWAY_LISTEN: '127.0.0.1:0',
+      npm_config_prefer_offline: 'true',
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  let text = '';
+  for (const output of [child.stdout, child.stderr]) output.on('data', (chunk) => (text += String(chunk)));
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, said: () => text }));
+  return {
+    child,
+    ended,
+    async says(pattern) {
+      const late = AbortSignal.timeout(WAIT_MS);
+      for (;;) {
+        const found = pattern.exec(text);
+        if (found !== null) return found;
+        if (late.aborted || child.exitCode !== null) throw new Error(`${line} does not say ${pattern}: ${text}`);
+        // oxlint-disable-next-line no-await-in-loop -- until it has come
+        await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended, once(late, 'abort')]);
+      }
+    },
+  };
+}
+
+/** The last command of the README, with this server in place of the one that it names. */
+function serving(url: string): Step {
+  const step = shell(SERVES.replace(OLD, url));
+  onTestFinished(async () => {
+    // With npx before it, it is a group of its own.
+    if (step.child.pid !== undefined && step.child.exitCode === null) process.kill(-step.child.pid, 'SIGTERM');
+    await step.ended;
+  });
+  return step;
+}
+
+test('from nothing to a client that has called a tool: at most five steps', async () => {
+  const old = await startLegacyServer();
+  onTestFinished(() => old.close());
+
+  const gateway = serving(old.url.href);
+  const [, endpoint = ''] = await gateway.says(/"endpoint":"([^"]+)"/);
+  await gateway.says(/"msg":"upstream reached"/);
+  const { mcpServers } = JSON.parse(CLIENT?.text ?? '{}') as { mcpServers: Record<string, { url: string }> };
+  const url = new URL(Object.values(mcpServers)[0]?.url ?? '');
+  url.port = new URL(endpoint).port;
+  const { client, transport } = await sdkV1(url.href);
+  await client.connect(transport);
+  const { tools } = await client.listTools();
+  const result = await client.callTool({ name: 'add', arguments: { a: 2, b: 3 } });
+
+  // The file of the client is the last step.
+  expect(STEPS.length + 1).toBeLessThanOrEqual(5);
+  expect(tools.map(({ name }) => name)).toContain('add');
+  expect(result).toMatchObject({ content: [{ text: '5' }] });
+});
+
+const html: RequestListener = (_, response) =>
+  void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>');
+const modern: RequestListener = (request, response) =>
+  void response.writeHead(request.method === 'POST' ? 200 : 405, { 'content-type': 'application/json' }).end('{}');
+const ticking: RequestListener = (_, response) =>
+  void response.writeHead(200, { 'content-type': 'text/event-stream' }).write('event: tick\ndata: 1\n\n');
+const locked: RequestListener = (_, response) => void response.writeHead(401).end();
+
+// The command that has failed tells why; there is no second one to be run.
+test.each<[what: string, server: RequestListener | null, path: string, reason: string, told: RegExp]>([
+  [
+    'a path at which nothing is',
+    (_, response) => void response.writeHead(404).end(),
+    '/',
+    'upstream_not_found',
+    /try http:\S+\/sse/,
+  ],
+  ['a page of a web server', html, '/sse', 'upstream_not_event_stream', /another server at this port/],
+  ['a server that speaks Streamable HTTP already', modern, '/mcp', 'upstream_not_legacy', /without a gateway/],
+  ['an event stream of something else', ticking, '/sse', 'endpoint_missing', /never named its endpoint/],
+  ['a server that wants a key', locked, '/sse', 'upstream_unauthorized', /--header/],
+  ['nobody', null, '/sse', 'upstream_unreachable', /check that the server runs/],
+])('%s in place of the server: the command says so, and what to do next', async (_, server, path, reason, told) => {
+  const old = createServer(server ?? undefined).listen(0, '127.0.0.1');
+  await once(old, 'listening');
+  const { port } = old.address() as { port: number };
+  if (server === null) old.close();
+  onTestFinished(() => {
+    old.closeAllConnections();
+    old.close();
+  });
+
+  const gateway = serving(`http://127.0.0.1:${port}${path}`);
+  const [line] = await gateway.says(/^.*"upstream cannot be used".*$/m);
+
+  const { reason: said, remedy } = JSON.parse(line) as { reason: string; remedy: string };
+  expect(said).toBe(reason);
+  expect(remedy).toMatch(told);
+});
