@@ -22,6 +22,8 @@ import { IMAGE, type Started, StandIns, start, startHere } from './run-container
 import { needsShell } from './shell-commands.ts';
 
 const PACKAGE = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly name: string;
+  readonly version: string;
   readonly scripts: Readonly<Record<string, string>>;
 };
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":3}}}';
@@ -51,12 +53,27 @@ test.each(COMMANDS.map((command) => [command.text, command] as const))('%s: is e
 });
 
 test.each(commandsOfKind('npm').map(({ text, words }) => [text, words] as const))('%s: is there', (_, words) => {
-  const [, verb = '', script = '', ...rest] = words;
+  const [, verb = '', ...rest] = words;
 
-  if (verb === 'run') expect(Object.keys(PACKAGE.scripts)).toContain(script);
-  else if (verb === 'test') expect(Object.keys(PACKAGE.scripts)).toContain('test');
-  else expect([verb, existsSync(join(ROOT, 'package-lock.json'))]).toEqual(['ci', true]);
-  expect(verb === 'run' ? rest : words.slice(2)).toEqual([]);
+  switch (verb) {
+    case 'run':
+      expect(rest.length).toBe(1);
+      expect(Object.keys(PACKAGE.scripts)).toContain(rest[0]);
+      break;
+    case 'test':
+      expect([rest, Object.hasOwn(PACKAGE.scripts, 'test')]).toEqual([[], true]);
+      break;
+    case 'install':
+      // What `npm pack` makes; test/walk does it.
+      expect(rest).toEqual(['--global', `./${PACKAGE.name}-${PACKAGE.version}.tgz`]);
+      break;
+    case 'ci':
+    case 'pack':
+      expect([rest, existsSync(join(ROOT, 'package-lock.json'))]).toEqual([[], true]);
+      break;
+    default:
+      expect.unreachable(verb);
+  }
 });
 
 test('npm run demo: what it starts calls a tool through both', async () => {

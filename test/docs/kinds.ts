@@ -90,6 +90,8 @@ export type CommandKind =
 const STARTS: readonly (readonly [start: string, kind: CommandKind])[] = [
   ['npm ci ', 'npm'],
   ['npm test ', 'npm'],
+  ['npm pack ', 'npm'],
+  ['npm install ', 'npm'],
   ['npm run bench ', 'bench'],
   ['npm run ', 'npm'],
   ['npx node dist/main.js probe ', 'probe'],

@@ -10,6 +10,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { COMMANDS, blocksOf } from '../docs/kinds.ts';
 import { ROOT } from '../docs/pages.ts';
+import { npmEnv } from '../image/replay.ts';
 import { sdkV1 } from '../peers/support/sdk-clients.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
 
@@ -47,16 +48,10 @@ interface Step {
 }
 
 /** As pasted. No terminal: what it says comes as JSON lines. */
-function shell(line: string): Step {
+function shell(line: string, more: Readonly<Record<string, string>> = {}): Step {
   const child = spawn('sh', ['-c', `exec ${line}`], {
     cwd: folder,
-    // A port of its own, and nothing of the npm that runs the tests but what it has fetched already.
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      CAUSEWAY_LISTEN: '127.0.0.1:0',
-      npm_config_prefer_offline: 'true',
-    },
+    env: npmEnv({ CAUSEWAY_LISTEN: '127.0.0.1:0', npm_config_prefer_offline: 'true', ...more }),
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
@@ -109,6 +104,22 @@ test('from nothing to a client that has called a tool: at most five steps', asyn
   expect(STEPS.length + 1).toBeLessThanOrEqual(5);
   expect(tools.map(({ name }) => name)).toContain('add');
   expect(result).toMatchObject({ content: [{ text: '5' }] });
+});
+
+test('as a package: what was built, packed and installed elsewhere, is the command of which the README speaks', async () => {
+  const [packs] = blocksOf('commands').filter(({ text }) => text.includes('npm pack'));
+  const steps = COMMANDS.filter(({ block }) => block === packs).map(({ text }) => text);
+  const elsewhere = { npm_config_prefix: join(folder, 'elsewhere') };
+
+  for (const step of steps) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const { code, said } = await shell(step, elsewhere).ended;
+    expect([step, code, code === 0 ? '' : said()]).toEqual([step, 0, '']);
+  }
+  const { code, said } = await shell(`${folder}/elsewhere/bin/mcp-causeway demo --once`).ended;
+
+  expect(steps.length).toBe(2);
+  expect([code, said()]).toEqual([0, expect.stringContaining('"text":"5"')]);
 });
 
 const html: RequestListener = (_, response) =>
