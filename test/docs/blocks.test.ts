@@ -28,6 +28,7 @@ const PACKAGE = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as 
 };
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":3}}}';
 const WAIT_MS = 20_000;
+const CURLS = commandsOfKind('curl').map(({ words }) => curlRequest(words));
 
 // A program starts in half a second, on a busy machine in ten times that.
 vi.setConfig({ testTimeout: 60_000 });
@@ -152,11 +153,10 @@ test.each([...GATEWAYS].filter(([, { words }]) => words.includes('check')))(
   },
 );
 
-test('the curl lines of the README work as pasted, one after the other', async () => {
+test('the curl lines to the endpoint work as pasted, one after the other', async () => {
   const [serves] = commandsOfKind('gateway');
   const started = await startHere({ args: serves?.words.slice(3) ?? [], env: {} }, new StandIns());
-  const ofReadme = commandsOfKind('curl').filter(({ block }) => block.page === 'README.md');
-  const lines = ofReadme.map(({ words }) => curlRequest(words));
+  const lines = CURLS.filter(({ url }) => url.endsWith('/mcp'));
   let session = '';
 
   const answers: (string | number)[] = [];
@@ -175,21 +175,19 @@ test('the curl lines of the README work as pasted, one after the other', async (
   expect(answers).toEqual([200, result, 200, result, 202, '', 200, result]);
 });
 
-test.each(
-  commandsOfKind('curl')
-    .filter(({ block }) => block.page !== 'README.md')
-    .map(({ text, words }) => [text, words] as const),
-)('%s: is taken by the listener of admin', async (_, words) => {
-  const { url, method } = curlRequest(words);
-  const env = { ...PLACE.variables, CAUSEWAY_CONFIG: 'proxy.yaml', CAUSEWAY_ADMIN: '127.0.0.1:0' };
-  const { program } = await startHere({ args: [], env, files: FILES }, new StandIns());
-  const [, port = ''] = await program.says(/"admin":"http:\/\/127\.0\.0\.1:(\d+)"/);
-  const target = new URL(url);
+test.each(CURLS.filter(({ url }) => !url.endsWith('/mcp')))(
+  'curl -X $method $url: is taken by the listener of admin',
+  async ({ url, method }) => {
+    const env = { ...PLACE.variables, CAUSEWAY_CONFIG: 'proxy.yaml', CAUSEWAY_ADMIN: '127.0.0.1:0' };
+    const { program } = await startHere({ args: [], env, files: FILES }, new StandIns());
+    const [, port = ''] = await program.says(/"admin":"http:\/\/127\.0\.0\.1:(\d+)"/);
+    const target = new URL(url);
 
-  expect(target.port).toBe(standard('admin.port'));
-  target.port = port;
-  expect((await fetch(target, { method, ...within() })).status).toBe(200);
-});
+    expect(target.port).toBe(standard('admin.port'));
+    target.port = port;
+    expect((await fetch(target, { method, ...within() })).status).toBe(200);
+  },
+);
 
 test.each(blocksOf('configuration').map((block) => [block.title, block] as const))(
   '%s is read by the loader, and served: every server of it answers at its path',
