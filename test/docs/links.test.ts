@@ -74,6 +74,42 @@ test.each(HAND_WRITTEN)('every key, variable and reason that %s names exists', (
   expect(reasons.filter((reason) => !Object.hasOwn(ERRORS, reason))).toEqual([]);
 });
 
+/** Of other programs: by the page that speaks of them. What docs/migration.md leads away from has tests of its own. */
+const FOREIGN_FLAGS: Readonly<Record<string, readonly string[]>> = {
+  'CHANGELOG.md': ['--silent'],
+  'CONTRIBUTING.md': [
+    '--calls',
+    '--executions',
+    '--ignore-scripts',
+    '--minutes',
+    '--prefix',
+    '--seed',
+    '--silent',
+    '--target',
+  ],
+  'bench/README.md': ['--stateful', '--prefix'],
+  'docs/operations.md': ['--max-old-space-size'],
+  'docs/performance.md': ['--max-semi-space-size', '--trace-gc'],
+};
+
+test.each(HAND_WRITTEN.filter((file) => file !== 'docs/migration.md'))('every flag that %s names is one', (file) => {
+  // The tables of the README are those of --help, that of the bench is its own (tables.test.ts).
+  const shown = ['README.md', file].flatMap((of) =>
+    page(of).tables.flatMap(({ rows }) => rows.map(([cell = '']) => cell)),
+  );
+  const known = new Set([
+    ...KEYS.map(({ flag }) => `--${flag}`),
+    ...shown.flatMap((cell) => cell.match(/--[a-z][\w-]*/g) ?? []),
+    ...(FOREIGN_FLAGS[file] ?? []),
+  ]);
+
+  const named = Array.from(page(file).prose.matchAll(/`([^`]+)`/g)).flatMap(
+    ([, code = '']) => code.match(/(?<![\w-])--[a-z][\w-]+/g) ?? [],
+  );
+
+  expect(named.filter((flag) => !known.has(flag))).toEqual([]);
+});
+
 /** `8 s (`drain.timeout`)` → what is said, and of which key. A noun may stand between. */
 function mentioned(prose: string): { readonly said: string; readonly key: string }[] {
   const text = prose.replaceAll(/\n\s*/g, ' ');
