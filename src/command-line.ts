@@ -151,7 +151,9 @@ withFileFlag(withConfigFlags(program.command('doctor')))
   .option('--json', 'the result as JSON')
   .option('--strict', 'warnings fail too')
   .addOption(
-    new Option('--timeout <DURATION>', 'for all that is asked of others').default(DEFAULT_DOCTOR_MS, '10s').argParser(durationOf),
+    new Option('--timeout <DURATION>', 'for all that is asked of others')
+      .default(DEFAULT_DOCTOR_MS, '10s')
+      .argParser(durationOf),
   )
   .action(async (url: string | undefined, parsed: Parsed) => {
     const what = given(parsed, url, 'doctor');

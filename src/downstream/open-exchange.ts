@@ -186,4 +186,3 @@ function factOf(
     cause: end.cause,
   };
 }
-

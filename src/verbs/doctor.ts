@@ -7,10 +7,10 @@ import { examine } from '../doctor/examination.ts';
 import { type Finding, type Report, harmless, inOrder, reportText, resultOf } from '../doctor/report.ts';
 import { ERRORS, type ProxyError } from '../domain/errors.ts';
 import { readCertificates } from '../edge/certificate.ts';
+import { diagnosis } from '../probe/diagnosis.ts';
 import { systemClock, systemTimers } from '../real-time.ts';
 import { flat } from './check.ts';
 import { descriptorLimit, descriptorsLeast, descriptorsNeeded } from './descriptors.ts';
-import { diagnosis } from './diagnosis.ts';
 import { openFiles, refuseUnsafe, warningsOf } from './exposure.ts';
 import type { Machine } from './surroundings.ts';
 import { VERSION } from './version.ts';
@@ -78,6 +78,7 @@ function keyFilesOf({ listen, admin }: Config): string[] {
 function diagnosisOf(error: ProxyError, url: URL): string {
   const { remedy } = ERRORS[error.code];
   const said = diagnosis(error.code, url);
-  if (said !== remedy) return said;
-  return error.message.includes(': ') ? error.message : `${error.message}: ${remedy}`;
+  if (!said.startsWith(remedy)) return said;
+  const seen = error.message.includes(': ') ? error.message : `${error.message}: ${remedy}`;
+  return seen + said.slice(remedy.length);
 }

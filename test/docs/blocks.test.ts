@@ -44,7 +44,17 @@ test('there is a block of every kind, and no code outside of fences', () => {
   );
 
   expect(kinds).toEqual(
-    new Set(['commands', 'shell', 'configuration', 'compose', 'kubernetes', 'clients', 'report', 'replaced', 'drawing']),
+    new Set([
+      'commands',
+      'shell',
+      'configuration',
+      'compose',
+      'kubernetes',
+      'clients',
+      'report',
+      'replaced',
+      'drawing',
+    ]),
   );
   expect(indented).toEqual([]);
 });
@@ -289,7 +299,7 @@ const OPENSSL = spawnSync('openssl', ['version']).status === 0;
 test.runIf(OPENSSL).each(commandsOfKind('openssl').map(({ text, words }) => [text, words] as const))(
   '%s: makes a key that a configuration takes',
   (_, words) => {
-    const key = file('', 'sealing.key');
+    const key = fileOf('', 'sealing.key');
     const args = words.slice(1).map((word) => (word === 'sealing.key' ? key : word));
 
     expect(spawnSync('openssl', args).status).toBe(0);

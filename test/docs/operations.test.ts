@@ -30,7 +30,7 @@ test('a line of the log that the page tells of is one, at that level', () => {
   for (const [cell = '', level = ''] of rows) {
     // Of a fact, or the one line that is of none.
     const at = new RegExp(`(?:message:\\s+|\\}, )'${cell.replaceAll('`', '')}'`).exec(source)?.index ?? -1;
-    const from = Math.max(source.lastIndexOf('case ', at), source.lastIndexOf('this.#log', at));
+    const from = Math.max(...['case ', 'function ', 'this.#log'].map((start) => source.lastIndexOf(start, at)));
     expect([cell, at > 0, source.slice(from, at)]).toEqual([cell, true, expect.stringMatching(`\\b${level}\\b`)]);
   }
 });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ERRORS } from '../../src/domain/errors.ts';
 import type { Fact } from '../../src/domain/ports.ts';
 import { RecentErrors } from '../../src/observe/recent-errors.ts';
 import { linkId } from '../../src/domain/ids.ts';
@@ -58,7 +59,7 @@ test('of each kind the last one, and how often, the last first', () => {
     },
     { reason: 'path_unknown', upstream: null, listener: 'main', lastAt: 2000 },
   ]);
-  expect(all[2]?.remedy).toBe('the server did not answer within timeouts.request');
+  expect(all[2]?.remedy).toBe(ERRORS.request_timeout.remedy);
 });
 
 test.each<readonly [what: string, fact: Fact, seen: object | null]>([

@@ -37,8 +37,8 @@ test('a report on stdout and nothing on stderr, by URL, by variable, by file; 0 
 
 test('1 where a check failed, and with --strict where there is a warning; 3 for a wrong configuration', async () => {
   const { url } = await legacyServer();
-  const secrets = `listen: { port: 0 }\nadmin: { host: 0.0.0.0, port: 0 }\n`;
-  const warned = file(`upstreams: [{ url: "${url.href}" }]\n${secrets}`);
+  const unverified = `{ url: "${url.href}", tls: { insecureSkipVerify: true } }`;
+  const warned = file(`listen: { port: 0 }\nupstreams: [${unverified}]\n`);
   const wrong = file('upstreams: [{ url: http://a/sse, mdoe: auto }]\n');
 
   const programs = [
