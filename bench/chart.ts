@@ -38,14 +38,16 @@ const FOOT = 30;
 const MOST = 8;
 
 const STYLE = `
+  .page { fill: #ffffff; }
   text { font: 13px system-ui, sans-serif; fill: #24292f; }
   .title { font-weight: 600; }
-  .foot { font-size: 11px; }
+  .foot { font-size: 12px; }
   .bar { fill: #a8b1bb; }
   .own { fill: #0a69b7; }
   .range { stroke: #24292f; }
   .cut { stroke: #ffffff; stroke-width: 3; }
   @media (prefers-color-scheme: dark) {
+    .page { fill: #0d1117; }
     text { fill: #e6edf3; }
     .bar { fill: #57606a; }
     .own { fill: #4aa3f0; }
@@ -65,8 +67,11 @@ export function chart(outcomes: readonly Outcome[], foot: string): string {
   });
   const height = at + FOOT;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="Bars of the bench">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="what how">`,
+    '<title id="what">What the gateway manages and costs, beside floors and other bridges</title>',
+    `<desc id="how">Bars with their ranges: ${panels.map(({ title }) => escaped(title)).join('; ')}.</desc>`,
     `<style>${STYLE}\n</style>`,
+    '<rect class="page" width="100%" height="100%"/>',
     ...parts,
     `<text class="foot" x="0" y="${height - 8}">${escaped(foot)}</text>`,
     '</svg>\n',

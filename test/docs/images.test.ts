@@ -75,8 +75,9 @@ describe.each(NAMES)('%s', (name) => {
 
   test('can be read in the light and in the dark', () => {
     for (const [scheme, fills] of fillsOf(svg)) {
-      for (const word of WORDS) {
-        for (const ground of GROUNDS) {
+      expect([fills.has('text'), fills.has('.page')]).toEqual([true, true]);
+      for (const word of WORDS.filter((each) => fills.has(each))) {
+        for (const ground of GROUNDS.filter((each) => fills.has(each))) {
           const ratio = contrast(fills.get(word) ?? '', fills.get(ground) ?? '');
           expect([scheme, word, ground, ratio >= 4.5]).toEqual([scheme, word, ground, true]);
         }

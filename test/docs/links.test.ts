@@ -90,7 +90,7 @@ const FOREIGN_FLAGS: Readonly<Record<string, readonly string[]>> = {
   ],
   'bench/README.md': ['--stateful', '--prefix'],
   'docs/operations.md': ['--max-old-space-size'],
-  'docs/performance.md': ['--max-semi-space-size', '--trace-gc'],
+  'docs/performance.md': ['--external-memory-accounted-in-global-limit', '--max-semi-space-size', '--trace-gc'],
 };
 
 test.each(HAND_WRITTEN.filter((file) => file !== 'docs/migration.md'))('every flag that %s names is one', (file) => {

@@ -63,6 +63,7 @@ const HELD: readonly (readonly [page: string, head: string, by: string])[] = [
   ['docs/metrics.md', 'what, means', 'test/docs.test.ts'],
   ['docs/metrics.md', 'reason, means', 'test/docs.test.ts'],
   // Measured, on a machine that it says.
+  ['docs/performance.md', ', measured, must, goal', 'prose'],
   ['docs/performance.md', ', share', 'prose'],
   ['docs/performance.md', 'what, CPU of a small call', 'prose'],
   ['docs/probe.md', 'flag, does', 'here'],
