@@ -130,21 +130,52 @@ const ticking: RequestListener = (_, response) =>
   void response.writeHead(200, { 'content-type': 'text/event-stream' }).write('event: tick\ndata: 1\n\n');
 const locked: RequestListener = (_, response) => void response.writeHead(401).end();
 
-// The command that has failed tells why; there is no second one to be run.
-test.each<[what: string, server: RequestListener | null, path: string, reason: string, told: RegExp]>([
+/** What can be at the URL in place of the server. */
+const BROKEN: readonly (readonly [
+  what: string,
+  server: RequestListener | null,
+  path: string,
+  told: { readonly reason: string; readonly remedy: RegExp; readonly kind: string; readonly next: RegExp },
+])[] = [
   [
     'a path at which nothing is',
-    (_, response) => void response.writeHead(404).end(),
+    (request, response) => void response.writeHead(404).end(request.url),
     '/',
-    'upstream_not_found',
-    /try http:\S+\/sse/,
+    { reason: 'upstream_not_found', remedy: /try http:\S+\/sse/, kind: 'not_found', next: /path/ },
   ],
-  ['a page of a web server', html, '/sse', 'upstream_not_event_stream', /another server at this port/],
-  ['a server that speaks Streamable HTTP already', modern, '/mcp', 'upstream_not_legacy', /without a gateway/],
-  ['an event stream of something else', ticking, '/sse', 'endpoint_missing', /never named its endpoint/],
-  ['a server that wants a key', locked, '/sse', 'upstream_unauthorized', /--header/],
-  ['nobody', null, '/sse', 'upstream_unreachable', /check that the server runs/],
-])('%s in place of the server: the command says so, and what to do next', async (_, server, path, reason, told) => {
+  [
+    'a page of a web server',
+    html,
+    '/sse',
+    { reason: 'upstream_not_event_stream', remedy: /another server at this port/, kind: 'page', next: /port|path/ },
+  ],
+  [
+    'a server that takes no GET',
+    modern,
+    '/mcp',
+    { reason: 'upstream_not_legacy', remedy: /without a gateway/, kind: 'refuses_get', next: /path|\/sse/ },
+  ],
+  [
+    'an event stream of something else',
+    ticking,
+    '/sse',
+    { reason: 'endpoint_missing', remedy: /never named its endpoint/, kind: 'no_endpoint', next: /path|another/ },
+  ],
+  [
+    'a server that wants a key',
+    locked,
+    '/sse',
+    { reason: 'upstream_unauthorized', remedy: /--header/, kind: 'unauthorized', next: /--header/ },
+  ],
+  [
+    'nobody',
+    null,
+    '/sse',
+    { reason: 'upstream_unreachable', remedy: /check that the server runs/, kind: 'unreachable', next: /check that/ },
+  ],
+];
+
+async function startBroken(server: RequestListener | null, path: string): Promise<string> {
   const old = createServer(server ?? undefined).listen(0, '127.0.0.1');
   await once(old, 'listening');
   const { port } = old.address() as { port: number };
@@ -153,11 +184,31 @@ test.each<[what: string, server: RequestListener | null, path: string, reason: s
     old.closeAllConnections();
     old.close();
   });
+  return `http://127.0.0.1:${port}${path}`;
+}
 
-  const gateway = serving(`http://127.0.0.1:${port}${path}`);
-  const [line] = await gateway.says(/^.*"upstream cannot be used".*$/m);
+// The command that has failed tells why; there is no second one to be run.
+test.each(BROKEN)(
+  '%s in place of the server: the command says so, and what to do next',
+  async (_, server, path, told) => {
+    const gateway = serving(await startBroken(server, path));
+    const [line] = await gateway.says(/^.*"upstream cannot be used".*$/m);
 
-  const { reason: said, remedy } = JSON.parse(line) as { reason: string; remedy: string };
-  expect(said).toBe(reason);
-  expect(remedy).toMatch(told);
-});
+    const { reason, remedy } = JSON.parse(line) as { reason: string; remedy: string };
+    expect(reason).toBe(told.reason);
+    expect(remedy).toMatch(told.remedy);
+  },
+);
+
+test.each(BROKEN)(
+  '%s in place of the server: the probe of the README tells in one command',
+  async (_, server, path, told) => {
+    const [probe] = COMMANDS.filter(({ block, text }) => block.page === 'README.md' && text.includes(' probe '));
+    const url = await startBroken(server, path);
+
+    const { code, said } = await shell(`${probe?.text.replace(OLD, url)} --json`).ended;
+
+    const { kind, next } = JSON.parse(said()) as { kind: string; next: string };
+    expect([code, kind, next]).toEqual([4, told.kind, expect.stringMatching(told.next)]);
+  },
+);
