@@ -131,7 +131,7 @@ function writeFiles(
     writeFileSync(json, `${JSON.stringify({ machine, targets, outcomes: reportable }, null, 2)}\n`);
   }
   if (svg !== undefined) {
-    const foot = `Medians and ranges of ${rounds} interleaved rounds. Node ${process.version}, ${processor}, shared by load, gateway and server.`;
+    const foot = `Medians and ranges of ${rounds} rounds. Node ${process.version}; ${cpus().length} cores, shared by load, gateway and server.`;
     writeFileSync(svg, chart(reportable, foot));
   }
 }
