@@ -36,6 +36,8 @@ if (major < 22 || (major === 22 && minor < 12)) {
 }
 
 const DEFAULT_PROBE_MS = 30_000;
+/** Somebody waits for it; servers that show their life do so every second to every minute. */
+const DEFAULT_LISTEN_MS = 3000;
 const DEFAULT_DOCTOR_MS = 10_000;
 
 class UsageError extends Error {}
@@ -117,6 +119,11 @@ withServerFlags(program.command('probe'))
       .default(DEFAULT_PROBE_MS, '30s')
       .argParser(durationOf),
   )
+  .addOption(
+    new Option('--listen-for <DURATION>', 'how long an idle stream is listened to, for its heartbeat')
+      .default(DEFAULT_LISTEN_MS, '3s')
+      .argParser(durationOf),
+  )
   .addHelpText(
     'after',
     '\nExamples:\n' +
@@ -137,6 +144,7 @@ withServerFlags(program.command('probe'))
       secondConnection: parsed['secondConnection'] === true,
       // What durationOf has read.
       timeoutMs: parsed['timeout'] as number,
+      listenMs: parsed['listenFor'] as number,
     } as const;
     const isUsable = await runProbe(verb, THIS_MACHINE);
     // A name that is still being looked up would keep the process for as long as the system takes over it.
@@ -211,6 +219,8 @@ function refuseWord(url: string, verb: string): void {
   const fault = verb === 'serve' ? commandFault(url) : null;
   if (fault !== null) throw new UsageError(fault);
   if (/^[^:]+\.(?:ya?ml|json)$/i.test(url)) {
+    if (verb === 'probe')
+      throw new UsageError(`${url} looks like a file, and probe looks at a URL: mcp-causeway doctor -c ${url}`);
     throw new UsageError(
       `${url} looks like a file, not like a URL: a file is ${verb === 'serve' ? 'served with' : 'named with'} mcp-causeway ${verb} -c ${url}`,
     );

@@ -26,7 +26,7 @@ export function errorsPage(): string {
   });
 }
 
-function errorRow(reason: string, { side, before, after, rpc, remedy }: ErrorRow): Html {
+function errorRow(reason: string, { side, before, after, rpc, cause, remedy }: ErrorRow): Html {
   const later = after === undefined || after === before ? '' : `, ${after} once it was sent on`;
   return html`<li id="${reason}">
     <p class="line">
@@ -34,6 +34,7 @@ function errorRow(reason: string, { side, before, after, rpc, remedy }: ErrorRow
       <span class="soft">${SIDES[side]}</span>
       <span class="soft">HTTP ${before}${later} · JSON-RPC ${rpc}</span>
     </p>
+    <p class="soft">${cause}</p>
     <p>${remedy}</p>
   </li>`;
 }

@@ -115,7 +115,8 @@ function canVerify({ kty, crv, use, key_ops: operations, alg, n }: Key, algorith
   if (use !== undefined && use !== 'sig') return false;
   if (Array.isArray(operations) && !operations.includes('verify')) return false;
   if (kty === 'RSA' && (typeof n !== 'string' || n.length < RSA_CHARS)) return false;
-  const kind = kty === 'RSA' ? 'RSA' : `${String(kty)} ${String(crv)}`;
+  if (typeof kty !== 'string' || (crv !== undefined && typeof crv !== 'string')) return false;
+  const kind = kty === 'RSA' ? 'RSA' : `${kty} ${crv ?? ''}`;
   const possible = Object.hasOwn(KINDS, kind) ? (KINDS[kind] ?? []) : [];
   return possible.some((each) => algorithms.includes(each) && (alg === undefined || alg === each));
 }

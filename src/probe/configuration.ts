@@ -24,10 +24,10 @@ export function configurationFor(seen: Seen, url: URL, given: GivenFlags): strin
   const messageUrl = given.messageUrl ?? seen.messageUrl?.href ?? null;
   const upstream = {
     url: text,
-    ...(messageUrl !== null && { messageUrl }),
+    ...(messageUrl !== null && { messageUrl: literal(messageUrl) }),
     ...(given.allowEndpointOrigins.length > 0 && { allowEndpointOrigins: given.allowEndpointOrigins }),
     ...(Object.keys(headers).length > 0 && { headers }),
-    ...(Object.keys(given.tls).length > 0 && { tls: given.tls }),
+    ...(Object.keys(given.tls).length > 0 && { tls: mapTexts(given.tls) }),
     ...(needsOneLink(seen) && { links: { single: true } }),
   };
   const notes = [
@@ -36,6 +36,17 @@ export function configurationFor(seen: Seen, url: URL, given: GivenFlags): strin
   ];
   const comment = notes.map((note) => `# ${note}\n`).join('');
   return `${comment}${stringify({ upstreams: [upstream] }, { lineWidth: 0 })}`;
+}
+
+/** As a configuration says it: a text that names a variable by chance is none. A function, as `$$` in a replacement is one `$`. */
+function literal(text: string): string {
+  return text.replaceAll('${', () => '$${');
+}
+
+function mapTexts(tls: GivenFlags['tls']): GivenFlags['tls'] {
+  return Object.fromEntries(
+    Object.entries(tls).map(([key, value]) => [key, typeof value === 'string' ? literal(value) : value]),
+  );
 }
 
 function needsOneLink(seen: Seen): boolean {
@@ -65,12 +76,12 @@ function withVariables(url: URL): { readonly text: string; readonly variables: r
     .map((pair) => {
       const at = pair.indexOf('=');
       const name = at === -1 ? pair : pair.slice(0, at);
-      if (at === -1 || !isCredential(name)) return pair.replaceAll('${', '$${');
+      if (at === -1 || !isCredential(name)) return literal(pair);
       return `${name}=${variable(`UPSTREAM_${name.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`)}`;
     });
   const user = url.username === '' ? '' : variable('UPSTREAM_USER');
   const password = url.password === '' ? '' : `:${variable('UPSTREAM_PASSWORD')}`;
   const at = user + password === '' ? '' : `${user}${password}@`;
   const search = query.length === 0 ? '' : `?${query.join('&')}`;
-  return { text: `${url.protocol}//${at}${url.host}${url.pathname.replaceAll('${', '$${')}${search}`, variables };
+  return { text: `${url.protocol}//${at}${url.host}${literal(url.pathname)}${search}`, variables };
 }

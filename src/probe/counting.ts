@@ -22,6 +22,9 @@ export async function countLists(capabilities: unknown, ask: AskList): Promise<C
   return counts;
 }
 
+/** It is kept, and sent again: fifty of many megabytes each would be too much. */
+const MAX_CURSOR_CHARS = 16 * 1024;
+
 async function countList(list: List, ask: AskList): Promise<Counted> {
   const cursors = new Set<string>();
   let count = 0;
@@ -33,6 +36,7 @@ async function countList(list: List, ask: AskList): Promise<Counted> {
     const { [list]: entries, nextCursor } = record(answer.result);
     count += Array.isArray(entries) ? entries.length : 0;
     if (typeof nextCursor !== 'string') return { count, stopped: null };
+    if (nextCursor.length > MAX_CURSOR_CHARS) return { count, stopped: 'pages' };
     if (cursors.has(nextCursor)) return { count, stopped: 'repeats' };
     cursors.add(nextCursor);
     cursor = nextCursor;

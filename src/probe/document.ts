@@ -172,7 +172,7 @@ export function documentOf(seen: Seen, now: number): ProbeDocument {
     quirks: [...quirksOf(seen)],
     endpoint: endpoint === null ? null : shownEndpoint(endpoint, seen.messageUrl),
     timingsMs: rounded(stream.timings),
-    heartbeat: stream.head === null || stream.announced === null ? null : heartbeat(seen),
+    heartbeat: stream.introduction === null ? null : heartbeat(seen),
     http: stream.head === null ? null : { status: stream.head.status, headers: shownHeaders(stream.head.headers) },
     tls: certificate === null ? null : shownCertificate(certificate, now),
     secondConnection: seen.second,

@@ -25,11 +25,18 @@ export function usualPaths(url: URL): readonly Candidate[] {
       return isNew;
     })
     .slice(0, MAX_PATHS)
-    .map(([path, as]) => ({ url: new URL(path, url.origin), as }));
+    .map(([path, as]) => ({ url: atPath(url, path), as }));
 }
 
 /** Where a server that has an event stream here has its Streamable HTTP endpoint, where it has one; beside the URL itself. */
 export function besideStream(url: URL): URL | null {
   if (!/\/sse\/?$/.test(url.pathname)) return null;
-  return new URL(url.pathname.replace(/\/sse\/?$/, '/mcp'), url.origin);
+  return atPath(url, url.pathname.replace(/\/sse\/?$/, '/mcp'));
+}
+
+/** A path at the origin of a URL, whatever it begins with: after two slashes a resolved one would name another host. */
+export function atPath({ origin }: URL, pathname: string): URL {
+  const url = new URL(origin);
+  url.pathname = pathname;
+  return url;
 }

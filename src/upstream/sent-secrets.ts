@@ -21,5 +21,6 @@ export function withoutSent(
   const secrets = [...ofUrls, ...ofHeaders].toSorted((left, right) => right.length - left.length);
   return secrets
     .filter(({ length }) => length >= MIN_SECRET)
+    .flatMap((secret) => [secret, encodeURIComponent(secret), secret.toLowerCase()])
     .reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text);
 }

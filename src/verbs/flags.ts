@@ -1,6 +1,6 @@
 // The flags: one for every key of the configuration, made from it, and the few that are no keys.
 
-import { type Command, type CommanderError, Option } from 'commander';
+import { type Command, type CommanderError, Option, InvalidArgumentError } from 'commander';
 import { FILE_VARIABLE, type Flags } from '../config/assignments.ts';
 import { isName } from '../config/credentials.ts';
 import { KEYS, type Key } from '../config/keys.ts';
@@ -55,7 +55,14 @@ function withFlagsOf(keys: readonly Key[], command: Command): Command {
 }
 
 export function withFileFlag(command: Command): Command {
-  return command.option('-c, --config <FILE>', `the configuration file (or ${FILE_VARIABLE})`);
+  return command.option(
+    '-c, --config <FILE>',
+    `the configuration file (or ${FILE_VARIABLE})`,
+    (text: string, before: string | undefined) => {
+      if (before !== undefined) throw new InvalidArgumentError('There is one file: it was given twice.');
+      return text;
+    },
+  );
 }
 
 function optionOf(key: Key, flag: string): Option {
@@ -136,7 +143,8 @@ function excess(command: Command): string {
   if (command.parent === null) return 'too many arguments: give one URL; several servers belong into a file';
   const given = redactedText(command.args[0] ?? '');
   const word = isName(given) || given !== command.args[0] || /[./]/.test(given) ? given : 'FILE';
-  if (command.name() === 'probe') return 'too many arguments: give one URL';
+  if (command.name() === 'probe' || (command.name() === 'doctor' && /^https?:/i.test(command.args[0] ?? '')))
+    return 'too many arguments: give one URL';
   if (!command.options.some(({ long }) => long === '--config')) {
     return `too many arguments: ${command.name()} takes none`;
   }

@@ -6,6 +6,7 @@ import { configurationFor, type GivenFlags } from '../probe/configuration.ts';
 import { documentOf } from '../probe/document.ts';
 import { textOf } from '../probe/text.ts';
 import { probe } from '../probe/io/probe.ts';
+import { withoutSent } from '../upstream/sent-secrets.ts';
 import { systemClock, systemRandom, systemTimers } from '../real-time.ts';
 import type { Machine } from './surroundings.ts';
 import { VERSION } from './version.ts';
@@ -19,11 +20,8 @@ export interface ProbeVerb {
   /** In all. */
   readonly timeoutMs: number;
   /** How long an idle stream is listened to. */
-  readonly listenMs?: number;
+  readonly listenMs: number;
 }
-
-/** Somebody waits for it; servers that show their life do so every second to every minute. */
-const LISTEN_MS = 3000;
 
 const TLS_KEYS: Readonly<Record<string, string>> = {
   'tls-ca': 'ca',
@@ -35,7 +33,7 @@ const TLS_KEYS: Readonly<Record<string, string>> = {
 
 /** Whether the server can be used, by the gateway or by clients as it is. Throws a ConfigError. */
 export async function runProbe(verb: ProbeVerb, machine: Machine): Promise<boolean> {
-  const { url, flags, output, secondConnection, timeoutMs, listenMs = LISTEN_MS } = verb;
+  const { url, flags, output, secondConnection, timeoutMs, listenMs } = verb;
   const { stdout, stderr } = machine;
   const config = readConfig({ flags: { ...flags, upstream: url } }, machine);
   const isWatched = stderr.isTTY === true;
@@ -53,12 +51,35 @@ export async function runProbe(verb: ProbeVerb, machine: Machine): Promise<boole
     },
   });
   if (isWatched) stderr.write(CLEAR_LINE);
-  const document = documentOf(seen, Date.now());
+  const [upstream] = config.upstreams;
+  // What it was sent it may say again, as its name or anywhere.
+  const shown = (text: string): string =>
+    upstream === undefined ? text : withoutSent(text, upstream, upstream.headers);
+  const document = everyText(documentOf(seen, Date.now()), shown);
   if (output === 'json') stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   else if (output === 'text') stdout.write(textOf(document));
-  else if (document.usable === 'bridge') stdout.write(configurationFor(seen, new URL(url), givenFlags(flags)));
-  else stderr.write(`there is nothing to configure: ${document.url} is ${document.says}\nnext: ${document.next}\n`);
+  else if (document.usable === 'bridge') {
+    const yaml = configurationFor(seen, new URL(url), givenFlags(flags));
+    // What is no comment was given by whoever asks.
+    stdout.write(yaml.replaceAll(/^#.*$/gm, shown));
+  } else {
+    stderr.write(`there is nothing to configure: ${document.url} is ${document.says}\nnext: ${document.next}\n`);
+    // What comes next in a pipe would go on with nothing.
+    return false;
+  }
   return document.usable !== 'no';
+}
+
+/** The same with each text in it, and each name of a member, as `shown` has it. */
+function everyText<T>(value: T, shown: (text: string) => string): T {
+  const each = (part: unknown): unknown => {
+    if (typeof part === 'string') return shown(part);
+    if (Array.isArray(part)) return part.map(each);
+    if (typeof part !== 'object' || part === null) return part;
+    return Object.fromEntries(Object.entries(part).map(([name, inside]) => [shown(name), each(inside)]));
+  };
+  // Texts become texts, and the rest stays what it is.
+  return each(value) as T;
 }
 
 const CLEAR_LINE = '\r\u001B[2K';

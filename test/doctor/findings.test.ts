@@ -322,6 +322,8 @@ describe('oauth', () => {
     ['one that may not verify', [{ ...ec, key_ops: ['sign'] }], ['ES256'], /^failed/],
     ['one that may', [{ ...ec, key_ops: ['verify'], use: 'sig' }], ['ES256'], /^ok/],
     ['one of 1024 bits', [{ ...rsa, n: 'n'.repeat(171) }], ['RS256'], /^failed/],
+    ['one that names its kind by no text', [{ kty: { toString: null, valueOf: null } }], ['ES256'], /^failed/],
+    ['one that names its curve by no text', [{ kty: 'OKP', crv: { toString: 1, valueOf: 2 } }], ['EdDSA'], /^failed/],
     ['one of no known kind', [{ kty: '__proto__', crv: 'constructor' }], ['ES256'], /^failed/],
     ['one of a newer kind beside one', [{ kty: 'OKP', crv: 'X' }, ec], ['ES256'], /^ok: 1 of 2 can be used$/],
     ['a private one', [{ ...ec, d: 'd' }], ['ES256'], /^failed/],

@@ -113,12 +113,21 @@ describe('a server for one connection only gets links.single', () => {
 });
 
 test.each([
-  ['cannot be used', 'http://127.0.0.1:1/sse', false, /is nothing that answers.*\nnext: check that the server runs/],
-  ['needs no gateway', '/mcp', true, /is an MCP server that speaks Streamable HTTP\nnext: it needs no gateway/],
-])('for one that %s there is none: nothing on stdout, the reason on stderr', async (_what, url, isUsable, why) => {
+  ['cannot be used', 'http://127.0.0.1:1/sse', /is nothing that answers.*\nnext: check that the server runs/],
+  ['needs no gateway', '/mcp', /is an MCP server that speaks Streamable HTTP\nnext: it needs no gateway/],
+])('for one that %s there is none: nothing on stdout, the reason on stderr', async (_what, url, why) => {
   const { gateway } = await gatewayBefore({}, { links: { min: 0 } });
 
   const said = await probed(new URL(url, gateway.origin), { output: 'yaml' });
 
-  expect(said).toEqual({ isUsable, stdout: '', stderr: expect.stringMatching(why) });
+  expect(said).toEqual({ isUsable: false, stdout: '', stderr: expect.stringMatching(why) });
+});
+
+test('a text that looks like a variable is none: in the URL, and in what the server announces', async () => {
+  const { url } = await legacy();
+  url.search = '?x=${HOME}';
+
+  const { stdout } = await probed(url, { output: 'yaml', flags: { 'message-url': `${url.origin}/messages?\${HOME}` } });
+
+  expect(stdout).not.toMatch(/(?<!\$)\$\{/);
 });

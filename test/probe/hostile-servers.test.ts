@@ -186,3 +186,51 @@ test('a question of the server is refused, for nothing was declared that it coul
 
   expect(answer).toMatchObject({ error: { code: -32_601 } });
 });
+
+test('what a server announces, or a URL with two slashes, sends nothing to another origin', async () => {
+  const met: string[] = [];
+  const other = await answering((request, response) => {
+    met.push(`${request.method} ${request.url}`);
+    response.writeHead(202).end();
+  });
+  const announcing = await legacy({ endpoint: () => [`http://inner:1//${other.host}/steal`] });
+  const failing = await answering((_, response) => void response.writeHead(503).end());
+
+  const { endpoint } = await documentAt(announcing.url, { timeoutMs: 3000 });
+  await documentAt(`${failing.origin}//${other.host}/foo`, { timeoutMs: 3000 });
+  await documentAt(`${failing.origin}//${other.host}/sse`, { timeoutMs: 3000 });
+
+  expect(endpoint?.form).toBe('other-origin');
+  expect(met).toEqual([]);
+});
+
+test('what a server was sent, and says again, is in no output', async () => {
+  const secret = 'Sup3r-S3cret/value';
+  const server = await legacy({
+    serverInfo: { name: `I know ${secret}`, version: secret.toLowerCase() },
+    capabilities: { [secret]: {}, tools: {} },
+    endpoint: (id) => [`/messages?${encodeURIComponent(secret)}&session_id=${id}`],
+  });
+  const echoing = await answering((_, response) => {
+    response.writeHead(401, { 'www-authenticate': `Bearer realm="${secret}"`, server: secret }).end();
+  });
+
+  for (const url of [server.url, echoing]) {
+    for (const output of ['text', 'json', 'yaml'] as const) {
+      // oxlint-disable-next-line no-await-in-loop -- one connection at a time
+      const { stdout, stderr } = await probed(url, { output, flags: { header: ['x-key=${K}'] }, env: { K: secret } });
+      expect(stdout + stderr).not.toMatch(/sup3r-s3cret/i);
+    }
+  }
+});
+
+test('a cursor of megabytes is kept no longer, and not sent again', async () => {
+  const server = await legacy({
+    capabilities: { tools: {} },
+    methods: { 'tools/list': () => ({ tools: [{}], nextCursor: 'x'.repeat(20_000) }) },
+  });
+
+  const { httpSse } = await documentAt(server.url);
+
+  expect(httpSse?.tools).toEqual({ count: 1, stopped: 'pages' });
+});

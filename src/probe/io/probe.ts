@@ -11,7 +11,7 @@ import { upstreamUrl } from '../../upstream/upstream-url.ts';
 import { countLists } from '../counting.ts';
 import { endpointForm } from '../endpoint-form.ts';
 import type { CertificateSeen, Elsewhere, SecondStream, Seen, StreamSeen, StreamableSeen } from '../seen.ts';
-import { besideStream, usualPaths } from '../usual-paths.ts';
+import { atPath, besideStream, usualPaths } from '../usual-paths.ts';
 import { refusedPost } from '../kinds.ts';
 import { LegacySession, type Wire } from './legacy-session.ts';
 import { openSecond } from './second-stream.ts';
@@ -223,5 +223,5 @@ function sameOriginUrl({ failure, announced }: StreamSeen, base: URL): URL | nul
   if (failure?.code !== 'endpoint_refused' || announced === null) return null;
   if (endpointForm(announced, base).form !== 'other-origin') return null;
   const { protocol, pathname } = new URL(announced, base.href);
-  return protocol === 'http:' || protocol === 'https:' ? new URL(pathname, base.origin) : null;
+  return protocol === 'http:' || protocol === 'https:' ? atPath(base, pathname) : null;
 }
