@@ -138,7 +138,7 @@ export const METRICS = {
     type: 'counter',
     unit: 'faults',
     labels: ['upstream'],
-    meaning: 'bugs of the gateway, met where nobody waited for an answer: the log has the stack',
+    meaning: 'bugs of the gateway, whether somebody waited for an answer or not: the log has the stack',
   },
   causeway_upstream_outages_total: {
     type: 'counter',

@@ -83,6 +83,7 @@ export class Metrics implements Journal {
         const method = this.#methods.has(fact.method) ? fact.method : OTHER;
         const revision = this.#revision(fact.revision);
         const failed = reason === undefined ? {} : { reason };
+        if (reason === 'internal_error') this.#count('causeway_faults_total', { upstream });
         this.#count('causeway_exchanges_total', { upstream, mode, revision, method, outcome, ...failed });
         this.#observe('causeway_exchange_duration_seconds', { upstream, mode, method }, durationMs);
         if (waitMs !== undefined) this.#observe('causeway_link_wait_seconds', { upstream, mode }, waitMs);

@@ -18,17 +18,15 @@ test('it starts the program that is built, which takes the words and reads the f
   const upstream = await startLegacyServer();
   const yaml = file(`listen: { port: 0 }\nupstreams: [{ url: '${upstream.url.href}' }]\n`);
   const [starts] = commandsIn('ExecStart');
-  const [checks, hangsUp] = commandsIn('ExecReload');
+  const [hangsUp] = commandsIn('ExecReload');
   const words = (command: readonly string[] = []): string[] =>
     command.slice(2).map((word) => (word === '/etc/mcp-causeway/proxy.yaml' ? yaml : word));
 
   const program = run(...words(starts), '--log-format', 'json');
   await program.says(/"upstream reached"/);
-  const check = run(...words(checks));
 
-  for (const command of [starts, checks]) expect(command?.slice(0, 2)).toEqual(['/usr/bin/node', PROGRAM]);
+  expect(starts?.slice(0, 2)).toEqual(['/usr/bin/node', PROGRAM]);
   expect(existsSync(join(ROOT, PROGRAM.replace('/opt/mcp-causeway/', '')))).toBe(true);
-  expect(await check.ended).toBe(0);
   expect(hangsUp).toEqual(['/bin/kill', '-HUP', '$MAINPID']);
   program.child.kill('SIGHUP');
   await program.says(/"configuration reloaded"/);
@@ -37,13 +35,10 @@ test('it starts the program that is built, which takes the words and reads the f
   await upstream.close();
 });
 
-test('a configuration that is not valid fails the reload before the signal, and is not started over and over', async () => {
-  const yaml = file('upstreams: []\n');
-  const [checks] = commandsIn('ExecReload');
+test('wrong words are not tried over and over', async () => {
+  const program = run('serve', '--no-such-flag');
 
-  const check = run(...(checks ?? []).slice(2, -1), yaml);
-
-  expect(valuesIn('RestartPreventExitStatus')[0]?.split(' ')).toContain(String(await check.ended));
+  expect(valuesIn('RestartPreventExitStatus')).toEqual([String(await program.ended)]);
   expect(valuesIn('Restart')).toEqual(['on-failure']);
 });
 
