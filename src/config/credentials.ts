@@ -41,7 +41,10 @@ export function withoutSecrets(value: unknown, path: readonly string[] = []): un
   if (Array.isArray(value)) return value.map((each) => withoutSecrets(each, [...path, EACH]));
   // Any object has members.
   const given = value as Readonly<Record<string, unknown>>;
-  let shown: Record<string, unknown> | null = null;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Of what knows how to write itself, as an error or a URL, nothing but its own members is written.
+  let shown: Record<string, unknown> | null =
+    prototype === Object.prototype || prototype === null ? null : { ...given };
   for (const name of Object.keys(given)) {
     const each = given[name];
     if (typeof each !== 'string' && typeof each !== 'object') continue;

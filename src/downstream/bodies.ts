@@ -100,7 +100,7 @@ function receive(
   });
 }
 
-/** A small body is a part of what was read of its socket, and most often nearly all of that. */
+/** Of what was read of a socket Node hands over copies, so a piece keeps nothing but itself. */
 function together(pieces: readonly Buffer[]): Buffer {
   const [only] = pieces;
   return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);

@@ -37,7 +37,11 @@ function declaredProfile(capabilities: string): CapabilityProfile {
   const known = profiles.get(capabilities);
   if (known !== undefined) return known;
   const profile = profileOf(JSON.parse(capabilities), LATEST_REVISION);
-  if (profiles.size < MAX_PROFILES && capabilities.length <= MAX_PROFILE_CHARS) profiles.set(capabilities, profile);
+  if (capabilities.length > MAX_PROFILE_CHARS) return profile;
+  // The oldest makes room: whoever declares something else each time must not fill it for good.
+  const [oldest] = profiles.keys();
+  if (profiles.size >= MAX_PROFILES && oldest !== undefined) profiles.delete(oldest);
+  profiles.set(capabilities, profile);
   return profile;
 }
 

@@ -68,7 +68,11 @@ function usualStamp(result: Span, serverInfo: Uint8Array | null, othersStay: boo
   let texts = usualStamps.get(key);
   if (texts === undefined) {
     const own = [COMPLETE, ...metaMembers(serverInfo)];
-    texts = { alone: inFront(result, own, false).text, before: inFront(result, own, true).text };
+    // Copies: a buffer of Node's pool would keep the whole pool.
+    texts = {
+      alone: new Uint8Array(inFront(result, own, false).text),
+      before: new Uint8Array(inFront(result, own, true).text),
+    };
     usualStamps.set(key, texts);
   }
   return { start: result.start, end: result.start + 1, text: othersStay ? texts.before : texts.alone };

@@ -87,3 +87,20 @@ describe('what can come by the thousand', () => {
     ]);
   });
 });
+
+test('what knows how to write itself writes nothing that was not looked at: errors and URLs have their own members only', () => {
+  let line = '';
+  const destination = new Writable({
+    write(chunk: Buffer, _, done) {
+      line += chunk.toString();
+      done();
+    },
+  });
+  const log = pino({ formatters: FORMATTERS }, destination);
+  const err = Object.assign(new Error('GET https://u:S3CRET@h/x?token=S3CRET'), { code: 'ECONNRESET' });
+
+  log.warn({ err, url: new URL('https://u:S3CRET@h/x?token=S3CRET'), map: new Map([['a', 'S3CRET']]) }, 'odd');
+
+  expect(line).not.toContain('S3CRET');
+  expect(JSON.parse(line)).toMatchObject({ err: { code: 'ECONNRESET' }, msg: 'odd' });
+});
