@@ -27,7 +27,7 @@ export function configurationFor(seen: Seen, url: URL, given: GivenFlags): strin
     ...(messageUrl !== null && { messageUrl: literal(messageUrl) }),
     ...(given.allowEndpointOrigins.length > 0 && { allowEndpointOrigins: given.allowEndpointOrigins }),
     ...(Object.keys(headers).length > 0 && { headers }),
-    ...(Object.keys(given.tls).length > 0 && { tls: mapTexts(given.tls) }),
+    ...(Object.keys(given.tls).length > 0 && { tls: literalTls(given.tls) }),
     ...(needsOneLink(seen) && { links: { single: true } }),
   };
   const notes = [
@@ -43,7 +43,7 @@ function literal(text: string): string {
   return text.replaceAll('${', () => '$${');
 }
 
-function mapTexts(tls: GivenFlags['tls']): GivenFlags['tls'] {
+function literalTls(tls: GivenFlags['tls']): GivenFlags['tls'] {
   return Object.fromEntries(
     Object.entries(tls).map(([key, value]) => [key, typeof value === 'string' ? literal(value) : value]),
   );
