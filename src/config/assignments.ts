@@ -184,7 +184,7 @@ class Collector implements Assigned {
 
 function valueOf({ path, node }: Key, text: string): unknown {
   const nodes = node.anyOf ?? [node];
-  if (path.at(-1) === 'url') {
+  if (path[0] === 'upstreams' && path.at(-1) === 'url') {
     const urls = urlsIn(text);
     return urls.length > 1 ? urls : urls[0];
   }

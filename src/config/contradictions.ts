@@ -6,11 +6,27 @@ import { settingsOf } from './settings.ts';
 import type { Problem } from './validate.ts';
 
 export function contradictions(config: Config): Problem[] {
-  return config.upstreams.flatMap((upstream, index) =>
-    wrongWith(upstream, config).map(({ key, message }): Problem => {
-      return { path: ['upstreams', index, ...key], at: 'value', message };
-    }),
-  );
+  return [
+    ...withoutSecret(config),
+    ...config.upstreams.flatMap((upstream, index) => ofUpstream(upstream, index, config)),
+  ];
+}
+
+/** What one replica has sealed the others must be able to open. */
+function withoutSecret({ secrets, peers, store }: Config): Problem[] {
+  if (secrets !== undefined || (peers === undefined && store === undefined)) return [];
+  const [key, why] =
+    peers === undefined
+      ? ['store', 'what is kept there could be read by this process alone']
+      : ['peers', 'no replica could read what another has sealed'];
+  const message = `needs secrets.current, the same for all replicas: without it ${why}; make one with \`openssl rand -base64 32\``;
+  return [{ path: [key], at: 'key', message }];
+}
+
+function ofUpstream(upstream: UpstreamConfig, index: number, config: Config): Problem[] {
+  return wrongWith(upstream, config).map(({ key, message }): Problem => {
+    return { path: ['upstreams', index, ...key], at: 'value', message };
+  });
 }
 
 interface Wrong {

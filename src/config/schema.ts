@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { alike } from './credentials.ts';
 import { inbound } from './inbound-keys.ts';
 import { outboundOf } from './outbound.ts';
+import { peers, store } from './replicas.ts';
 import { legacyOf, taken, takenAddress, unseen } from './served-paths.ts';
 import {
   HEADER_NAME,
@@ -465,6 +466,8 @@ export const configSchema = z
         'x-example': { current: '${file:/run/secrets/causeway}', previous: '${file:/run/secrets/causeway-previous}' },
         'x-live': true,
       }),
+    peers,
+    store,
     upstreams: z.array(upstream).min(1, 'names no server: give at least one').meta({ description: 'the servers' }),
     heartbeat,
     links: section(linkKeys, 'connections to an upstream'),
@@ -502,8 +505,12 @@ export const configSchema = z
     ),
   })
   .superRefine(
-    ({ upstreams, listen, admin, inbound: general, publicUrl: seenAt }, context) => {
-      const faults = [...taken(upstreams), ...takenAddress(listen, admin), ...unseen(general, upstreams, seenAt)];
+    ({ upstreams, listen, admin, peers: replicas, inbound: general, publicUrl: seenAt }, context) => {
+      const faults = [
+        ...taken(upstreams),
+        ...takenAddress({ listen, admin, peers: replicas }),
+        ...unseen(general, upstreams, seenAt),
+      ];
       for (const { path, message } of faults) {
         context.addIssue({ code: 'custom', path, message });
       }
@@ -530,4 +537,6 @@ export type StreamConfig = Config['streams'];
 export type LegacyPaths = Exclude<UpstreamConfig['legacy'], false>;
 export type ListenerTlsConfig = NonNullable<Config['listen']['tls']>;
 export type InboundConfig = Config['inbound'];
+export type PeersConfig = NonNullable<Config['peers']>;
+export type StoreConfig = NonNullable<Config['store']>;
 export type JwtConfig = Extract<InboundConfig, { readonly jwt: unknown }>['jwt'];

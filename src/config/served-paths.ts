@@ -36,13 +36,26 @@ export function taken(upstreams: unknown): Taken[] {
   return faults;
 }
 
+const LISTENERS = [
+  ['listen', 'for clients'],
+  ['admin', 'of the admin listener'],
+  ['peers', 'for the other replicas'],
+] as const;
+
 /** Two listeners at one address. What it is given may be wrong in other ways, or not be there. */
-export function takenAddress(listen: unknown, admin: unknown): Taken[] {
-  const [clients, own] = [addressIn(listen), addressIn(admin)];
-  if (clients === null || own === null || own.port !== clients.port || own.port === 0) return [];
-  const isEach = [own.host, clients.host].some((host) => host === '0.0.0.0' || host === '::');
-  if (own.host !== clients.host && !isEach) return [];
-  return [{ path: ['admin', 'port'], message: `${String(own.port)} is the port for clients already: choose another` }];
+export function takenAddress(sections: Readonly<Record<(typeof LISTENERS)[number][0], unknown>>): Taken[] {
+  const given = LISTENERS.flatMap(([name, whose]) => {
+    const address = addressIn(sections[name]);
+    return address === null ? [] : [{ name, whose, ...address }];
+  });
+  return given.flatMap(({ name, host, port }, index) => {
+    const holder = given.slice(0, index).find((other) => {
+      const isEach = [host, other.host].some((each) => each === '0.0.0.0' || each === '::');
+      return other.port === port && port !== 0 && (host === other.host || isEach);
+    });
+    if (holder === undefined) return [];
+    return [{ path: [name, 'port'], message: `${String(port)} is the port ${holder.whose} already: choose another` }];
+  });
 }
 
 function addressIn(section: unknown): { readonly host: unknown; readonly port: unknown } | null {

@@ -138,6 +138,37 @@ export const hostName = z.string().regex(HOST, {
   },
 });
 
+/** `gw-b:8082`, `[fd00::7]:8082`. */
+const ADDRESS = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?!0+$)\d{1,5}$/;
+export const address = z.string().regex(ADDRESS, {
+  error: ({ input }) => {
+    const text = String(input).trim();
+    const [, meant = ''] = /^[a-z][a-z0-9+.-]*:\/\/([^/?#@]+)/i.exec(text) ?? [];
+    if (ADDRESS.test(meant)) return `must be HOST:PORT alone, without scheme and path: write ${meant}`;
+    if (/^[A-Za-z0-9._-]+$/.test(text)) return `has no port: write ${text}:8082`;
+    return 'must be HOST:PORT, such as 10.0.0.3:8082 or [fd00::3]:8082';
+  },
+});
+
+/** Name and password, percent-encoded, stand in it; the path is the number of the database. */
+const REDIS_URL =
+  /^rediss?:\/\/(?:[^\s/?#@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:[\]]+)(?::(?!0+(?:\/|$))\d{1,5})?(?:\/\d{0,5})?$/;
+export const redisUrl = z
+  .string({ error: 'must be a Redis URL, such as redis://127.0.0.1:6379/0' })
+  .regex(
+    REDIS_URL,
+    'must be redis://HOST:PORT/DATABASE or, over TLS, rediss://, with user and password percent-encoded in front of the host where they are needed',
+  )
+  .transform((text, context) => {
+    if (URL.canParse(text)) return new URL(text);
+    context.addIssue({ code: 'custom', message: 'is not a URL: is the port over 65535?' });
+    return z.NEVER;
+  });
+/** Of keys in a store that others may use as well. */
+export const keyPrefix = z
+  .string()
+  .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be letters, digits, dots, dashes and underscores, at most 64');
+
 /** `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`. */
 const { ipv4, ipv6, cidrv4, cidrv6 } = z.regexes;
 const ADDRESSES = [ipv4, ipv6, cidrv4, cidrv6].map(({ source }) => source.replace(/^\^|\$$/g, ''));

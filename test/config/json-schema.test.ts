@@ -80,6 +80,14 @@ const URLS = [
   'http://a#b',
   'http://[::1]:0',
   '//a/sse',
+  'redis://127.0.0.1:6379/0',
+  'rediss://user:p%40ss@[::1]/15',
+  'redis://a:0',
+  'redis://a/b',
+  '10.0.0.3:8082',
+  '[fd00::3]:8082',
+  'gateway:0',
+  'fd00::3:8082',
 ];
 const QUANTITIES = [
   '0',
@@ -133,7 +141,8 @@ function objectFor({ properties = {}, required = [] }: SchemaNode): fc.Arbitrary
 
 /** That names, paths and digests differ, and what tokens need, is more than a JSON Schema can say: there is one of each. */
 const configuration = (objectFor(SCHEMA) as fc.Arbitrary<Record<string, unknown>>).map((given) => {
-  const { inbound, ...rest } = given;
+  // What the replicas need of one another is judged on its own below.
+  const { inbound, peers: _peers, ...rest } = given;
   const config: Record<string, unknown> = { ...rest, ...(inbound !== undefined && { inbound: asSchemasSay(inbound) }) };
   const { upstreams } = config;
   if (!Array.isArray(upstreams)) return config;
@@ -169,7 +178,7 @@ test('the JSON Schema and the program agree on 1,000 configurations, good and ba
 }, 60_000);
 
 test('and on every single key with a good or a bad value', () => {
-  const keys = KEYS.filter(({ path }) => path[0] !== 'upstreams' && path[0] !== 'inbound');
+  const keys = KEYS.filter(({ path }) => !['upstreams', 'inbound', 'peers'].includes(path[0] ?? ''));
   for (const { path, node } of keys) {
     fc.assert(
       fc.property(valueFor(node), (value) => {
@@ -197,6 +206,22 @@ test('and on every key of tokens', () => {
       fc.property(valueFor(node), (value) => {
         const jwt = { ...around, [name]: value };
         const config = { upstreams: [{ url: 'http://a/sse' }], publicUrl: 'https://a', inbound: { jwt } };
+        expect([judge(config), config]).toEqual([validate(config).problems === null, config]);
+      }),
+      { numRuns: 60 },
+    );
+  }
+});
+
+test('and on every key of replicas', () => {
+  const keys = KEYS.filter(({ path }) => path[0] === 'peers');
+  expect(keys.length).toBeGreaterThan(4);
+  for (const { path, node } of keys) {
+    const name = path.at(-1) ?? '';
+    const around = name === 'addresses' ? { self: 'a:1' } : { self: 'a:1', dns: 'b:1' };
+    fc.assert(
+      fc.property(valueFor(node), (value) => {
+        const config = { upstreams: [{ url: 'http://a/sse' }], peers: { ...around, [name]: value } };
         expect([judge(config), config]).toEqual([validate(config).problems === null, config]);
       }),
       { numRuns: 60 },

@@ -48,9 +48,11 @@ function textFor({ name, node }: (typeof KEYS)[number]): string {
   if (node['x-unit'] === 'size') return '7KiB';
   if (node['x-secret'] === true) return '@/secret';
   if (name === 'upstreams[].outbound.forward') return 'x-user-token';
-  if (/rl$|EndpointOrigins$/.test(name)) return 'http://other/x';
+  if (/^upstreams.*rl$|EndpointOrigins$/.test(name)) return 'http://other/x';
   if (name === 'allowedOrigins') return 'http://other';
   if (name === 'trustedProxies') return '10.0.0.0/8';
+  if (/^store(?:\.url)?$/.test(name)) return 'redis://other:6379/0';
+  if (/^peers\.(?:self|addresses|dns)$/.test(name)) return 'other:9';
   if (/path|legacy/.test(name)) return '/other';
   return node.type === 'integer' ? '17' : 'other';
 }
@@ -71,6 +73,11 @@ function neededBeside({ name, variable = '' }: (typeof KEYS)[number]): Record<st
   if (name.startsWith('inbound.jwt.')) return tokensBut(name);
   if (name.endsWith('.tls.cert')) return { [variable.replace(/CERT$/, 'KEY')]: 'client.key' };
   if (name.endsWith('.tls.key')) return { [variable.replace(/KEY$/, 'CERT')]: 'client.cert' };
+  const sealed = { CAUSEWAY_SECRETS_CURRENT: '@/secret' };
+  if (name === 'store.ca' || name === 'store.prefix') return { ...sealed, CAUSEWAY_STORE_URL: 'redis://first:6379/0' };
+  if (name.startsWith('store')) return sealed;
+  if (/^peers\.(?:addresses|dns)$/.test(name)) return sealed;
+  if (name.startsWith('peers.')) return { ...sealed, CAUSEWAY_PEERS_DNS: 'first:9' };
   return name === 'secrets.previous' ? { CAUSEWAY_SECRETS_CURRENT: '@/secret' } : {};
 }
 

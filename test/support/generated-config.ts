@@ -70,7 +70,11 @@ function entry(name: string, node: SchemaNode, indent: string): string[] {
   const comment = `${indent}# ${node.description ?? ''}`;
   // A section that is off unless it is there.
   if (node.properties !== undefined && node['x-own'] !== true && node.default === undefined)
-    return [comment, `${indent}# ${name}: ${inline(node['x-example'])}`];
+    return [
+      comment,
+      `${indent}# ${name}: ${inline(node['x-example'])}`,
+      ...(name === 'peers' ? [`${indent}# peers: ${inline(ofKeys(node, ['host', 'port', 'self', 'addresses']))}`] : []),
+    ];
   if (node.properties !== undefined && node['x-own'] !== true) {
     const below = Object.entries(node.properties).flatMap(([key, child]) => entry(key, child, `${indent}  `));
     return [comment, `${indent}${name}:`, ...below];
@@ -94,6 +98,10 @@ function ownExample(name: string, node: SchemaNode, indent: string): string {
 /** A section that may stand in place of a word. */
 function alternativeLines(name: string, node: SchemaNode, indent: string): string[] {
   if (name === 'outbound') return [`${indent}# outbound: headers`];
+  if (name === 'store') {
+    const form = node.anyOf?.find(({ properties }) => properties !== undefined);
+    return form === undefined ? [] : [`${indent}# store: ${inline(ofKeys(form, ['url', 'ca', 'prefix']))}`];
+  }
   if (name !== 'inbound') return [];
   const jwt = ['issuer', 'jwksUri', 'audience', 'scopes', 'algorithms', 'clockTolerance'];
   const shown = (form: string, keys: readonly string[]): string => {
@@ -103,6 +111,11 @@ function alternativeLines(name: string, node: SchemaNode, indent: string): strin
     return `${indent}# inbound: { ${form}: { ${list.join(', ')} } }`;
   };
   return [shown('bearer', ['keys']), shown('jwt', jwt), shown('jwt', ['issuer', 'jwksFile'])];
+}
+
+/** Of a section: what these keys may say. */
+function ofKeys({ properties = {} }: SchemaNode, keys: readonly string[]): object {
+  return Object.fromEntries(keys.map((key) => [key, properties[key]?.['x-example'] ?? properties[key]?.default]));
 }
 
 function inline(value: unknown): string {
