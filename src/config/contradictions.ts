@@ -35,6 +35,18 @@ interface Wrong {
 }
 
 function wrongWith(upstream: UpstreamConfig, config: Config): Wrong[] {
+  return [...crowded(upstream, config), ...wrongCredentials(upstream, config)];
+}
+
+/** Each replica has a connection of its own, and the server survives one. */
+function crowded(upstream: UpstreamConfig, config: Config): Wrong[] {
+  if (config.peers === undefined || settingsOf(config, upstream).links.single !== true) return [];
+  const message =
+    'is true, and each replica would open a connection of its own to a server that survives one: serve it by a gateway without peers';
+  return [{ key: ['links', 'single'], message }];
+}
+
+function wrongCredentials(upstream: UpstreamConfig, config: Config): Wrong[] {
   const { inbound, links } = settingsOf(config, upstream);
   const { outbound, headers, urls, allowEndpointOrigins, messageUrl } = upstream;
   const key = ['outbound'];

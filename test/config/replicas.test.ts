@@ -19,6 +19,11 @@ test.each([
   ['a URL', `${SECRET}peers: { addresses: ["http://gw:1/"] }\n`, /peers\.addresses\[0\]: .* write gw:1/],
   ['the port of clients', `${SECRET}listen: { port: 8082 }\n${PEERS}`, /8082 is the port for clients already/],
   ['the port of admin', `${SECRET}admin: { port: 8082 }\n${PEERS}`, /8082 is the port of the admin listener already/],
+  [
+    'a server for one connection',
+    `${SECRET}${PEERS}links: { single: true }\n`,
+    /links\.single: is true, and each replica/,
+  ],
   ['another engine', `${SECRET}store: http://a\n`, /store: must be redis:\/\/HOST:PORT\/DATABASE/],
   ['a prefix of blanks', `${SECRET}store: { url: redis://a, prefix: "a b" }\n`, /store\.prefix: must be letters/],
 ])('refused, with what to do: %s', (_what, yaml, message) => {
