@@ -233,11 +233,12 @@ function errorsOf({ recentErrors }: Status, now: number): Html {
   </section>`;
 }
 
+const LISTENERS = { main: 'main listener', admin: 'admin listener', peers: 'listener for replicas' } as const;
 const NOUNS = { request: 'request', link: 'link', gateway: 'time' } as const;
 
 function errorItem(error: StatusError, now: number): Html {
   const { reason, upstream: of, listener, says, limit, upstreamStatus, remedy, lastAt } = error;
-  const where = of ?? (listener === null ? 'gateway' : listener === 'admin' ? 'admin listener' : 'main listener');
+  const where = of ?? (listener === null ? 'gateway' : LISTENERS[listener]);
   const told = [
     ...(limit === null ? [] : [html` (<code>${limit}</code>)`]),
     ...(upstreamStatus === null ? [] : [html`; the server answered ${upstreamStatus}`]),

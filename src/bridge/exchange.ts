@@ -6,6 +6,7 @@ import type { ErrorCode, ProxyError } from '../domain/errors.ts';
 import type { Limit } from '../domain/limits.ts';
 import type { Chunks, Clock, Reply, ReplySink, Timer, Timers } from '../domain/ports.ts';
 import type { ExchangeState } from '../domain/states.ts';
+import { OWNER_HEADER } from '../protocol/hop-header.ts';
 import { type Answer, ownError, ownResult } from '../protocol/json-rpc.ts';
 import { type RewriteName, rewrite } from '../protocol/rewrites.ts';
 import type { Edit } from '../protocol/splice.ts';
@@ -225,6 +226,7 @@ export function errorReply(id: Uint8Array | null, error: ProxyError, upstream?: 
   const headers = {
     ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
     ...(details.challenge !== undefined && { 'www-authenticate': details.challenge }),
+    ...(details.owner !== undefined && { [OWNER_HEADER]: details.owner }),
   };
   return {
     status: error.status,

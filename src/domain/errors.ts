@@ -128,6 +128,33 @@ export const ERRORS = {
     cause: 'the session was deleted or expired while the request waited or ran',
     remedy: 'the session was deleted, or expired: send initialize again, without a session id',
   },
+  owner_lost: {
+    side: 'gateway',
+    before: 502,
+    after: 200,
+    rpc: INTERNAL,
+    cause:
+      'the replica that holds the session or the waiting call ended, or its connection broke, before its answer had come; or it does not take what this one passes on',
+    remedy:
+      'see why that replica ended, or in its log why it refuses: the same secrets.current and clocks that agree are what it needs; what became of the request is not known',
+  },
+  not_owner: {
+    side: 'downstream',
+    before: 421,
+    rpc: INVALID,
+    cause:
+      'one replica asked another for what that one has not, or not any more; no client is told this: the first one looks further, or says that the session is unknown',
+    remedy: 'nothing: this is how a replica learns that a session has ended or a process was restarted',
+  },
+  hop_refused: {
+    side: 'downstream',
+    before: 403,
+    rpc: INVALID,
+    cause:
+      'a request to the listener for replicas (peers) that no replica of this gateway has sealed for this one just now: its header is missing, forged, expired, used, or meant for another',
+    remedy:
+      'clients use the listener for clients; between replicas, give all of them the same secrets.current and clocks that agree, and let nobody else reach peers.port',
+  },
   event_unknown: {
     side: 'downstream',
     before: 400,
@@ -565,6 +592,8 @@ export interface ErrorDetails {
   readonly upstreamStatus?: number;
   /** Of a server that asks for a credential: what it wants, for WWW-Authenticate. */
   readonly challenge?: string;
+  /** For another replica: see OwnerAnswer. */
+  readonly owner?: 'gone' | 'unknown' | 'refused';
   /** More members for `error.data`, already safe to show to a client. */
   readonly data?: Readonly<Record<string, unknown>>;
 }

@@ -1,6 +1,7 @@
 // What a running gateway holds at this moment, as numbers: read when somebody asks, for metrics and for the status page.
 
 import type { ErrorCode } from './errors.ts';
+import type { ReplicaGauges } from './replicas.ts';
 
 export const LINK_USES = ['pooled', 'dedicated'] as const;
 export const LINK_PHASES = ['opening', 'open', 'closing'] as const;
@@ -51,6 +52,8 @@ export interface Gauges {
   /** Events kept for sessions. */
   readonly bufferedBytes: number;
   readonly isDraining: boolean;
+  /** Null: there are no other replicas. */
+  readonly replica: ReplicaGauges | null;
 }
 
 export type Readiness = 'ok' | 'draining' | 'upstream unavailable';

@@ -4,6 +4,7 @@ import type { Dropped } from './drops.ts';
 import type { ErrorCode, ProxyError } from './errors.ts';
 import type { LinkId } from './ids.ts';
 import type { Limit } from './limits.ts';
+import type { HopOutcome, PeerState } from './replicas.ts';
 import type { LinkCloseReason, LinkState } from './states.ts';
 
 /** A message or body as pieces to be written one after the other. */
@@ -170,7 +171,7 @@ export type Fact =
   | {
       readonly fact: 'refused';
       /** Where it came in, if not where clients connect. */
-      readonly listener?: 'admin';
+      readonly listener?: 'admin' | 'peers';
       readonly reason: ErrorCode;
       readonly status: number;
       readonly why: string;
@@ -260,6 +261,29 @@ export type Fact =
   | { readonly fact: 'fault'; readonly upstream: string; readonly cause: unknown }
   /** A GET: a new stream for what no call has caused, or the rest of a stream that broke. */
   | { readonly fact: 'stream_opened'; readonly upstream: string; readonly how: 'new' | 'resumed' }
+  /** A request was passed on to another replica, and that is over; of a stream, the stream. */
+  | {
+      readonly fact: 'hop';
+      readonly upstream: string;
+      readonly method: 'GET' | 'POST' | 'DELETE';
+      /** HOST:PORT of the other one. */
+      readonly peer: string;
+      readonly client?: string | undefined;
+      readonly outcome: HopOutcome;
+      readonly durationMs: number;
+      readonly cause?: unknown;
+    }
+  /** What came to the listener for replicas was not passed on to us by one of ours. */
+  | { readonly fact: 'hop_refused'; readonly why: string; readonly client?: string | undefined }
+  /** How another replica is has changed. `clockMs`: so far its clock is ahead of ours, where that is known. */
+  | {
+      readonly fact: 'peer';
+      readonly peer: string;
+      readonly state: PeerState;
+      readonly clockMs?: number;
+      readonly remedy?: string;
+      readonly cause?: unknown;
+    }
   /** An old client has an event stream of the upstream. */
   | { readonly fact: 'passthrough_opened'; readonly upstream: string }
   /** A request of an old client is over; of a stream, the stream. */

@@ -100,6 +100,28 @@ function lineOf(fact: Fact): Line {
       return { level: 'debug', message: 'passthrough opened', count: 'passthrough_opened' };
     case 'passthrough':
       return { level: 'info', message: 'passthrough', count: `passthrough.${fact.reason ?? 'passed'}` };
+    case 'hop':
+      // The owner has a line of what was served.
+      return {
+        level: 'debug',
+        message: 'hop',
+        count: `hop.${fact.outcome}`,
+        ...(fact.outcome !== 'served' && fact.outcome !== 'client_gone' && { news: 'warn' }),
+      };
+    case 'hop_refused':
+      return {
+        level: 'debug',
+        message: 'refused at the listener for replicas',
+        count: `hop_refused.${fact.why}`,
+        news: 'warn',
+      };
+    case 'peer':
+      return {
+        level:
+          fact.state === 'up' || fact.state === 'draining' ? 'info' : fact.state === 'unreachable' ? 'warn' : 'error',
+        message: 'replica',
+        count: `peer.${fact.state}`,
+      };
     case 'reloaded':
       return { level: 'info', message: 'configuration reloaded', count: 'reloaded' };
     case 'keys_unread':

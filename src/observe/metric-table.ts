@@ -15,16 +15,16 @@ export const LABELS = {
   revision: 'a revision that the gateway serves, else `other`',
   method: 'a method of MCP, else `other`; of old clients `GET` and `POST`',
   outcome:
-    '`result`, `error`: the server’s answer; `failed`: none of its; `cancelled` by the client; `client_gone`: it left before the end',
+    '`result`, `error`: the server’s answer; `failed`: none of its; `cancelled` by the client; `client_gone`: it left before the end; of hops and reloads those beside them',
   reason:
-    'a code of [errors.md](errors.md); of a link that was closed one of the list below; absent where nothing failed',
+    'a code of [errors.md](errors.md); of a link that was closed one of the list below; of a hop that was refused one of those beside it; absent where nothing failed',
   limit: 'a key of the configuration, such as `timeouts.request`; it is in the text of the error and in the log, too',
   what: 'one of the list below',
   why: '`deleted` by its client, `expired`, `failed` to open, `reloaded`: its upstream or its caller went with a reload, `shutdown` of the gateway',
   how: '`new`: for what no call has caused; `resumed` after a break',
   use: '`pooled`, or `dedicated` to one session',
-  state: '`opening`, `open`, `closing`: the server is told first',
-  listener: '`main`, where clients connect, or `admin`',
+  state: 'of links `opening`, `open`, `closing`: the server is told first; of replicas those beside them',
+  listener: '`main`, where clients connect, `admin`, or `peers`, where other replicas do',
   version: 'of the gateway',
   node: 'the version of Node',
 } as const;
@@ -230,6 +230,27 @@ export const METRICS = {
     unit: 'bytes',
     labels: [],
     meaning: 'events kept for sessions (`limits.bufferedBytes`)',
+  },
+  causeway_hops_total: {
+    type: 'counter',
+    unit: 'requests',
+    labels: ['upstream', 'outcome'],
+    meaning:
+      'requests that were passed on to the replica that holds what they are about: `served` there; `unknown` to it; `gone`: it was restarted, or is no replica any more; `unreachable`; `refused`: it does not take what is passed on; `lost` before its answer was whole; `client_gone`',
+  },
+  causeway_hops_refused_total: {
+    type: 'counter',
+    unit: 'requests',
+    labels: ['reason'],
+    meaning:
+      'requests to the listener for replicas that none of them has sealed for this one just now: the header `absent`, `forged` (or of other secrets), `expired`, `replayed`, `not_meant` for this one, or more of them at once than can be told apart (`crowded`)',
+  },
+  causeway_peers: {
+    type: 'gauge',
+    unit: 'replicas',
+    labels: ['state'],
+    meaning:
+      'other replicas: `up`, `draining`, `apart`: their clocks and ours do not agree, `refusing`: their secrets and ours neither, `unreachable`',
   },
   causeway_reloads_total: {
     type: 'counter',

@@ -6,6 +6,7 @@ import { DROPS } from '../domain/drops.ts';
 import { type Gauges, LINK_PHASES, LINK_USES, type UpstreamGauges } from '../domain/gauges.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Fact, Journal } from '../domain/ports.ts';
+import { HOP_OUTCOMES, PEER_STATES } from '../domain/replicas.ts';
 import {
   BUCKETS,
   type CounterName,
@@ -153,6 +154,14 @@ export class Metrics implements Journal {
         this.#count('causeway_passthrough_requests_total', { upstream, method, ...failed });
         return;
       }
+      case 'hop': {
+        const { upstream, outcome } = fact;
+        this.#count('causeway_hops_total', { upstream, outcome });
+        return;
+      }
+      case 'hop_refused':
+        this.#count('causeway_hops_refused_total', { reason: fact.why });
+        return;
       case 'reloaded':
         for (const upstream of fact.added) this.#beginAtZero(upstream);
         this.#count('causeway_reloads_total', { outcome: 'reloaded' });
@@ -164,6 +173,7 @@ export class Metrics implements Journal {
         this.#count('causeway_issuer_key_failures_total', {});
         return;
       // What they say is a gauge, or advice.
+      case 'peer':
       case 'keys_unusable':
       case 'needs_restart':
       case 'certificate_renewed':
@@ -203,9 +213,14 @@ export class Metrics implements Journal {
     this.#count('causeway_breaker_opens_total', { upstream }, 0);
     this.#count('causeway_faults_total', { upstream }, 0);
     this.#count('causeway_passthrough_streams_opened_total', { upstream }, 0);
+    for (const outcome of HOP_OUTCOMES) this.#count('causeway_hops_total', { upstream, outcome }, 0);
   }
 
-  #read({ upstreams, replies, bufferedBytes, isDraining }: Gauges): void {
+  #read({ upstreams, replies, bufferedBytes, isDraining, replica }: Gauges): void {
+    for (const state of replica === null ? [] : PEER_STATES) {
+      const inState = replica?.peers.filter((peer) => peer.state === state) ?? [];
+      this.#set('causeway_peers', { state }, inState.length);
+    }
     this.#set('causeway_replies', {}, replies);
     this.#set('causeway_buffered_bytes', {}, bufferedBytes);
     this.#set('causeway_draining', {}, Number(isDraining));

@@ -12,7 +12,7 @@ export interface RecentError {
   /** The upstream that it concerns; null: none of them. */
   readonly upstream: string | null;
   /** Where a request was refused before it was known what it asks for; null: nothing of that kind. */
-  readonly listener: 'main' | 'admin' | null;
+  readonly listener: 'main' | 'admin' | 'peers' | null;
   /** What `count` counts. `gateway`: it was ours alone. */
   readonly of: 'request' | 'link' | 'gateway';
   /** Of the last one. */
@@ -107,6 +107,8 @@ function errorIn(fact: Fact): Seen | null {
     }
     case 'refused': {
       const { reason, listener = 'main', why: says, limit } = fact;
+      // What replicas tell each other of sessions that have ended.
+      if (reason === 'not_owner') return null;
       return { ...REQUEST, reason, listener, says, limit };
     }
     case 'link_failed': {

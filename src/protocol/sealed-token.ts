@@ -1,5 +1,5 @@
 // Seals and opens the tokens that clients carry for us: session ids, where old clients post, and the state of a request
-// that waits for answers. Authenticated encryption, so that nobody but us can make one or read one, and an owner inside,
+// that waits for answers; and what replicas say to each other. Authenticated encryption, so that nobody but us can make one or read one, and an owner inside,
 // so that a replica can tell whose it is. Each purpose has keys of its own, made from the same secrets: no token of one
 // kind opens as another. A token that is forged, foreign or expired looks exactly like an unknown one: `open` says null
 // and nothing more.
@@ -56,13 +56,47 @@ export interface ReplayClaims extends Sealed {
   readonly digest: string;
 }
 
-export type SealedClaims = SessionClaims | EndpointClaims | RoundClaims | ReplayClaims;
+/** A request that one replica passes on to the owner of what it is about: who sent it, as the first one has found out. */
+export interface HopClaims extends Sealed {
+  readonly kind: 'hop';
+  /** The replica that passes it on. */
+  readonly from: string;
+  readonly proof: string;
+  readonly inboundKey?: string;
+}
+
+/** A replica asks another how it is. */
+export interface GreetingClaims extends Sealed {
+  readonly kind: 'greeting';
+  /** What its answer must name. */
+  readonly nonce: string;
+}
+
+/** How a replica is. */
+export interface HelloClaims extends Sealed {
+  readonly kind: 'hello';
+  readonly nonce: string;
+  readonly version: string;
+  /** Milliseconds since 1970, by its clock. */
+  readonly wallMs: number;
+  readonly isDraining: boolean;
+}
+
+export type SealedClaims =
+  | SessionClaims
+  | EndpointClaims
+  | RoundClaims
+  | ReplayClaims
+  | HopClaims
+  | GreetingClaims
+  | HelloClaims;
 
 /** What a token is for, and what it says then. */
 interface ClaimsFor {
   readonly session: SessionClaims;
   readonly endpoint: EndpointClaims;
   readonly state: RoundClaims | ReplayClaims;
+  readonly hop: HopClaims | GreetingClaims | HelloClaims;
 }
 
 export type Purpose = keyof ClaimsFor;
@@ -72,6 +106,9 @@ const PURPOSES: Readonly<Record<SealedClaims['kind'], Purpose>> = {
   endpoint: 'endpoint',
   round: 'state',
   replay: 'state',
+  hop: 'hop',
+  greeting: 'hop',
+  hello: 'hop',
 };
 
 export const SECRET_BYTES = 32;
@@ -143,7 +180,7 @@ export class TokenSealer {
 
 function ringsOf(secret: Uint8Array, older: readonly Uint8Array[]): Readonly<Record<Purpose, KeyRing>> {
   const ring = (purpose: Purpose): KeyRing => [keyFor(purpose, secret), ...older.map((each) => keyFor(purpose, each))];
-  return { session: ring('session'), endpoint: ring('endpoint'), state: ring('state') };
+  return { session: ring('session'), endpoint: ring('endpoint'), state: ring('state'), hop: ring('hop') };
 }
 
 function keyFor(purpose: Purpose, secret: Uint8Array): SealingKey {
