@@ -1,0 +1,136 @@
+// How the other replicas are: each is asked at the start, and every ten seconds after that. It tells of clocks that are
+// apart and of secrets that differ before a client suffers from them; whether one can be reached a hop finds out by itself.
+
+import { type Dispatcher, request } from 'undici';
+import { ConfigError } from '../config/load.ts';
+import type { Clock, Journal, Random, Timer, Timers } from '../domain/ports.ts';
+import type { PeerGauge, PeerState } from '../domain/replicas.ts';
+import { HELLO_PATH, HOP_HEADER, type HopOptions, readHello, sealGreeting } from '../protocol/hop-header.ts';
+import type { Peers } from './peers.ts';
+
+export interface GreetingsOptions extends HopOptions {
+  readonly peers: Pick<Peers, 'all' | 'find'>;
+  readonly agent: Dispatcher;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
+}
+
+interface Seen {
+  readonly state: PeerState;
+  readonly version: string | null;
+  readonly clockMs: number | null;
+  readonly cause?: unknown;
+}
+
+const EVERY_MS = 10_000;
+const ANSWER_MS = 2000;
+/** A hop is good for ten seconds; half of that is left for clocks. */
+const APART_MS = 4000;
+/** Of an answer. */
+const MAX_BYTES = 4096;
+
+const REMEDIES: Partial<Readonly<Record<PeerState, string>>> = {
+  apart: 'set the clocks of the machines by NTP',
+  refusing: 'give all replicas the same secrets.current, and while it is renewed secrets.previous',
+};
+
+export class Greetings {
+  readonly #options: GreetingsOptions;
+  #seen = new Map<string, Seen>();
+  #timer: Timer | null = null;
+  #isClosed = false;
+
+  constructor(options: GreetingsOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects with a ConfigError where every other replica that answers has another time than this one. */
+  async start(): Promise<void> {
+    await this.#greetAll();
+    const answered = [...this.#seen.values()].filter(({ clockMs }) => clockMs !== null);
+    if (answered.length > 0 && answered.every(({ state }) => state === 'apart')) {
+      const ahead = Math.round((answered[0]?.clockMs ?? 0) / 1000);
+      throw new ConfigError(
+        `peers: the clock of this machine and those of all other replicas are apart, by ${Math.abs(ahead)} s: ${REMEDIES.apart}`,
+      );
+    }
+    this.#later();
+  }
+
+  get seen(): readonly PeerGauge[] {
+    return this.#options.peers.all.map((peer) => {
+      const { state = null, version = null, clockMs = null } = this.#seen.get(peer) ?? {};
+      return { peer, state, version, clockMs };
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+  }
+
+  #later(): void {
+    if (this.#isClosed) return;
+    this.#timer = this.#options.timers.after(EVERY_MS, () => void this.#greetAll().then(() => this.#later()));
+  }
+
+  async #greetAll(): Promise<void> {
+    const { peers, journal } = this.#options;
+    const found = await Promise.all(
+      peers.all.map(async (peer) => {
+        const seen = await this.#greet(peer).catch((cause: unknown): Seen => {
+          return { state: 'unreachable', version: null, clockMs: null, cause };
+        });
+        return [peer, seen] as const;
+      }),
+    );
+    if (this.#isClosed) return;
+    const before = this.#seen;
+    this.#seen = new Map(found);
+    for (const [peer, { state, clockMs, cause }] of found) {
+      if (before.get(peer)?.state === state) continue;
+      const remedy = REMEDIES[state];
+      journal.record({
+        fact: 'peer',
+        peer,
+        state,
+        ...(clockMs !== null && { clockMs }),
+        ...(remedy !== undefined && { remedy }),
+        ...(cause !== undefined && { cause }),
+      });
+    }
+  }
+
+  async #greet(peer: string): Promise<Seen> {
+    const { peers, agent, random, wallMs } = this.#options;
+    const origin = await peers.find(peer);
+    if (origin === null) throw new Error('no replica of ours');
+    const nonce = Buffer.from(random.bytes(16)).toString('base64url');
+    const askedAt = wallMs();
+    const { statusCode, body } = await request(origin + HELLO_PATH, {
+      dispatcher: agent,
+      headers: { [HOP_HEADER]: sealGreeting(this.#options, nonce) },
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    const text = await textOf(body);
+    const hello = statusCode === 200 ? readHello(this.#options, text, nonce) : null;
+    if (hello === null) return { state: 'refusing', version: null, clockMs: null };
+    const clockMs = Math.round(hello.wallMs - (askedAt + wallMs()) / 2);
+    const { version, isDraining } = hello;
+    const state = Math.abs(clockMs) > APART_MS ? 'apart' : isDraining ? 'draining' : 'up';
+    return { state, version, clockMs };
+  }
+}
+
+async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+  let text = '';
+  for await (const piece of body) {
+    text += piece.toString('latin1');
+    if (text.length > MAX_BYTES) break;
+  }
+  return text;
+}
