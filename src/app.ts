@@ -1,19 +1,23 @@
 // The composition root: the only place that constructs the parts. Reads top to bottom like a request goes.
 
+import { hkdfSync } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { getHeapStatistics } from 'node:v8';
 import { createAdminServer } from './admin/server.ts';
 import type { Difference } from './config/diff.ts';
 import { ConfigError } from './config/load.ts';
-import type { Config, UpstreamConfig } from './config/schema.ts';
+import type { Config, PeersConfig, UpstreamConfig } from './config/schema.ts';
 import { secretBytes } from './config/sealing-secret.ts';
 import { settingsOf } from './config/settings.ts';
 import type { Gauges } from './domain/gauges.ts';
 import { linkId } from './domain/ids.ts';
+import { ownerText } from './domain/owner.ts';
 import type { Clock, Journal, Random, Timers } from './domain/ports.ts';
 import type { Principal } from './domain/principal.ts';
 import { Listener } from './downstream/listener.ts';
 import type { RouteDeps } from './downstream/open-exchange.ts';
+import { OwnerHops } from './downstream/owner-hop.ts';
+import { createPeerServer } from './downstream/peer-server.ts';
 import { type Answering, createServer } from './downstream/server.ts';
 import { drain, retire } from './drain.ts';
 import { type Certificates, readCertificates } from './edge/certificate.ts';
@@ -23,10 +27,15 @@ import { BothJournals } from './observe/both-journals.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { RecentErrors } from './observe/recent-errors.ts';
 import { ALL_REVISIONS, UPSTREAM_REVISIONS } from './protocol/eras.ts';
+import { HopReader } from './protocol/hop-header.ts';
 import { METHODS } from './protocol/methods.ts';
 import { SECRET_BYTES, TokenSealer } from './protocol/sealed-token.ts';
 import { type ConfigSource, Reloader } from './reload.ts';
 import { systemClock, systemRandom, systemTimers } from './real-time.ts';
+import { directoryOf } from './replica/directory.ts';
+import { Greetings } from './replica/greetings.ts';
+import { peerAgent } from './replica/peer-agent.ts';
+import { Peers, type Resolve } from './replica/peers.ts';
 import { Budgets } from './traffic/budgets.ts';
 import { mountGauges } from './traffic/mount-gauges.ts';
 import { Mount } from './traffic/mount.ts';
@@ -46,6 +55,8 @@ export interface AppOptions {
   readonly clock?: Clock;
   readonly timers?: Timers;
   readonly random?: Random;
+  /** Of the names of other replicas. */
+  readonly resolve?: Resolve;
 }
 
 export interface App {
@@ -61,6 +72,11 @@ export interface App {
   reload(): Promise<Difference>;
   /** Binds the listener for whoever runs the gateway; null: there is none. Rejects when the address cannot be had. */
   listenAdmin(): Promise<AddressInfo | null>;
+  /**
+   * Binds the listener for other replicas and asks them how they are; null: there are none. Rejects when the address cannot
+   * be had, and with a ConfigError where the others cannot work with this one.
+   */
+  listenPeers(): Promise<AddressInfo | null>;
   /** Binds the listener for clients and opens the warm links. Rejects when the address cannot be had. */
   listen(): Promise<AddressInfo>;
   /**
@@ -107,9 +123,14 @@ export function createApp(options: AppOptions): App {
     else sealer.use(secretBytes(secrets.current), [...older, ownSecret]);
   };
   useSecrets(config);
-  const fingerprintKey = random.bytes(32);
-  const owner = Buffer.from(random.bytes(8)).toString('base64url');
-  const wallSeconds = (): number => Math.floor(Date.now() / 1000);
+  const fingerprintKey = fingerprintKeyOf(config) ?? random.bytes(32);
+  const self = {
+    incarnation: Buffer.from(random.bytes(8)).toString('base64url'),
+    address: config.peers?.self ?? null,
+  };
+  const owner = ownerText(self);
+  const wallMs = (): number => Date.now();
+  const wallSeconds = (): number => Math.floor(wallMs() / 1000);
   const heapBytes = getHeapStatistics().heap_size_limit;
   const budgets = new Budgets({ limits: () => config.budgets, clock });
   let links = 0;
@@ -146,12 +167,14 @@ export function createApp(options: AppOptions): App {
     sealer,
     owner,
   });
+  const replica = config.peers === undefined ? null : replicaOf(config.peers);
   const inFlight = new Tally();
   let isRefusing = false;
   let closing: Promise<void> | null = null;
   let closingSince = 0;
   const deps: RouteDeps = {
     registry,
+    hops: replica?.hops ?? null,
     reception: new Reception({ clock, timers, journal, wallSeconds }),
     journal,
     random,
@@ -161,6 +184,7 @@ export function createApp(options: AppOptions): App {
     calls: () => allMounts().reduce((total, mount) => total + mount.inFlight, 0),
     listens: new Tally(),
     budgets,
+    spend: (caller, howMany) => budgets.call(caller, howMany),
     isLeaving: () => closing !== null,
     isDraining: () => isRefusing,
     limits: () => ({ ...config.limits, receivedBytes: config.limits.receivedBytes || heapBytes / 4 }),
@@ -176,6 +200,7 @@ export function createApp(options: AppOptions): App {
     replies: inFlight.count,
     bufferedBytes: registry.bufferedBytes,
     isDraining: closing !== null,
+    replica: replica && { self: replica.config.self, peers: replica.greetings.seen },
   });
   const reloader = new Reloader({ source, journal, current: () => config, isLeaving: deps.isLeaving, apply });
   const admin =
@@ -192,6 +217,22 @@ export function createApp(options: AppOptions): App {
           config: () => config,
           reload: () => reloader.reload(),
         });
+
+  function replicaOf(own: PeersConfig) {
+    const { resolve } = options;
+    const peers = new Peers({ config: own, clock, timers, ...(resolve && { resolve }) });
+    const agent = peerAgent(peers);
+    const seal = { sealer, owner, wallSeconds };
+    return {
+      config: own,
+      peers,
+      agent,
+      door: { ...seal, reader: new HopReader(seal), version, wallMs },
+      hops: new OwnerHops({ ...seal, directory: directoryOf(self), peers, agent, journal }),
+      greetings: new Greetings({ ...seal, peers, agent, journal, clock, timers, random, wallMs }),
+      listener: new Listener(config.timeouts, null, journal),
+    };
+  }
 
   function renew(next: Certificates): void {
     for (const section of ['listen', 'admin'] as const) {
@@ -214,10 +255,12 @@ export function createApp(options: AppOptions): App {
     let answering: Answering;
     try {
       answering = await createServer(what.config, next, deps);
+      const toPeers = replica && (await createPeerServer(what.config, next, deps, replica.door));
       // What comes while it drains is for those that drain.
       if (closing !== null) throw new ConfigError('the gateway is shutting down');
       renew(renewed);
       listener.answerWith(answering.answer, what.config.timeouts);
+      if (toPeers !== null) replica?.listener.answerWith(toPeers, what.config.timeouts);
     } catch (thrown) {
       await Promise.all(fresh.map((mount) => mount.close()));
       throw thrown;
@@ -268,6 +311,14 @@ export function createApp(options: AppOptions): App {
       if (admin === null || config.admin === undefined) return null;
       return admin.listen(config.admin.port);
     },
+    async listenPeers() {
+      if (replica === null) return null;
+      await replica.peers.start();
+      replica.listener.answerWith(await createPeerServer(config, mounts, deps, replica.door), config.timeouts);
+      const address = await replica.listener.listen(replica.config);
+      await replica.greetings.start();
+      return address;
+    },
     async listen() {
       const answering = await createServer(config, mounts, deps);
       ({ entrances } = answering);
@@ -282,6 +333,8 @@ export function createApp(options: AppOptions): App {
       // Up to the end it can be seen how the drain goes on.
       closing ??= drain({
         listener,
+        ofPeers: replica?.listener ?? null,
+        hops: replica?.hops ?? null,
         mounts: allMounts,
         registry,
         inFlight,
@@ -291,11 +344,20 @@ export function createApp(options: AppOptions): App {
         onRefusing: () => {
           isRefusing = true;
         },
-      }).then(() => {
+      }).then(async () => {
         deps.reception.close();
-        return admin?.close();
+        replica?.peers.close();
+        replica?.greetings.close();
+        await replica?.agent.destroy();
+        await admin?.close();
       });
       return closing;
     },
   };
+}
+
+/** What replicas share can tell callers apart by their credentials; null: this process is alone. */
+function fingerprintKeyOf({ secrets, peers, store }: Config): Uint8Array | null {
+  if (secrets === undefined || (peers === undefined && store === undefined)) return null;
+  return new Uint8Array(hkdfSync('sha256', secretBytes(secrets.current), '', 'mcp-causeway caller fingerprint', 32));
 }

@@ -2,6 +2,7 @@
 
 import type { Timers } from './domain/ports.ts';
 import type { Listener } from './downstream/listener.ts';
+import type { OwnerHops } from './downstream/owner-hop.ts';
 import type { Tally } from './traffic/tally.ts';
 import type { Mount } from './traffic/mount.ts';
 import type { SessionRegistry } from './traffic/session-registry.ts';
@@ -10,7 +11,12 @@ import type { SessionRegistry } from './traffic/session-registry.ts';
 const TAKEN_MS = 1000;
 
 export interface DrainOptions {
+  /** Where clients connect. */
   readonly listener: Listener;
+  /** Where other replicas do, which come until the end for what is held here; null: there are none. */
+  readonly ofPeers: Listener | null;
+  /** What is passed on to other replicas. */
+  readonly hops: Pick<OwnerHops, 'endAll'> | null;
   /** Those too that are on their way out. */
   readonly mounts: () => readonly Mount[];
   readonly registry: SessionRegistry;
@@ -26,18 +32,20 @@ export interface DrainOptions {
 }
 
 export async function drain(options: DrainOptions): Promise<void> {
-  const { listener, mounts, registry, inFlight, timers, delayMs, timeoutMs } = options;
+  const { listener, ofPeers, hops, mounts, registry, inFlight, timers, delayMs, timeoutMs } = options;
   if (delayMs > 0) await passed(timers, delayMs);
   options.onRefusing();
   listener.stopAccepting();
   await inFlight.whenNone(timers, timeoutMs);
   for (const { modern } of mounts()) modern.listens.endAll();
+  hops?.endAll();
   // What still runs is answered by this, with an error.
   registry.endAll();
   await Promise.all(mounts().map((mount) => mount.close()));
   // Cut here, a client that reads would see half an event.
-  await listener.responses.whenNone(timers, TAKEN_MS);
-  await listener.close();
+  const listeners = [listener, ...(ofPeers === null ? [] : [ofPeers])];
+  await Promise.all(listeners.map(({ responses }) => responses.whenNone(timers, TAKEN_MS)));
+  await Promise.all(listeners.map((each) => each.close()));
 }
 
 /** A mount that is served no more: what runs on it is finished, the rest closed. */

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ProxyError, asProxyError, noLongerServed } from '../domain/errors.ts';
 import type { Journal } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
+import { refusing } from '../edge/guards.ts';
 import { valuesOf } from '../edge/raw-headers.ts';
 import type { Entrance } from '../identity/reception.ts';
 import type { Mount } from '../traffic/mount.ts';
@@ -14,8 +15,8 @@ const CALLER = 'caller';
 
 interface Caller {
   readonly principal: Principal;
-  /** That has let it in. */
-  readonly by: Entrance;
+  /** That has let it in; null: that of another replica. */
+  readonly by: Entrance | null;
 }
 
 /** Routes that know their caller, or are not reached. `current`: the way in at this moment; undefined: there is none. */
@@ -88,13 +89,36 @@ export function behind(
   });
 }
 
+/** Routes whose callers another replica has let in: `find` tells who it is that this one was passed on for. */
+export function passedOn(
+  app: FastifyInstance,
+  find: (request: FastifyRequest) => Principal | ProxyError,
+  journal: Journal,
+  routes: (scope: FastifyInstance) => void,
+): void {
+  void app.register(async (scope) => {
+    scope.decorateRequest(CALLER);
+    const refusal = (request: FastifyRequest): ProxyError | null => {
+      const principal = find(request);
+      if (principal instanceof ProxyError) return principal;
+      request.setDecorator(CALLER, { principal, by: null } satisfies Caller);
+      return null;
+    };
+    scope.addHook(
+      'onRequest',
+      refusing(refusal, (reply, error) => refuse(reply, journal, error)),
+    );
+    routes(scope);
+  });
+}
+
 /** The same with what it sends for the upstream of this mount. */
 export function callerOf(request: FastifyRequest, { forwarding }: Mount): Principal {
   const principal = principalOf(request);
   return forwarding === null ? principal : forwarding.caller(principal, request.headers);
 }
 
-/** Only on routes that are behind an entrance. */
-function principalOf(request: FastifyRequest): Principal {
+/** As it was let in. Only on routes that are behind an entrance, here or at another replica. */
+export function principalOf(request: FastifyRequest): Principal {
   return request.getDecorator<Caller>(CALLER).principal;
 }

@@ -1,5 +1,6 @@
 // From an HTTP request to an exchange: where its answer goes, what the client's leaving means, and what is logged.
 
+import { isUtf8 } from 'node:buffer';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Exchange, type ExchangeEnd } from '../bridge/exchange.ts';
 import type { Config } from '../config/schema.ts';
@@ -9,6 +10,8 @@ import type { Fact, Journal, Random, ReplySink } from '../domain/ports.ts';
 import { clientAddress } from '../edge/client-address.ts';
 import { whenTaken } from '../edge/taken.ts';
 import type { Entrance } from '../identity/reception.ts';
+import type { Principal } from '../domain/principal.ts';
+import { requestsIn } from '../protocol/batch.ts';
 import { accepted } from '../protocol/headers.ts';
 import { type Request, bytesOf } from '../protocol/json-rpc.ts';
 import { namedBy } from '../protocol/named.ts';
@@ -23,7 +26,9 @@ import { writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export interface RouteDeps {
-  readonly registry: SessionRegistry;
+  readonly registry: Pick<SessionRegistry, 'has' | 'find' | 'create' | 'end'>;
+  /** To what other replicas hold; null: everything is served here. */
+  readonly hops: Hops | null;
   readonly reception: Reception;
   readonly journal: Journal;
   readonly random: Random;
@@ -38,6 +43,8 @@ export interface RouteDeps {
   /** `subscriptions/listen` that are open or wait for a link, over all mounts. */
   readonly listens: Tally;
   readonly budgets: Budgets;
+  /** The caller makes so many calls; null, or why not. Where they were counted already it is null. */
+  readonly spend: (caller: Principal, howMany: number) => ProxyError | null;
   /** No balancer should send anything here any more. */
   readonly isLeaving: () => boolean;
   /** New requests are refused. */
@@ -56,6 +63,57 @@ export interface Incoming {
   readonly reply: FastifyReply;
   readonly mount: Mount;
   readonly deps: RouteDeps;
+}
+
+/** Who holds what a request is about. */
+export interface Elsewhere {
+  readonly address: string;
+  readonly owner: string;
+  /** Null: it is about something that ends with its owner. */
+  readonly sessionId: string | null;
+}
+
+/** A request that is passed on. */
+export interface Hop {
+  readonly incoming: Incoming;
+  readonly to: Elsewhere;
+  /** Where it goes: path and query. */
+  readonly target: string;
+  /** Null: it has none. */
+  readonly body: Buffer | null;
+  /** Serves it here after all: what is not known here either is refused as ever. */
+  readonly here: () => void;
+}
+
+/** See OwnerHops. */
+export interface Hops {
+  ofSession(sessionId: string, mount: Mount, principal: Principal): Elsewhere | null;
+  ofState(state: string, mount: Mount, principal: Principal): Elsewhere | null;
+  ofStream(token: string, mount: Mount, principal: Principal): Elsewhere | null;
+  pass(hop: Hop): void;
+}
+
+/** For a request that has been where it was thought to belong, or comes from there: it is served here, and costs nothing more. */
+export function servedHere(deps: RouteDeps): RouteDeps {
+  return { ...deps, hops: null, spend: () => null };
+}
+
+/**
+ * Why a body cannot be passed on; null: it can. What lets something end is never refused, and costs nothing: for that
+ * alone is it looked at.
+ */
+export function hopRefusal(body: Buffer, caller: Principal, { mount, deps }: Incoming): ProxyError | null {
+  if (!deps.budgets.boundsCalls(caller) && !deps.isDraining() && !isFull(deps)) return null;
+  const howMany = requestsOf(body, mount);
+  if (howMany === 0) return null;
+  if (isFull(deps, howMany)) return inFlightLimit();
+  return deps.isDraining() ? draining() : deps.spend(caller, howMany);
+}
+
+/** How many requests stand in a body. */
+export function requestsOf(body: Buffer, { config }: Mount): number {
+  const { jsonDepth: maxDepth, batch: maxMessages } = config.limits;
+  return isUtf8(body) ? requestsIn(body, { maxDepth, maxMessages }) : 1;
 }
 
 /** Replies that are not taken yet count, and so do calls whose client has left: both hold what they hold. */

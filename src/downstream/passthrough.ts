@@ -4,7 +4,6 @@
 // a 503, write JSON anew, and let every header through. So it has sockets of ours, no retries, the body as bytes, and
 // headers by allow-list both ways. It has no base: where a request goes is ours to say, never the client's.
 
-import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
@@ -15,7 +14,6 @@ import { overLimit } from '../domain/over-limit.ts';
 import { ANYONE } from '../domain/principal.ts';
 import { clientAddress } from '../edge/client-address.ts';
 import { watchWrites } from '../edge/taken.ts';
-import { requestsIn } from '../protocol/batch.ts';
 import { EndpointRewriter } from '../protocol/endpoint-rewriter.ts';
 import { isJson } from '../protocol/headers.ts';
 import { joined } from '../protocol/json-rpc.ts';
@@ -24,7 +22,16 @@ import type { Destination, Passage } from '../traffic/passage.ts';
 import type { Choice } from '../traffic/upstream-urls.ts';
 import { callerOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
-import { type Incoming, type RouteDeps, inFlightLimit, isFull, waitedFor } from './open-exchange.ts';
+import {
+  type Elsewhere,
+  type Incoming,
+  type RouteDeps,
+  inFlightLimit,
+  isFull,
+  requestsOf,
+  servedHere,
+  waitedFor,
+} from './open-exchange.ts';
 import { writeWatch } from './raw-reply.ts';
 
 /** What of a client's headers goes on; its credentials are for us. Of its query nothing does. */
@@ -88,7 +95,7 @@ function messageRefusal(passing: Passing): ProxyError | null {
     if (!isJson(request.headers['content-type'])) {
       throw new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
     }
-    addressed(passing);
+    if (elsewhere(passing) === null) addressed(passing);
     return isFull(deps) ? inFlightLimit() : null;
   } catch (thrown) {
     return asProxyError(thrown);
@@ -102,13 +109,25 @@ function messageRefusal(passing: Passing): ProxyError | null {
  */
 function addressed(passing: Passing): Passing & { readonly destination: Destination } {
   const { request, mount: served, deps } = passing;
-  const { token } = request.query as { readonly token?: unknown };
-  for (const mount of typeof token === 'string' ? deps.ofName(served) : []) {
+  const token = tokenOf(passing);
+  for (const mount of token === null ? [] : deps.ofName(served)) {
     const { passage } = mount;
-    const destination = passage?.destination(String(token), callerOf(request, mount)) ?? null;
+    const destination = token === null ? null : (passage?.destination(token, callerOf(request, mount)) ?? null);
     if (passage !== null && destination !== null) return { ...passing, mount, passage, destination };
   }
   throw new ProxyError('session_unknown', 'unknown session');
+}
+
+/** Where the stream of its client is, if it is another replica’s. */
+function elsewhere(passing: Passing): Elsewhere | null {
+  const { request, mount, deps } = passing;
+  const token = tokenOf(passing);
+  return token === null ? null : (deps.hops?.ofStream(token, mount, callerOf(request, mount)) ?? null);
+}
+
+function tokenOf({ request }: Passing): string | null {
+  const { token } = request.query as { readonly token?: unknown };
+  return typeof token === 'string' ? token : null;
 }
 
 function passStream(passing: Passing): void {
@@ -168,10 +187,20 @@ function passStream(passing: Passing): void {
 
 /** Its body may have been long on its way: throws a ProxyError where nobody knows it any more. */
 function passMessage(received: Passing): void {
+  // As it came: the only content parser hands over the bytes.
+  const body = (received.request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  const { deps: given } = received;
+  const to = elsewhere(received);
+  if (to !== null && given.hops !== null) {
+    spendCalls(body, received);
+    // A token that has opened is the one spelling of its bytes.
+    const target = `${received.passage.paths.messages}?token=${tokenOf(received)}`;
+    const here = (): void => passMessage({ ...received, deps: servedHere(given) });
+    given.hops.pass({ incoming: received, to, target, body, here });
+    return;
+  }
   const passing = addressed(received);
   const { request, reply, mount, deps, passage, destination } = passing;
-  // As it came: the only content parser hands over the bytes.
-  const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
   spendCalls(body, passing);
   const { url, headers: own, posted } = destination;
   const tell = whenOver(passing, 'POST', waitedFor(mount, deps));
@@ -213,9 +242,8 @@ function passMessage(received: Passing): void {
 function spendCalls(body: Buffer, { request, mount, deps }: Passing): void {
   const caller = callerOf(request, mount);
   if (!deps.budgets.boundsCalls(caller)) return;
-  const { jsonDepth: maxDepth, batch: maxMessages } = mount.config.limits;
-  const howMany = isUtf8(body) ? requestsIn(body, { maxDepth, maxMessages }) : 1;
-  const refusal = howMany === 0 ? null : deps.budgets.call(caller, howMany);
+  const howMany = requestsOf(body, mount);
+  const refusal = howMany === 0 ? null : deps.spend(caller, howMany);
   if (refusal !== null) throw refusal;
 }
 

@@ -24,7 +24,8 @@ import {
 import type { RequestFacts } from '../protocol/request-facts.ts';
 import { deliverableHandshake } from '../protocol/rewrites.ts';
 import { serveListen } from '../traffic/listen-request.ts';
-import { holderOf } from '../traffic/modern-call.ts';
+import { holderOf, stateOf } from '../traffic/modern-call.ts';
+import { methodRow } from '../protocol/methods.ts';
 import { serveModern } from '../traffic/modern-request.ts';
 import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
@@ -32,15 +33,18 @@ import { serveHandshake, serveSessionless } from '../traffic/stateless-request.t
 import { callerOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import {
+  type Elsewhere,
   type Incoming,
   type RouteDeps,
   type Speaker,
   draining,
   exchangeTimes,
+  hopRefusal,
   inFlightLimit,
   isFull,
   openExchange,
   openReply,
+  servedHere,
 } from './open-exchange.ts';
 import { headersOf, sessionRoutes } from './session-routes.ts';
 
@@ -63,10 +67,8 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
         void refuse(reply, deps.journal, new ProxyError('parse_error', 'not JSON: the body is empty'));
       } else if (!isUtf8(body)) {
         void refuse(reply, deps.journal, new ProxyError('parse_error', 'not JSON: the body is not UTF-8'));
-      } else if (isBatch(body)) {
-        serveBatch(body, incoming);
-      } else {
-        serveSingle(body, incoming);
+      } else if (!isPassedOn(body, incoming)) {
+        serveBody(body, incoming);
       }
     },
   });
@@ -77,8 +79,8 @@ function refusalOf(incoming: Incoming): ProxyError | null {
   const { request, deps } = incoming;
   // What belongs to a session can be an answer or a cancel: to refuse those would keep what is in flight from ending.
   // A request is looked at again before it is begun.
-  const isOfSession = isOfLiveSession(incoming);
-  if (deps.isDraining() && !isOfSession) return draining();
+  const isOfSession = (): boolean => isOfLiveSession(incoming) || elsewhere(incoming) !== null;
+  if (deps.isDraining() && !isOfSession()) return draining();
   if (!isJson(request.headers['content-type'])) {
     return new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
   }
@@ -86,7 +88,35 @@ function refusalOf(incoming: Incoming): ProxyError | null {
   if (!json && !stream) {
     return new ProxyError('not_acceptable', 'Accept must allow application/json or text/event-stream');
   }
-  return !isOfSession && isFull(deps) ? inFlightLimit() : null;
+  return isFull(deps) && !isOfSession() ? inFlightLimit() : null;
+}
+
+function serveBody(body: Buffer, incoming: Incoming): void {
+  if (isBatch(body)) serveBatch(body, incoming);
+  else serveSingle(body, incoming);
+}
+
+/**
+ * What another replica holds the session of goes there as it came, and is judged there. By its headers alone: what is wrong
+ * with the rest the owner says, in the words that he always has.
+ */
+function isPassedOn(body: Buffer, incoming: Incoming): boolean {
+  const { request, reply, mount, deps } = incoming;
+  const to = elsewhere(incoming);
+  if (to === null || deps.hops === null) return false;
+  const refusal = hopRefusal(body, callerOf(request, mount), incoming);
+  const here = (): void => serveBody(body, { ...incoming, deps: servedHere(deps) });
+  if (refusal === null) deps.hops.pass({ incoming, to, target: mount.path, body, here });
+  else void refuse(reply, deps.journal, refusal, requestId(body, mount));
+  return true;
+}
+
+function elsewhere(incoming: Incoming): Elsewhere | null {
+  const { request, mount, deps } = incoming;
+  const { 'mcp-session-id': sessionId, 'mcp-protocol-version': version } = request.headers;
+  // [spec 2026-07-28 transports] there a session id means nothing.
+  if (deps.hops === null || typeof sessionId !== 'string' || version === MODERN_REVISION) return null;
+  return isOfLiveSession(incoming) ? null : deps.hops.ofSession(sessionId, mount, callerOf(request, mount));
 }
 
 function serveSingle(body: Buffer, incoming: Incoming): void {
@@ -106,7 +136,7 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
     } else if (classified.mode === 'open-session') {
       openSession(message, incoming);
     } else if (classified.mode === 'modern') {
-      serveAlone(message, incoming);
+      serveModernOne(message, body, incoming);
     } else {
       const isHandshake = classified.mode === 'handshake';
       const speaker = isHandshake ? handshakeSpeaker(message) : speakerOf(session, incoming);
@@ -125,8 +155,29 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
 
 /** Notifications and answers cost nothing: they let something end. Throws a ProxyError. */
 function spendCalls(howMany: number, { request, mount, deps }: Incoming): void {
-  const refusal = deps.budgets.call(callerOf(request, mount), howMany);
+  const refusal = deps.spend(callerOf(request, mount), howMany);
   if (refusal !== null) throw refusal;
+}
+
+/** What waits for this one may wait at another replica. Throws a ProxyError, with nothing begun. */
+function serveModernOne(message: Request, body: Buffer, incoming: Incoming): void {
+  const { request, reply, mount, deps } = incoming;
+  const state = methodRow(message.method).mayAskBack === true ? stateOf(message) : null;
+  const to = state === null ? null : (deps.hops?.ofState(state, mount, callerOf(request, mount)) ?? null);
+  if (to === null || deps.hops === null) {
+    serveAlone(message, incoming);
+    return;
+  }
+  if (isFull(deps)) throw inFlightLimit();
+  if (deps.isDraining()) throw draining();
+  const here = (): void => {
+    try {
+      serveAlone(message, { ...incoming, deps: servedHere(deps) });
+    } catch (thrown) {
+      void refuse(reply, deps.journal, asProxyError(thrown), bytesOf(body, message.id));
+    }
+  };
+  deps.hops.pass({ incoming, to, target: mount.path, body, here });
 }
 
 /**
@@ -335,6 +386,12 @@ function openSession(message: Request, incoming: Incoming): void {
       exchange.finish({ kind: 'error', error: asProxyError(thrown) });
     },
   );
+}
+
+/** Of a message that was not looked at otherwise; null: it has none. */
+function requestId(body: Buffer, mount: Mount): Uint8Array | null {
+  const message = readMessage(body, { maxDepth: mount.config.limits.jsonDepth });
+  return message.kind === 'request' ? bytesOf(body, message.id) : null;
 }
 
 function unread({ code, why, limit }: Unreadable): ProxyError {

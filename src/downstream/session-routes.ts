@@ -11,18 +11,21 @@ import type { Mount } from '../traffic/mount.ts';
 import type { Session } from '../traffic/session.ts';
 import { callerOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
-import { type Incoming, type RouteDeps, draining, inFlightLimit, isFull, waitedFor } from './open-exchange.ts';
+import {
+  type Incoming,
+  type RouteDeps,
+  draining,
+  inFlightLimit,
+  isFull,
+  servedHere,
+  waitedFor,
+} from './open-exchange.ts';
 import { writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export function sessionRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps): void {
   app.get(mount.path, (request, reply) => within({ request, reply, mount, deps }, serveGet));
-  app.delete(mount.path, (request, reply) =>
-    within({ request, reply, mount, deps }, (incoming) => {
-      deps.registry.end(sessionOf(incoming), 'deleted');
-      void reply.code(204).send();
-    }),
-  );
+  app.delete(mount.path, (request, reply) => within({ request, reply, mount, deps }, serveDelete));
 }
 
 /** What goes into the Allow header of a 405: what may be sent to a path where there is no stream to be had. */
@@ -43,8 +46,9 @@ export function headersOf({ raw }: FastifyRequest): HeaderValues {
   return (name) => valuesOf(raw.rawHeaders, name);
 }
 
-/** Throws a ProxyError. */
-function sessionOf({ request, mount, deps }: Incoming): Session {
+/** Null: another replica has it, and answers. Throws a ProxyError. */
+function sessionOf(incoming: Incoming, serve: (incoming: Incoming) => void): Session | null {
+  const { request, mount, deps } = incoming;
   const { headers } = request;
   // [spec 2026-07-28 transports] GET and DELETE "SHOULD" be 405, and a session id means nothing.
   if (headers['mcp-protocol-version'] === MODERN_REVISION) {
@@ -71,13 +75,30 @@ function sessionOf({ request, mount, deps }: Incoming): Session {
     throw new ProxyError(classified.code, classified.why, classified.data && { data: classified.data });
   }
   if (classified.mode !== 'session') throw new ProxyError('session_required', `${request.method} needs a session`);
+  const { sessionId: id } = classified;
+  const caller = callerOf(request, mount);
+  const to = deps.registry.has(id, mount, caller) ? null : (deps.hops?.ofSession(id, mount, caller) ?? null);
+  if (to !== null && deps.hops !== null) {
+    if (deps.isDraining() && request.method === 'GET' && headers['last-event-id'] === undefined) throw draining();
+    const here = (): void => within({ ...incoming, deps: servedHere(deps) }, serve);
+    deps.hops.pass({ incoming, to, target: mount.path, body: null, here });
+    return null;
+  }
   const isOfWhatRuns = headers['last-event-id'] !== undefined;
-  return deps.registry.find(classified.sessionId, mount, callerOf(request, mount), isOfWhatRuns);
+  return deps.registry.find(id, mount, caller, isOfWhatRuns);
+}
+
+function serveDelete(incoming: Incoming): void {
+  const session = sessionOf(incoming, serveDelete);
+  if (session === null) return;
+  incoming.deps.registry.end(session, 'deleted');
+  void incoming.reply.code(204).send();
 }
 
 function serveGet(incoming: Incoming): void {
   const { request, reply, mount, deps } = incoming;
-  const session = sessionOf(incoming);
+  const session = sessionOf(incoming, serveGet);
+  if (session === null) return;
   // An empty one is what a client sends that has seen no event.
   const lastEventId = request.headers['last-event-id']?.toString() || undefined;
   // The answer that is waited for may still come on a stream that is resumed.

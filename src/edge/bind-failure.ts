@@ -15,7 +15,9 @@ export interface BindFailure {
 }
 
 /** `code`: of the system. */
-export function bindFailure(flag: 'listen' | 'admin', code: string): BindFailure {
-  const remedy = code === 'EACCES' ? 'choose a port from 1024 on' : `choose another with --${flag} HOST:PORT`;
+export function bindFailure(flag: 'listen' | 'admin' | 'peers', code: string): BindFailure {
+  const another =
+    flag === 'peers' ? 'choose another in peers.host and peers.port' : `choose another with --${flag} HOST:PORT`;
+  const remedy = code === 'EACCES' ? 'choose a port from 1024 on' : another;
   return { why: WHY[code] ?? `cannot be bound (${code})`, remedy };
 }

@@ -37,6 +37,8 @@ const METADATA_KEPT_MS = 30_000;
 const FAILURE_KEPT_MS = 5000;
 
 export class Forwarding {
+  /** In lower case. */
+  readonly names: readonly string[];
   readonly #options: ForwardingOptions;
   readonly #fingerprintKey: KeyObject;
   /** One attempt for all who ask at the same time, and for those after them until it is old. */
@@ -44,13 +46,13 @@ export class Forwarding {
 
   constructor(options: ForwardingOptions) {
     this.#options = options;
+    this.names = options.names;
     this.#fingerprintKey = createSecretKey(options.fingerprintKey);
   }
 
   /** The caller of a request with these headers. */
   caller(principal: Principal, headers: IncomingHttpHeaders): Principal {
-    const { names } = this.#options;
-    const given = names.flatMap((name): [string, string][] => {
+    const given = this.names.flatMap((name): [string, string][] => {
       const value = headers[name];
       return value === undefined ? [] : [[name, String(value)]];
     });
@@ -64,15 +66,12 @@ export class Forwarding {
 
   /** `path`: where the client came in. */
   refusalOf(path: string): RefusalOf {
-    return credentialRefusal(
-      this.#options.names,
-      () => this.resource(path, this.#options.publicUrl())?.metadataUrl ?? null,
-    );
+    return credentialRefusal(this.names, () => this.resource(path, this.#options.publicUrl())?.metadataUrl ?? null);
   }
 
   /** Of what is served at a path, for clients that look for a token; null where that would be of no use. */
   resource(path: string, publicUrl: URL | undefined): ProtectedResource | null {
-    const isOfUse = this.#options.names.includes('authorization');
+    const isOfUse = this.names.includes('authorization');
     return publicUrl === undefined || !isOfUse ? null : protectedResource(publicUrl, path);
   }
 

@@ -88,10 +88,14 @@ function roundsOf(ask: Ask, call: Call, conversation: Conversation, level: CallL
 
 /** The mount that holds the call which this request goes on with, if one of these does. */
 export function holderOf(request: Request, mounts: readonly Mount[]): Mount | null {
+  const state = stateOf(request);
+  return state === null ? null : (mounts.find(({ modern }) => modern.holds(state)) ?? null);
+}
+
+/** The state that it brings, whether or not it is one; null: none. */
+export function stateOf(request: Request): string | null {
   const state = request.params?.members.get('requestState');
-  if (state?.kind !== 'string') return null;
-  const text = textOf(request.bytes, state);
-  return mounts.find(({ modern }) => modern.holds(text)) ?? null;
+  return state?.kind === 'string' ? textOf(request.bytes, state) : null;
 }
 
 /**
@@ -101,11 +105,8 @@ export function holderOf(request: Request, mounts: readonly Mount[]): Mount | nu
 export function retry(ask: Ask, whenFit: (ask: Ask, go: () => void) => void): void {
   const { mount, principal, request, exchange } = ask;
   const { modern } = mount;
-  const member = request.params?.members.get('requestState');
-  const claims =
-    member?.kind === 'string'
-      ? modern.openState(textOf(request.bytes, member), principal, () => requestDigest(request))
-      : null;
+  const state = stateOf(request);
+  const claims = state === null ? null : modern.openState(state, principal, () => requestDigest(request));
   if (claims === null || (claims.kind === 'round' && heldFor(claims, ask) === null)) refuseState(exchange);
   else whenFit(ask, () => (claims.kind === 'round' ? comeBack(claims, ask) : callUpstream(ask)));
 }

@@ -162,9 +162,10 @@ interface Origins {
 }
 
 /** The origins, as somebody on this machine would dial them. */
-async function listen(app: App, { listen, admin }: Config): Promise<Origins> {
+async function listen(app: App, { listen, admin, peers }: Config): Promise<Origins> {
   // First: once clients can come, the warm links are being opened.
   const ofAdmin = await app.listenAdmin().catch((cause: unknown) => cannotBind('admin', admin ?? listen, cause));
+  await app.listenPeers().catch((cause: unknown) => cannotBind('peers', peers ?? listen, cause));
   const ofClients = await app.listen().catch((cause: unknown) => cannotBind('listen', listen, cause));
   return {
     origin: originOf(listen, ofClients),
@@ -176,7 +177,11 @@ function originOf({ host, tls }: Config['listen'], { port }: AddressInfo): strin
   return `${tls === undefined ? 'http' : 'https'}://${dialled(host)}:${port}`;
 }
 
-function cannotBind(flag: 'listen' | 'admin', { host, port }: Config['listen'], cause: unknown): never {
+function cannotBind(
+  flag: 'listen' | 'admin' | 'peers',
+  { host, port }: Pick<Config['listen'], 'host' | 'port'>,
+  cause: unknown,
+): never {
   // It has not come to that.
   if (cause instanceof ConfigError) throw cause;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';

@@ -9,6 +9,7 @@ import { type App, createApp, metricsFor } from '../../src/app.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Config, ConfigInput } from '../../src/config/schema.ts';
 import type { Clock, Fact, Journal, Timers } from '../../src/domain/ports.ts';
+import type { Resolve } from '../../src/replica/peers.ts';
 import { THIS_MACHINE } from '../../src/verbs/surroundings.ts';
 import type { Behaviour } from './legacy-behaviour.ts';
 import { type LegacyServer, startLegacyServer } from './legacy-server.ts';
@@ -125,6 +126,7 @@ export async function startGateway(
   upstream: URL | string,
   config: GatewayConfig = {},
   time?: Clock & Timers,
+  resolve?: Resolve,
 ): Promise<Gateway> {
   const journal = new RecordingJournal();
   const parsed = parsedConfig(upstream, config);
@@ -141,8 +143,10 @@ export async function startGateway(
     metrics: await metricsFor(parsed, '0.0.0-test'),
     source: { read: () => read(), check: () => {}, applied: () => {} },
     ...(time && { clock: time, timers: time }),
+    ...(resolve && { resolve }),
   });
   const admin = await app.listenAdmin();
+  await app.listenPeers();
   const { port } = await app.listen();
   const dispatcher = new Agent({ connections: 600 });
   return {

@@ -1,0 +1,173 @@
+// A request about something that another replica holds, passed on to that one: its session, a call that waits for answers,
+// the stream of an old client. One hop at most: what comes over the listener for replicas is served there or nowhere.
+//
+// undici as it is, not @fastify/reply-from: that one cannot end a request whose client leaves before there are headers, and
+// a session's owner has to hear of it as if the client had left him.
+
+import type { Dispatcher } from 'undici';
+import { asProxyError } from '../domain/errors.ts';
+import type { Journal } from '../domain/ports.ts';
+import type { Principal } from '../domain/principal.ts';
+import { clientAddress } from '../edge/client-address.ts';
+import { whenTaken } from '../edge/taken.ts';
+import { HOP_HEADER, type HopOptions, sealHop } from '../protocol/hop-header.ts';
+import type { SealedClaims } from '../protocol/sealed-token.ts';
+import type { Directory, Loss } from '../replica/directory.ts';
+import type { Peers } from '../replica/peers.ts';
+import type { Mount } from '../traffic/mount.ts';
+import { principalOf } from './caller.ts';
+import { refuse } from './error-reply.ts';
+import { HopAnswer, type HopEnd } from './hop-answer.ts';
+import { type Elsewhere, type Hop, type Hops, draining, waitedFor } from './open-exchange.ts';
+
+export interface OwnerHopsOptions extends HopOptions {
+  readonly directory: Directory;
+  readonly peers: Pick<Peers, 'find'>;
+  readonly agent: Dispatcher;
+  readonly journal: Journal;
+}
+
+/** A session can be taken over while the first hop is under way, and then there is a second one. */
+const MAX_HOPS = 2;
+/** Beyond all that the owner itself waits for. */
+const SLACK_MS = 5000;
+
+/** What of a client's headers its owner is to see, beside those of MCP and those that go upstream. */
+const HEADERS = new Set(['accept', 'content-type', 'content-encoding', 'last-event-id', 'user-agent']);
+
+export class OwnerHops implements Hops {
+  readonly #options: OwnerHopsOptions;
+  readonly #open = new Set<HopAnswer>();
+
+  constructor(options: OwnerHopsOptions) {
+    this.#options = options;
+  }
+
+  /** Which other replica holds the session of this id; null: none, as far as this caller is concerned. */
+  ofSession(sessionId: string, mount: Mount, principal: Principal): Elsewhere | null {
+    return this.#of('session', sessionId, mount, principal);
+  }
+
+  /** The same for a call that waits for its client to come back. */
+  ofState(state: string, mount: Mount, principal: Principal): Elsewhere | null {
+    return this.#of('state', state, mount, principal);
+  }
+
+  /** The same for the stream of an old client. */
+  ofStream(token: string, mount: Mount, principal: Principal): Elsewhere | null {
+    return this.#of('endpoint', token, mount, principal);
+  }
+
+  pass(hop: Hop): void {
+    const { reply, request, mount, deps } = hop.incoming;
+    if (request.method === 'POST') {
+      const taken = waitedFor(mount, deps);
+      reply.raw.on('close', () => whenTaken(request.raw.socket, taken));
+    }
+    // A socket that breaks while it is written to says so by `close`.
+    reply.raw.on('error', () => {});
+    this.#try(hop, hop.to, 1).catch((thrown: unknown) => {
+      if (!reply.sent && !reply.raw.destroyed) void refuse(reply, deps.journal, asProxyError(thrown));
+    });
+  }
+
+  /** What is still passed on ends: streams between two events, for their clients to come back; the rest with an error. */
+  endAll(): void {
+    for (const answer of this.#open) answer.end(draining());
+  }
+
+  #of(purpose: 'session' | 'state' | 'endpoint', token: string, mount: Mount, principal: Principal): Elsewhere | null {
+    const { sealer, wallSeconds, directory } = this.#options;
+    const claims: SealedClaims | null = sealer.open(purpose, token, wallSeconds());
+    // A state without a call that waits is good everywhere.
+    if (claims === null || claims.kind === 'replay') return null;
+    if (claims.mount !== mount.name || claims.principal !== principal.key) return null;
+    const where = directory.ownerOf(claims, token);
+    if (where.at !== 'peer') return null;
+    return { address: where.address, owner: where.owner, sessionId: purpose === 'session' ? token : null };
+  }
+
+  async #try(hop: Hop, to: Elsewhere, count: number): Promise<void> {
+    const { reply } = hop.incoming;
+    const found = this.#options.peers.find(to.address);
+    const origin = found instanceof Promise ? await found : found;
+    if (reply.raw.destroyed) return;
+    const end = origin === null ? 'gone' : await this.#ask(hop, to, origin);
+    if (end === null || reply.raw.destroyed) return;
+    if (to.sessionId !== null) {
+      const where = await this.#options.directory.lost(to.sessionId, to.owner, end);
+      if (reply.raw.destroyed) return;
+      if (where.at === 'peer' && count < MAX_HOPS) {
+        await this.#try(hop, { ...to, address: where.address, owner: where.owner }, count + 1);
+        return;
+      }
+    }
+    hop.here();
+  }
+
+  /** Null: the client has what there is to have; else nothing was said to it yet. */
+  async #ask(hop: Hop, to: Elsewhere, origin: string): Promise<Loss | null> {
+    const { mount, request } = hop.incoming;
+    const method = request.method as 'GET' | 'POST' | 'DELETE';
+    const startedAt = mount.clock.now();
+    // A connection that was kept can end at the moment it is used again. What has no effect, or one that it has once, is
+    // asked for a second time.
+    let end = await this.#dispatch(hop, to, origin, method !== 'POST');
+    if (end.outcome === 'again') end = await this.#dispatch(hop, to, origin, false);
+    // Which it cannot be a second time.
+    const outcome = end.outcome === 'again' ? 'lost' : end.outcome;
+    this.#options.journal.record({
+      fact: 'hop',
+      upstream: mount.name,
+      method,
+      peer: to.address,
+      client: clientAddress(request),
+      outcome,
+      durationMs: Math.round((mount.clock.now() - startedAt) * 1000) / 1000,
+      ...(end.cause !== undefined && { cause: end.cause }),
+    });
+    return outcome === 'gone' || outcome === 'unknown' || outcome === 'unreachable' ? outcome : null;
+  }
+
+  #dispatch(hop: Hop, to: Elsewhere, origin: string, mayAskAgain: boolean): Promise<HopEnd> {
+    const { body, target, incoming } = hop;
+    const { timeouts } = incoming.mount.config;
+    const method = incoming.request.method as 'GET' | 'POST' | 'DELETE';
+    return new Promise((resolve) => {
+      const answer = new HopAnswer(hop, mayAskAgain, (end) => {
+        this.#open.delete(answer);
+        resolve(end);
+      });
+      this.#open.add(answer);
+      this.#options.agent.dispatch(
+        {
+          origin,
+          path: target,
+          method,
+          headers: this.#headers(hop, to),
+          ...(body !== null && { body }),
+          headersTimeout: (method === 'POST' ? timeouts.requestMax : timeouts.headers) + SLACK_MS,
+          bodyTimeout: 0,
+        },
+        answer,
+      );
+    });
+  }
+
+  /** In pairs, so that what came twice goes on twice. */
+  #headers({ incoming: { request, mount } }: Hop, { owner }: Elsewhere): string[] {
+    const headers = [
+      HOP_HEADER,
+      sealHop(this.#options, { owner, mount: mount.name, principal: principalOf(request) }),
+      'x-forwarded-for',
+      clientAddress(request) ?? '',
+    ];
+    const { rawHeaders } = request.raw;
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      const name = (rawHeaders[at] ?? '').toLowerCase();
+      const isOurs = HEADERS.has(name) || name.startsWith('mcp-') || mount.forwarding?.names.includes(name) === true;
+      if (isOurs) headers.push(name, rawHeaders[at + 1] ?? '');
+    }
+    return headers;
+  }
+}
