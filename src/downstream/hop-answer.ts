@@ -31,8 +31,8 @@ const HEADERS = [
 /** Clients of this revision and later come back to a stream that was cut. */
 const RESUMES_FROM = '2025-11-25';
 const LF = 0x0a;
-/** Beyond the heartbeats that an owner sends. */
-const SLACK_MS = 5000;
+/** Beyond the heartbeats that an owner sends, three of which may be missing. */
+const SLACK_MS = 1000;
 
 export interface HopEnd {
   /** `again`: it ended before anything was said, and may be asked a second time. */
@@ -57,6 +57,7 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
   #lastByte = LF;
   /** It ends between two events, with this as the last one. */
   #ending: { readonly error: ProxyError | null } | null = null;
+  #isWatched = false;
   #silence: Timer | null = null;
   #heardAt = 0;
 
@@ -87,7 +88,6 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
     reply.hijack();
     this.#raw.writeHead(status, picked(headers));
     if (!this.#isStream) return;
-    watchWrites(this.#raw, writeWatch(mount));
     this.#raw.flushHeaders();
     this.#heardAt = mount.clock.now();
     this.#watchSilence();
@@ -116,7 +116,7 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
       return;
     }
     this.#raw.end();
-    if (!this.#isStream && this.#raw.writableLength > 0) watchWrites(this.#raw, writeWatch(this.#hop.incoming.mount));
+    if (this.#raw.writableLength > 0) this.#watchWrites();
     this.#done({ outcome: 'served' });
   }
 
@@ -217,8 +217,16 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
     this.#lastByte = chunk[chunk.length - 1] ?? this.#lastByte;
     this.#isBetween = this.#lastByte === LF && before === LF;
     if (this.#raw.write(chunk)) return;
+    this.#watchWrites();
     controller.pause();
     this.#raw.once('drain', () => controller.resume());
+  }
+
+  /** Only where the client has not taken it at once. */
+  #watchWrites(): void {
+    if (this.#isWatched) return;
+    this.#isWatched = true;
+    watchWrites(this.#raw, writeWatch(this.#hop.incoming.mount));
   }
 
   /** Where the event ends that was under way; -1: not in these bytes. */
@@ -231,7 +239,7 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
   /** An owner shows its life: a machine that is gone without a word would leave the client waiting. */
   #watchSilence(): void {
     const { mount } = this.#hop.incoming;
-    const silentMs = 2 * mount.config.heartbeat + SLACK_MS;
+    const silentMs = 3 * mount.config.heartbeat + SLACK_MS;
     this.#silence = mount.timers.after(silentMs, () => {
       const isSilent = mount.clock.now() - this.#heardAt >= silentMs && !this.#raw.writableNeedDrain;
       if (isSilent) this.#controller?.abort(new Error('the owner sends no heartbeats'));

@@ -34,6 +34,10 @@ export interface Way {
   cut(): void;
   /** The same as soon as bytes come from the others; they get nowhere. */
   cutNext(): void;
+  /** The same when so many bytes more have come back. */
+  cutAfter(bytes: number): void;
+  /** Nothing more comes back over what is open, and nothing is closed. */
+  hold(): void;
   /** Nobody listens any more. */
   close(): Promise<void>;
 }
@@ -103,6 +107,8 @@ export function ownerOf(token: string, replicas: readonly Replica[]): Replica {
 async function startWay(target: number): Promise<Way & { readonly port: number }> {
   let connections = 0;
   let isCutting = false;
+  let isHolding = false;
+  let left = Number.POSITIVE_INFINITY;
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     connections++;
@@ -125,7 +131,20 @@ async function startWay(target: number): Promise<Way & { readonly port: number }
         far.once('drain', () => near.resume());
       }
     });
-    far.pipe(near);
+    far.on('data', (bytes) => {
+      if (isHolding) return;
+      if (bytes.length > left) {
+        near.end(bytes.subarray(0, left));
+        left = Number.POSITIVE_INFINITY;
+        isHolding = true;
+        return;
+      }
+      left -= bytes.length;
+      if (!near.write(bytes)) {
+        far.pause();
+        near.once('drain', () => far.resume());
+      }
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -146,6 +165,12 @@ async function startWay(target: number): Promise<Way & { readonly port: number }
     cut,
     cutNext() {
       isCutting = true;
+    },
+    cutAfter(bytes) {
+      left = bytes;
+    },
+    hold() {
+      isHolding = true;
     },
     close,
   };
