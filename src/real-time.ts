@@ -18,7 +18,16 @@ export const systemTimers: Timers = {
   },
 };
 
+/** Drawn at once: one by one, a few bytes cost as much as thousands. */
+const DRAWN_BYTES = 4096;
+let drawn = Buffer.alloc(0);
+
 export const systemRandom: Random = {
   fraction: Math.random,
-  bytes: (length) => randomBytes(length),
+  bytes(length) {
+    if (length > drawn.length) drawn = randomBytes(Math.max(length, DRAWN_BYTES));
+    const bytes = drawn.subarray(0, length);
+    drawn = drawn.subarray(length);
+    return bytes;
+  },
 };

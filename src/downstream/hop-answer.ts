@@ -1,7 +1,7 @@
 // The answer to a request that was passed on, as it comes: its status, those of its headers that are ours to set, and its
 // bytes, no faster than the client takes them. Told by undici; every way in which it can end leads to one outcome.
 
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { errorReply } from '../bridge/exchange.ts';
 import { ProxyError } from '../domain/errors.ts';
@@ -255,11 +255,11 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
   }
 }
 
-function picked(headers: IncomingHttpHeaders): Record<string, string | string[]> {
-  return Object.fromEntries(
-    HEADERS.flatMap((name): [string, string | string[]][] => {
-      const value = headers[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
+function picked(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const ours: Record<string, string | string[]> = {};
+  for (const name of HEADERS) {
+    const value = headers[name];
+    if (value !== undefined) ours[name] = value;
+  }
+  return ours;
 }

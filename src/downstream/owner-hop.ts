@@ -78,7 +78,9 @@ export class OwnerHops implements Hops {
 
   #of(purpose: 'session' | 'state' | 'endpoint', token: string, mount: Mount, principal: Principal): Elsewhere | null {
     const { sealer, wallSeconds, directory } = this.#options;
-    const claims: SealedClaims | null = sealer.open(purpose, token, wallSeconds());
+    const now = wallSeconds();
+    const claims: SealedClaims | null =
+      purpose === 'session' ? sealer.openSession(token, now) : sealer.open(purpose, token, now);
     // A state without a call that waits is good everywhere.
     if (claims === null || claims.kind === 'replay') return null;
     if (claims.mount !== mount.name || claims.principal !== principal.key) return null;

@@ -116,6 +116,8 @@ const VERSION = 1;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const KID_BYTES = 4;
+/** Of some 600 bytes each. */
+const MAX_OPENED = 10_000;
 const HEAD_BYTES = 1 + KID_BYTES + IV_BYTES;
 
 /** Of one secret and one purpose. */
@@ -132,6 +134,8 @@ type KeyRing = readonly [SealingKey, ...SealingKey[]];
 export class TokenSealer {
   readonly #random: (length: number) => Uint8Array;
   #rings: Readonly<Record<Purpose, KeyRing>>;
+  /** Of session ids that have opened: one comes with each request of its session. */
+  #opened = new Map<string, SessionClaims>();
 
   /** See `use`; `random` gives cryptographic randomness. */
   constructor(secret: Uint8Array, random: (length: number) => Uint8Array, older: readonly Uint8Array[] = []) {
@@ -142,6 +146,7 @@ export class TokenSealer {
   /** From now on `secret` seals, and what the `older` ones have sealed still opens. Each has 32 bytes. */
   use(secret: Uint8Array, older: readonly Uint8Array[]): void {
     this.#rings = ringsOf(secret, older);
+    this.#opened.clear();
   }
 
   seal(claims: SealedClaims): string {
@@ -155,6 +160,20 @@ export class TokenSealer {
 
   /** The claims of a token of ours that is for this and has not expired, else null. */
   open<For extends Purpose>(purpose: For, token: string, nowSeconds: number): ClaimsFor[For] | null {
+    const claims = this.#claimsIn(purpose, token);
+    return claims !== null && claims.expiresAt > nowSeconds ? claims : null;
+  }
+
+  /** The same for a session id, which is opened once, however often it comes. */
+  openSession(id: string, nowSeconds: number): SessionClaims | null {
+    const known = this.#opened.get(id) ?? this.#claimsIn('session', id);
+    if (known === null || known.expiresAt <= nowSeconds) return null;
+    if (this.#opened.size >= MAX_OPENED) this.#opened.clear();
+    this.#opened.set(id, known);
+    return known;
+  }
+
+  #claimsIn<For extends Purpose>(purpose: For, token: string): ClaimsFor[For] | null {
     // Canonical text only: base64url has spare bits in its last character, and one token must have one spelling.
     const bytes = Buffer.from(token, 'base64url');
     if (bytes.toString('base64url') !== token) return null;
@@ -170,8 +189,7 @@ export class TokenSealer {
         .setAuthTag(bytes.subarray(-TAG_BYTES));
       const text = Buffer.concat([decipher.update(bytes.subarray(HEAD_BYTES, -TAG_BYTES)), decipher.final()]);
       // Only we can have sealed it, and with this key for this purpose, so its shape is ours.
-      const claims = JSON.parse(text.toString('utf8')) as ClaimsFor[For];
-      return claims.expiresAt > nowSeconds ? claims : null;
+      return JSON.parse(text.toString('utf8')) as ClaimsFor[For];
     } catch {
       return null;
     }
