@@ -37,6 +37,8 @@ const BODIES = 'src/downstream/bodies.ts';
 const CROSS_ORIGIN = 'src/edge/cross-origin.ts';
 const BROWSERS = 'test/scenarios/browsers.test.ts';
 const PASSTHROUGH = 'src/downstream/passthrough.ts';
+const REPLICAS = 'test/scenarios/replicas.test.ts';
+const REPLICA_ATTACKS = 'test/scenarios/replica-attacks.test.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -244,7 +246,7 @@ function Agent(options) { return new Direct(options).compose(interceptors.redire
     row: 'T8',
     without: 'the expiry of a token',
     file: 'src/protocol/sealed-token.ts',
-    text: 'return claims.expiresAt > nowSeconds ? claims : null;',
+    text: 'return claims !== null && claims.expiresAt > nowSeconds ? claims : null;',
     becomes: 'return claims;',
     test: OLD_CLIENTS,
     named: 'a token that is forged, foreign, expired, missing or given twice is an unknown session',
@@ -823,5 +825,86 @@ function Agent(options) { return new Direct(options).compose(interceptors.redire
     becomes: '',
     test: 'test/identity/revoked-key.test.ts',
     named: 'a stream that was opened with the old one ends',
+  },
+  {
+    row: 'T34',
+    without: 'the check of the header',
+    file: 'src/downstream/peer-server.ts',
+    text: "if (typeof read === 'string') return refused(read, request, journal);",
+    becomes: "if (typeof read === 'string') return null;",
+    test: REPLICA_ATTACKS,
+    named: 'takes what one of them has sealed',
+  },
+  {
+    row: 'T34',
+    without: 'the time of a hop header',
+    file: 'src/protocol/hop-header.ts',
+    text: "if (claims.expiresAt <= now || claims.expiresAt > now + HOP_SECONDS + AHEAD_SECONDS) return 'expired';",
+    becomes: '',
+    test: REPLICA_ATTACKS,
+    named: 'takes what one of them has sealed',
+  },
+  {
+    row: 'T34',
+    without: 'the one use of a hop header',
+    file: 'src/protocol/hop-header.ts',
+    text: "if (this.#young.has(tag) || this.#old.has(tag)) return 'replayed';",
+    becomes: '',
+    test: REPLICA_ATTACKS,
+    named: 'takes what one of them has sealed',
+  },
+  {
+    row: 'T34',
+    without: 'whom a hop header is meant for',
+    file: 'src/protocol/hop-header.ts',
+    text: "if (meant.address !== this.#self.address) return 'not_meant';",
+    becomes: '',
+    test: REPLICA_ATTACKS,
+    named: 'takes what one of them has sealed',
+  },
+  {
+    row: 'T34',
+    without: 'which process a hop header is meant for',
+    file: 'src/protocol/hop-header.ts',
+    text: "if (meant.incarnation !== this.#self.incarnation) return 'gone';",
+    becomes: '',
+    test: REPLICA_ATTACKS,
+    named: 'takes what one of them has sealed',
+  },
+  {
+    row: 'T34',
+    without: 'the mount that a hop header is for',
+    file: 'src/downstream/peer-server.ts',
+    text: "return claims.mount === name ? callerIn(claims) : refused('not_meant', request, journal);",
+    becomes: 'return callerIn(claims);',
+    test: REPLICA_ATTACKS,
+    named: 'takes what one of them has sealed',
+  },
+  {
+    row: 'T34',
+    without: 'the end of the second hop',
+    file: 'src/downstream/peer-server.ts',
+    text: '...servedHere(ofClients),',
+    becomes: '...ofClients,',
+    test: REPLICA_ATTACKS,
+    named: 'nothing is passed on twice',
+  },
+  {
+    row: 'T35',
+    without: 'the set of the peers',
+    file: 'src/downstream/owner-hop.ts',
+    text: "const end = origin === null ? 'gone' : await this.#ask(hop, to, origin);",
+    becomes: 'const end = await this.#ask(hop, to, origin ?? `http://${to.address}`);',
+    test: REPLICA_ATTACKS,
+    named: 'is never dialled',
+  },
+  {
+    row: 'T7',
+    without: 'whose session it is that is passed on',
+    file: 'src/downstream/owner-hop.ts',
+    text: 'if (claims.mount !== mount.name || claims.principal !== principal.key) return null;',
+    becomes: '',
+    test: REPLICAS,
+    named: 'is the same caller at the owner',
   },
 ];

@@ -141,6 +141,15 @@ export const THREATS: Readonly<Record<string, Threat>> = {
     attack: 'a key or a token that is guessed, forged, expired, taken away, or for somebody else',
     says: '401 at whatever is served but probes and metadata, and nothing goes upstream; what counts is who is let in when the body has come',
   },
+  T34: {
+    attack:
+      'a request at the listener for replicas that none of them has passed on: forged, changed, kept for later, sent twice, meant for another',
+    says: 'sealed for one replica and ten seconds, taken once; else 403 by one path, counted, and nothing of it reaches a session. The listener for clients takes no notice of such a header',
+  },
+  T35: {
+    attack: 'a token whose owner is no replica, or a name that leads somewhere else by now',
+    says: 'peers are a list, or the addresses of one name; nobody else is dialled, and what was looked up is what is dialled',
+  },
 };
 
 export function threats(passed: readonly TestCase[]): string {
