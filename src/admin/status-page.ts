@@ -1,6 +1,7 @@
 // The status as a page. Every list has a bound, so its size has one, whatever there is.
 
 import type { LinkCounts, LinkUse } from '../domain/gauges.ts';
+import type { PeerGauge, PeerState } from '../domain/replicas.ts';
 import { type Content, type Html, html, theirs } from './html.ts';
 import { type Tone, page } from './page.ts';
 import { ago, bytes, counted, grouped, instant, span } from './phrases.ts';
@@ -9,6 +10,7 @@ import type { Status, StatusError, UpstreamStatus } from './status.ts';
 const MAX_UPSTREAMS = 16;
 const MAX_CALLS = 15;
 const MAX_ERRORS = 10;
+const MAX_PEERS = 10;
 
 const STANDING: Readonly<Record<Status['status'], readonly [Tone, string]>> = {
   ok: ['good', 'Serving'],
@@ -30,7 +32,14 @@ export function statusPage(status: Status, now: number, refreshSeconds: number |
       <p class="facts">
         ${version} · up ${uptime} · configuration of <time datetime="${configuredAt}">${instant(configuredAt)}</time>
       </p>`,
-    main: [draining(status), inAll(status), upstreamsOf(status), callsOf(status), errorsOf(status, now)],
+    main: [
+      draining(status),
+      inAll(status),
+      upstreamsOf(status),
+      replicasOf(status),
+      callsOf(status),
+      errorsOf(status, now),
+    ],
     foot: [
       html`<span>As of ${instant(new Date(now).toISOString())}</span>`,
       refreshSeconds === null
@@ -231,6 +240,35 @@ function errorsOf({ recentErrors }: Status, now: number): Html {
     </h2>
     <div class="card">${list}${more(recentErrors.length - MAX_ERRORS)}</div>
   </section>`;
+}
+
+const PEERS: Readonly<Record<PeerState, readonly [Tone, string]>> = {
+  up: ['good', 'up'],
+  draining: ['warn', 'draining'],
+  apart: ['bad', 'its clock is another'],
+  refusing: ['bad', 'its secrets are others'],
+  unreachable: ['bad', 'unreachable'],
+};
+
+function replicasOf({ replica }: Status): Content {
+  if (replica === null) return null;
+  const { peers } = replica;
+  return html`<section aria-labelledby="replicas">
+    <h2 id="replicas">Other replicas ${count(peers.length)}</h2>
+    <div class="card">
+      <ul class="upstreams">
+        ${peers.slice(0, MAX_PEERS).map(peerItem)}
+      </ul>
+      ${more(peers.length - MAX_PEERS, 'metrics')}
+    </div>
+  </section>`;
+}
+
+function peerItem({ peer, state, version, clockMs }: PeerGauge): Html {
+  const [tone, says] = state === null ? ['', 'not asked yet'] : PEERS[state];
+  const isApart = clockMs !== null && Math.abs(clockMs) >= 1000;
+  const clock = isApart ? `, its clock ${clockMs > 0 ? 'ahead' : 'behind'} by ${span(Math.abs(clockMs))}` : null;
+  return html`<li>${theirs(peer, 60)} <span class="tag ${tone}">${says}</span> ${version}${clock}</li>`;
 }
 
 const LISTENERS = { main: 'main listener', admin: 'admin listener', peers: 'listener for replicas' } as const;

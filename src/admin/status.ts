@@ -38,7 +38,7 @@ export interface StatusError extends Omit<RecentError, 'firstAt' | 'lastAt'> {
   readonly lastAt: string;
 }
 
-export interface Status extends Pick<Gauges, 'replies' | 'bufferedBytes'> {
+export interface Status extends Pick<Gauges, 'replies' | 'bufferedBytes' | 'replica'> {
   readonly status: ReturnType<typeof readiness>;
   readonly version: string;
   readonly uptimeSeconds: number;
@@ -52,7 +52,7 @@ export interface Status extends Pick<Gauges, 'replies' | 'bufferedBytes'> {
 
 export function statusOf(observed: Observed, version: string, uptimeSeconds: number): Status {
   const { gauges, oldestCalls, recentErrors, config, configuredAt, drainingMs } = observed;
-  const { upstreams, replies, bufferedBytes, isDraining } = gauges;
+  const { upstreams, replies, bufferedBytes, isDraining, replica } = gauges;
   return {
     status: readiness(isDraining, upstreams),
     version,
@@ -62,6 +62,7 @@ export function statusOf(observed: Observed, version: string, uptimeSeconds: num
     replies,
     bufferedBytes,
     limits: { inFlight: config.limits.inFlight, sessions: config.limits.sessions },
+    replica,
     upstreams: upstreams.map((each) => upstreamStatus(each, config)),
     oldestCalls: oldestCalls.map(({ name, ...call }) => ({
       ...call,

@@ -431,6 +431,7 @@ test('the status names every upstream, by its name and never its URL', async () 
     drainingMs: null,
     replies: 0,
     bufferedBytes: 0,
+    replica: null,
     limits: { inFlight: 10_000, sessions: 10_000 },
     oldestCalls: [],
     recentErrors: [
