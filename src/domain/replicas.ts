@@ -1,9 +1,19 @@
 // What one replica can know of another, and what can become of a request that it passes on.
 
-export const HOP_OUTCOMES = ['served', 'unknown', 'gone', 'unreachable', 'refused', 'lost', 'client_gone'] as const;
+export const HOP_OUTCOMES = [
+  'served',
+  'unknown',
+  'gone',
+  'unreachable',
+  'refused',
+  'lost',
+  'client_gone',
+  'ended',
+] as const;
 /**
  * `unknown`: the owner is there, and does not have it (any more); `gone`: it is another process by now, or no replica;
- * `unreachable`: no connection came about; `refused`: it does not take what we pass on; `lost`: broken off before its end.
+ * `unreachable`: no connection came about; `refused`: it does not take what we pass on; `lost`: broken off before its end; `ended`
+ * by us, because this replica stops.
  */
 export type HopOutcome = (typeof HOP_OUTCOMES)[number];
 

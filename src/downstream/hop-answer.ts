@@ -100,7 +100,7 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
       const end = this.#endOfEvent(chunk);
       if (end === -1) this.#write(controller, chunk);
       else this.#raw.write(chunk.subarray(0, end));
-      if (end !== -1) this.#endNow(this.#ending.error);
+      if (end !== -1) this.#endNow(this.#ending.error, 'ended');
     } else if (chunk.length === this.#length) {
       // With its headers, in one piece.
       this.#raw.end(chunk);
@@ -131,13 +131,14 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
   /** The gateway stops. A stream whose client comes back ends between two events, another one with this error. */
   end(error: ProxyError): void {
     if (this.#isOver) return;
+    const told = this.#controller === null ? error : error.afterSending('unknown');
     if (!this.#isAnswering) {
-      this.#refuse(error);
-      this.#done({ outcome: 'served' });
+      this.#refuse(told);
+      this.#done({ outcome: 'ended' });
       this.#controller?.abort(error);
     } else if (this.#isStream) {
-      this.#ending = { error: this.#comesBack ? null : error };
-      if (this.#isBetween) this.#endNow(this.#ending.error);
+      this.#ending = { error: this.#comesBack ? null : told };
+      if (this.#isBetween) this.#endNow(this.#ending.error, 'ended');
     }
   }
 
@@ -180,19 +181,19 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
       cause,
     }).afterSending('unknown');
     if (!this.#isAnswering) this.#refuse(error);
-    else if (this.#isStream && this.#isBetween && !this.#comesBack) this.#endNow(error);
+    else if (this.#isStream && this.#isBetween && !this.#comesBack) this.#endNow(error, 'lost', cause);
     else this.#raw.destroy();
     this.#done({ outcome: 'lost', cause });
   }
 
-  #endNow(error: ProxyError | null): void {
+  #endNow(error: ProxyError | null, outcome: HopOutcome, cause?: Error): void {
     const id = error === null ? null : this.#requestId();
     if (error !== null && id !== null) {
       const { body } = errorReply(id, error, this.#hop.incoming.mount.name);
       for (const piece of eventFrame(body)) this.#raw.write(piece);
     }
     this.#raw.end();
-    this.#done({ outcome: 'served' });
+    this.#done({ outcome, ...(cause && { cause }) });
     this.#controller?.abort(new Error('the stream was ended'));
   }
 
@@ -248,6 +249,7 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
   }
 
   #done(end: HopEnd): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#silence?.cancel();
     this.#raw.off('close', this.#clientClosed);

@@ -4,6 +4,7 @@
 // undici as it is, not @fastify/reply-from: that one cannot end a request whose client leaves before there are headers, and
 // a session's owner has to hear of it as if the client had left him.
 
+import type { FastifyRequest } from 'fastify';
 import type { Dispatcher } from 'undici';
 import { asProxyError } from '../domain/errors.ts';
 import type { Journal } from '../domain/ports.ts';
@@ -25,6 +26,11 @@ export interface OwnerHopsOptions extends HopOptions {
   readonly peers: Pick<Peers, 'find'>;
   readonly agent: Dispatcher;
   readonly journal: Journal;
+}
+
+interface Begun extends Hop {
+  /** Its address. */
+  readonly client: string | undefined;
 }
 
 /** A session can be taken over while the first hop is under way, and then there is a second one. */
@@ -66,7 +72,9 @@ export class OwnerHops implements Hops {
     }
     // A socket that breaks while it is written to says so by `close`.
     reply.raw.on('error', () => {});
-    this.#try(hop, hop.to, 1).catch((thrown: unknown) => {
+    // Now: when it ends its socket may be gone.
+    const client = clientAddress(request);
+    this.#try({ ...hop, client }, hop.to, 1).catch((thrown: unknown) => {
       if (!reply.sent && !reply.raw.destroyed) void refuse(reply, deps.journal, asProxyError(thrown));
     });
   }
@@ -89,12 +97,12 @@ export class OwnerHops implements Hops {
     return { address: where.address, owner: where.owner, sessionId: purpose === 'session' ? token : null };
   }
 
-  async #try(hop: Hop, to: Elsewhere, count: number): Promise<void> {
+  async #try(hop: Begun, to: Elsewhere, count: number): Promise<void> {
     const { reply } = hop.incoming;
     const found = this.#options.peers.find(to.address);
     const origin = found instanceof Promise ? await found : found;
     if (reply.raw.destroyed) return;
-    const end = origin === null ? 'gone' : await this.#ask(hop, to, origin);
+    const end = origin === null ? this.#told(hop, to, { outcome: 'gone' }, 0) : await this.#ask(hop, to, origin);
     if (end === null || reply.raw.destroyed) return;
     if (to.sessionId !== null) {
       const where = await this.#options.directory.lost(to.sessionId, to.owner, end);
@@ -108,33 +116,38 @@ export class OwnerHops implements Hops {
   }
 
   /** Null: the client has what there is to have; else nothing was said to it yet. */
-  async #ask(hop: Hop, to: Elsewhere, origin: string): Promise<Loss | null> {
+  async #ask(hop: Begun, to: Elsewhere, origin: string): Promise<Loss | null> {
     const { mount, request } = hop.incoming;
-    const method = request.method as 'GET' | 'POST' | 'DELETE';
+    const isPost = methodOf(request) === 'POST';
     const startedAt = mount.clock.now();
     // A connection that was kept can end at the moment it is used again. What has no effect, or one that it has once, is
     // asked for a second time.
-    let end = await this.#dispatch(hop, to, origin, method !== 'POST');
+    let end = await this.#dispatch(hop, to, origin, !isPost);
     if (end.outcome === 'again') end = await this.#dispatch(hop, to, origin, false);
-    // Which it cannot be a second time.
-    const outcome = end.outcome === 'again' ? 'lost' : end.outcome;
+    return this.#told(hop, to, end, mount.clock.now() - startedAt);
+  }
+
+  #told(hop: Begun, to: Elsewhere, { outcome: how, cause }: HopEnd, ms: number): Loss | null {
+    const { mount, request } = hop.incoming;
+    // It cannot be that a second time.
+    const outcome = how === 'again' ? 'lost' : how;
     this.#options.journal.record({
       fact: 'hop',
       upstream: mount.name,
-      method,
+      method: methodOf(request),
       peer: to.address,
-      client: clientAddress(request),
+      client: hop.client,
       outcome,
-      durationMs: Math.round((mount.clock.now() - startedAt) * 1000) / 1000,
-      ...(end.cause !== undefined && { cause: end.cause }),
+      durationMs: Math.round(ms * 1000) / 1000,
+      ...(cause !== undefined && { cause }),
     });
     return outcome === 'gone' || outcome === 'unknown' || outcome === 'unreachable' ? outcome : null;
   }
 
-  #dispatch(hop: Hop, to: Elsewhere, origin: string, mayAskAgain: boolean): Promise<HopEnd> {
+  #dispatch(hop: Begun, to: Elsewhere, origin: string, mayAskAgain: boolean): Promise<HopEnd> {
     const { body, target, incoming } = hop;
     const { timeouts } = incoming.mount.config;
-    const method = incoming.request.method as 'GET' | 'POST' | 'DELETE';
+    const method = methodOf(incoming.request);
     return new Promise((resolve) => {
       const answer = new HopAnswer(hop, mayAskAgain, (end) => {
         this.#open.delete(answer);
@@ -157,13 +170,10 @@ export class OwnerHops implements Hops {
   }
 
   /** In pairs, so that what came twice goes on twice. */
-  #headers({ incoming: { request, mount } }: Hop, { owner }: Elsewhere): string[] {
-    const headers = [
-      HOP_HEADER,
-      sealHop(this.#options, { owner, mount: mount.name, principal: principalOf(request) }),
-      'x-forwarded-for',
-      clientAddress(request) ?? '',
-    ];
+  #headers({ client, incoming: { request, mount } }: Begun, { owner }: Elsewhere): string[] {
+    const claims = { owner, mount: mount.name, principal: principalOf(request) };
+    const headers = [HOP_HEADER, sealHop(this.#options, claims)];
+    if (client !== undefined) headers.push('x-forwarded-for', client);
     const { rawHeaders } = request.raw;
     for (let at = 0; at < rawHeaders.length; at += 2) {
       const name = (rawHeaders[at] ?? '').toLowerCase();
@@ -172,4 +182,9 @@ export class OwnerHops implements Hops {
     }
     return headers;
   }
+}
+
+function methodOf({ method }: FastifyRequest): 'GET' | 'POST' | 'DELETE' {
+  // Of the routes that pass requests on there are no others.
+  return method as 'GET' | 'POST' | 'DELETE';
 }

@@ -138,8 +138,13 @@ function sayingUnknown(registry: RouteDeps['registry']): RouteDeps['registry'] {
   };
 }
 
+/** What a stranger says of where he comes from is not told: his own address has a line of its own. */
 function namingPeers(journal: Journal): Journal {
   return {
-    record: (fact) => journal.record(fact.fact === 'refused' ? { ...fact, listener: 'peers' } : fact),
+    record(fact) {
+      if (fact.fact !== 'refused') journal.record(fact);
+      else if (fact.reason === 'hop_refused') journal.record({ ...fact, listener: 'peers', client: undefined });
+      else journal.record({ ...fact, listener: 'peers' });
+    },
   };
 }

@@ -106,7 +106,7 @@ function lineOf(fact: Fact): Line {
         level: 'debug',
         message: 'hop',
         count: `hop.${fact.outcome}`,
-        ...(fact.outcome !== 'served' && fact.outcome !== 'client_gone' && { news: 'warn' }),
+        ...(!['served', 'client_gone', 'ended'].includes(fact.outcome) && { news: 'warn' }),
       };
     case 'hop_refused':
       return {

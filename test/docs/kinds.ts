@@ -61,6 +61,7 @@ export const CALLER_KEY = 'a-key-of-alice';
 export const SERVER_KEY = 'the-key-of-the-server';
 export const PLACE: Place = {
   variables: {
+    SEALING_KEY: randomBytes(32).toString('base64'),
     PWD: '/here',
     ALICE_KEY_SHA256: createHash('sha256').update(CALLER_KEY).digest('hex'),
   },

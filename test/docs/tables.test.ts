@@ -47,6 +47,7 @@ const HELD: readonly (readonly [page: string, head: string, by: string])[] = [
   ['docs/deployment.md', 'where, take, because', 'test/docs/links.test.ts'],
   ['docs/errors.md', 'reason, whose fault', 'test/docs.test.ts'],
   ['docs/how-it-works.md', 'what happens, the call', 'prose'],
+  ['docs/how-it-works.md', 'what happens, the request', 'prose'],
   ['docs/migration.md', 'client, before, after', 'prose'],
   ['docs/migration.md', 'supergateway, here', 'test/docs/migration.test.ts'],
   ['docs/migration.md', 'mcp-proxy (npm), here', 'test/docs/migration.test.ts'],

@@ -741,7 +741,7 @@ function Agent(options) { return new Direct(options).compose(interceptors.redire
     text: 'oldestCalls.slice(0, MAX_CALLS)',
     becomes: 'oldestCalls.slice(0)',
     test: STATUS_PAGE,
-    named: 'the page stays below 60 KB',
+    named: 'the page stays below 64 KB',
   },
   {
     row: 'T31',
@@ -893,7 +893,7 @@ function Agent(options) { return new Direct(options).compose(interceptors.redire
     row: 'T35',
     without: 'the set of the peers',
     file: 'src/downstream/owner-hop.ts',
-    text: "const end = origin === null ? 'gone' : await this.#ask(hop, to, origin);",
+    text: "const end = origin === null ? this.#told(hop, to, { outcome: 'gone' }, 0) : await this.#ask(hop, to, origin);",
     becomes: 'const end = await this.#ask(hop, to, origin ?? `http://${to.address}`);',
     test: REPLICA_ATTACKS,
     named: 'is never dialled',

@@ -109,8 +109,8 @@ describe('a name', () => {
     await time.advance(1000);
     names['pods'] = ['10.0.0.2', '10.0.0.3'];
 
-    const found = await Promise.all([1, 2, 3].map(() => peers.find('10.0.0.3:8082')));
-    const strangers = await Promise.all([1, 2, 3].map(() => peers.find('10.6.6.6:8082')));
+    const found = await Promise.all([1, 2, 3].map(async () => peers.find('10.0.0.3:8082')));
+    const strangers = await Promise.all([1, 2, 3].map(async () => peers.find('10.6.6.6:8082')));
 
     expect(found).toEqual(Array(3).fill('http://10.0.0.3:8082'));
     expect(strangers).toEqual([null, null, null]);

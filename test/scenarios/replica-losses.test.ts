@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { openCall, openEvents } from '../support/event-client.ts';
-import { type Answer, type Gateway, JSON_HEADERS } from '../support/gateway.ts';
+import { type Answer, type Gateway, JSON_HEADERS, requestBytes } from '../support/gateway.ts';
 import { callTool, retry } from '../support/modern-client.ts';
 import { exchange, openOldClient } from '../support/old-client.ts';
 import { NAMED } from '../support/questions.ts';
@@ -254,5 +254,51 @@ describe('a replica that stops', () => {
     expect(await listening.closed).toBe('ended');
     await closing;
     expect((await first.call('add', { a: 1, b: 2 }, 2, IN(session))).status).toBe(200);
+  });
+
+  test('and what is not answered by then ends with an error, its outcome unknown', async () => {
+    const { replicas, upstream } = await startReplicas(2);
+    const [first, second] = replicas;
+    const session = await first.openSession();
+    const plain = second.call('slow', {}, 'a', { ...IN(session), accept: 'application/json' });
+    await upstream.nextCall('slow');
+    const streamed = openCall(second, session, 'slow', { id: 'b', progressToken: 'p' });
+    (await upstream.nextCall('slow')).progress(1);
+    const stream = await streamed;
+    await stream.until(({ json }) => json?.method === 'notifications/progress');
+
+    await second.app.close();
+
+    const draining = { code: -32603, data: { reason: 'draining', outcome: 'unknown' } };
+    expect(await plain).toMatchObject({ status: 200, json: { id: 'a', error: draining } });
+    expect((await stream.rest()).map(({ json }) => json)).toMatchObject([{ id: 'b', error: draining }]);
+    expect(second.journal.of('hop').map(({ outcome }) => outcome)).toEqual(['ended', 'ended']);
+  });
+
+  test('and takes no new requests for others, but what lets something end', async () => {
+    const { replicas, upstream } = await startReplicas(2, {}, { drain: { timeout: '5s' } });
+    const [first, second] = replicas;
+    const session = await first.openSession();
+    const calling = second.call('slow', {}, 7, { ...IN(session), accept: 'application/json' });
+    const called = await upstream.nextCall('slow');
+    // Connections that are there by then are served on.
+    const kept = await second.connect();
+    const closing = second.app.close();
+    const cancel = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } });
+    const ask = (body: string, until: string): Promise<string> => {
+      const length = `${Buffer.byteLength(body)}`;
+      const headers = { ...JSON_HEADERS, ...IN(session), host: 'localhost', 'content-length': length };
+      kept.write(requestBytes('POST', '/mcp', Object.entries(headers), body));
+      return kept.until(until);
+    };
+
+    const refused = await ask(JSON.stringify(PING), '}}}');
+    const taken = await ask(cancel, 'HTTP/1.1 202');
+    await called.cancelled;
+
+    expect(refused).toContain('"reason":"draining"');
+    expect(taken).toContain('HTTP/1.1 202');
+    expect((await calling).status).toBe(202);
+    await closing;
   });
 });
