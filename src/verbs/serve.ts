@@ -73,7 +73,7 @@ export async function start(
     },
   };
   const app = createApp({ config, journal: contact, version: VERSION, metrics, source });
-  const { origin, adminOrigin } = await listen(app, config).catch(async (error: unknown) => {
+  const { origin, adminOrigin, peersOrigin } = await listen(app, config).catch(async (error: unknown) => {
     // What is bound already would keep the process from ending.
     await app.close();
     await output.close();
@@ -84,6 +84,7 @@ export async function start(
   const always = log.child({}, { level: config.log.level === 'silent' ? 'silent' : 'info' });
   for (const mount of app.mounts) always.info({ upstream: mount.name, endpoint: origin + mount.path }, 'listening');
   if (adminOrigin !== null) always.info({ admin: adminOrigin }, 'listening');
+  if (peersOrigin !== null) always.info({ peers: peersOrigin }, 'listening');
   const shortage = descriptorShortage(config);
   if (shortage !== null)
     log.warn(
@@ -159,21 +160,23 @@ interface Origins {
   readonly origin: string;
   /** Null: there is none. */
   readonly adminOrigin: string | null;
+  readonly peersOrigin: string | null;
 }
 
 /** The origins, as somebody on this machine would dial them. */
 async function listen(app: App, { listen, admin, peers }: Config): Promise<Origins> {
   // First: once clients can come, the warm links are being opened.
   const ofAdmin = await app.listenAdmin().catch((cause: unknown) => cannotBind('admin', admin ?? listen, cause));
-  await app.listenPeers().catch((cause: unknown) => cannotBind('peers', peers ?? listen, cause));
+  const ofPeers = await app.listenPeers().catch((cause: unknown) => cannotBind('peers', peers ?? listen, cause));
   const ofClients = await app.listen().catch((cause: unknown) => cannotBind('listen', listen, cause));
   return {
     origin: originOf(listen, ofClients),
     adminOrigin: ofAdmin === null || admin === undefined ? null : originOf(admin, ofAdmin),
+    peersOrigin: ofPeers === null || peers === undefined ? null : originOf(peers, ofPeers),
   };
 }
 
-function originOf({ host, tls }: Config['listen'], { port }: AddressInfo): string {
+function originOf({ host, tls }: Pick<Config['listen'], 'host' | 'tls'>, { port }: AddressInfo): string {
   return `${tls === undefined ? 'http' : 'https'}://${dialled(host)}:${port}`;
 }
 

@@ -199,12 +199,15 @@ test('a key has 32 bytes', () => {
   for (const length of [0, 16, 31, 33, 64]) expect(() => sealerWith(Buffer.alloc(length))).toThrow(RangeError);
 });
 
-const PURPOSES: readonly Purpose[] = ['session', 'endpoint', 'state'];
+const PURPOSES: readonly Purpose[] = ['session', 'endpoint', 'state', 'hop'];
 const OF_EACH: readonly (readonly [Purpose, SealedClaims])[] = [
   ['session', CLAIMS],
   ['endpoint', { ...shared(), kind: 'endpoint', passage: 'p', url: 0, origin: 1, target: '/m' }],
   ['state', { ...shared(), kind: 'round', held: 'aG', round: 3, digest: 'x'.repeat(43) }],
   ['state', { ...shared(), kind: 'replay', digest: 'x'.repeat(43) }],
+  ['hop', { ...shared(), kind: 'hop', from: 'x@10.0.0.2:8082', proof: 'ff' }],
+  ['hop', { ...shared(), kind: 'greeting', nonce: 'n' }],
+  ['hop', { ...shared(), kind: 'hello', nonce: 'n', version: '1', wallMs: 1, isDraining: false }],
 ];
 
 test.each(OF_EACH)('a token for a %s opens as that alone', (purpose, claims) => {
@@ -254,6 +257,21 @@ describe('when the secrets change', () => {
     sealer.use(second, [first]);
 
     expect(sealer.open('session', old, NOW + 10)).toBeNull();
+  });
+
+  test('so does the id of a session that was opened before', () => {
+    const sealer = sealerWith(first);
+    const id = sealer.seal(CLAIMS);
+
+    const known = [sealer.openSession(id, NOW), sealer.openSession(id, NOW), sealer.openSession(id, NOW + 10)];
+    sealer.use(second, [first]);
+    const older = sealer.openSession(id, NOW);
+    sealer.use(third, [second]);
+
+    expect(known).toEqual([CLAIMS, CLAIMS, null]);
+    expect(older).toEqual(CLAIMS);
+    expect(sealer.openSession(id, NOW)).toBeNull();
+    expect(sealer.openSession(`${id}=`, NOW)).toBeNull();
   });
 
   test('a secret that is too short changes nothing', () => {

@@ -5,8 +5,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
 import { HOP_HEADER, answerGreeting } from '../../src/protocol/hop-header.ts';
 import { TokenSealer } from '../../src/protocol/sealed-token.ts';
+import { start } from '../../src/verbs/serve.ts';
+import { THIS_MACHINE } from '../../src/verbs/surroundings.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Gateway, type GatewayConfig, startGateway } from '../support/gateway.ts';
 import { SECRET, startReplicas } from '../support/replicas.ts';
@@ -131,4 +134,23 @@ describe('does not start', () => {
       `peers.addresses: localhost:${port} is this replica itself by another name: remove it, or give it as peers.self`,
     );
   });
+});
+
+test('a port for replicas that somebody has is told with what to change', async () => {
+  const taken = await startFake({});
+  const port = Number(taken.split(':')[1]);
+  const config = parseConfig(
+    {
+      listen: { host: '127.0.0.1', port: 0 },
+      log: { level: 'silent' },
+      secrets: { current: SECRET.toString('base64') },
+      peers: { host: '127.0.0.1', port, self: `127.0.0.1:${port}`, addresses: ['127.0.0.1:9'] },
+      upstreams: [{ url: 'http://127.0.0.1:9/sse' }],
+    },
+    THIS_MACHINE,
+  );
+
+  await expect(start(config)).rejects.toThrow(
+    `the address 127.0.0.1:${port} is in use: choose another in peers.host and peers.port`,
+  );
 });

@@ -28,7 +28,7 @@ export const TOKENS: Target = {
     same(sealer.open('endpoint', token, NOW), claims, 'a token says something else than was sealed');
     must(sealer.open('endpoint', token, NOW + 1) === null, 'a token outlives its time');
     must(foreign.open('endpoint', token, NOW) === null, 'a token of another key is opened');
-    for (const purpose of ['session', 'state'] as const)
+    for (const purpose of ['session', 'state', 'hop'] as const)
       must(sealer.open(purpose, token, NOW) === null, 'a token is opened for something else');
 
     must(sealer.open('endpoint', text, NOW) === null, 'a text of a stranger is a token');
