@@ -29,8 +29,10 @@ export interface OwnerHopsOptions extends HopOptions {
 }
 
 interface Begun extends Hop {
-  /** Its address. */
+  /** The client's address. */
   readonly client: string | undefined;
+  /** It is in flight no more, as far as this is concerned. */
+  readonly giveBack: () => void;
 }
 
 /** A session can be taken over while the first hop is under way, and then there is a second one. */
@@ -66,15 +68,17 @@ export class OwnerHops implements Hops {
 
   pass(hop: Hop): void {
     const { reply, request, mount, deps } = hop.incoming;
-    if (request.method === 'POST') {
-      const taken = waitedFor(mount, deps);
-      reply.raw.on('close', () => whenTaken(request.raw.socket, taken));
-    }
+    let taken = request.method === 'POST' ? waitedFor(mount, deps) : null;
+    const giveBack = (): void => {
+      taken?.();
+      taken = null;
+    };
+    reply.raw.on('close', () => whenTaken(request.raw.socket, giveBack));
     // A socket that breaks while it is written to says so by `close`.
     reply.raw.on('error', () => {});
     // Now: when it ends its socket may be gone.
     const client = clientAddress(request);
-    this.#try({ ...hop, client }, hop.to, 1).catch((thrown: unknown) => {
+    this.#try({ ...hop, client, giveBack }, hop.to, 1).catch((thrown: unknown) => {
       if (!reply.sent && !reply.raw.destroyed) void refuse(reply, deps.journal, asProxyError(thrown));
     });
   }
@@ -112,6 +116,7 @@ export class OwnerHops implements Hops {
         return;
       }
     }
+    hop.giveBack();
     hop.here();
   }
 
