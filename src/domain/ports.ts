@@ -5,7 +5,8 @@ import type { ErrorCode, ProxyError } from './errors.ts';
 import type { LinkId } from './ids.ts';
 import type { Limit } from './limits.ts';
 import type { HopOutcome, PeerState } from './replicas.ts';
-import type { LinkCloseReason, LinkState } from './states.ts';
+import type { StoreFaultKind, StoreOperation, StoreOutcome, StoreReject, TakeoverOutcome } from './session-store.ts';
+import type { LinkCloseReason, LinkState, SessionEnd } from './states.ts';
 
 /** A message or body as pieces to be written one after the other. */
 export type Chunks = readonly Uint8Array[];
@@ -73,6 +74,11 @@ export interface StoredEvent {
   readonly message: Uint8Array;
 }
 
+export interface StreamedEvent {
+  readonly stream: number;
+  readonly event: StoredEvent;
+}
+
 /**
  * What was sent on the streams of one session, so that a stream whose connection broke can go on where it stood.
  * Bounded: the oldest events go first, whatever stream they belong to.
@@ -84,6 +90,8 @@ export interface EventStore {
   after(stream: number, seq: number): readonly StoredEvent[];
   /** Whether any event of this stream is kept. */
   has(stream: number): boolean;
+  /** All that is kept, in order. */
+  all(): readonly StreamedEvent[];
   /** Counts bytes that are kept for the session elsewhere, or no more; false: there is no room for them. */
   hold(bytes: number): boolean;
   /** The session is over. */
@@ -235,9 +243,25 @@ export type Fact =
   | {
       readonly fact: 'session_ended';
       readonly upstream: string;
-      readonly why: 'deleted' | 'expired' | 'failed' | 'reloaded' | 'shutdown';
+      readonly why: SessionEnd;
       readonly limit?: Limit;
     }
+  /** The store answers again, or does not: everything that lives here goes on. */
+  | { readonly fact: 'store_up' }
+  | {
+      readonly fact: 'store_down';
+      readonly reason: StoreFaultKind;
+      readonly why: string;
+      readonly remedy: string;
+      readonly cause?: unknown;
+    }
+  | { readonly fact: 'store_operation'; readonly operation: StoreOperation; readonly outcome: StoreOutcome }
+  /** Something stood in the store that is not ours, and was passed over. */
+  | { readonly fact: 'store_rejected'; readonly what: StoreReject }
+  /** What was to be written there was given up where it waited; what it is of is written as a whole later. */
+  | { readonly fact: 'store_dropped'; readonly what: 'event'; readonly count: number }
+  /** A session of another replica was asked for here, and what came of it. */
+  | { readonly fact: 'takeover'; readonly upstream: string; readonly outcome: TakeoverOutcome }
   /** Another configuration goes now: what became of the upstreams, and which of the other keys have changed. */
   | {
       readonly fact: 'reloaded';

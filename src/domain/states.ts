@@ -7,7 +7,7 @@ export const CLOSE_REASONS = {
   idle: 'nobody used it for links.idleTimeout',
   evicted: 'other callers needed its place',
   single: 'the upstream went over to one link',
-  session_ended: 'the session that owned it is over',
+  session_ended: 'the session that owned it is over, or another replica’s',
   shutdown: 'the gateway stops',
   lost: 'the upstream ended it, or it broke',
 } as const satisfies Readonly<Record<string, string>>;
@@ -56,8 +56,11 @@ export type CallState =
   | { readonly phase: 'left' }
   | { readonly phase: 'done' };
 
+/** `moved`: another replica has taken it over, and the client is to come back to that one. */
+export type SessionEnd = 'deleted' | 'expired' | 'failed' | 'reloaded' | 'shutdown' | 'moved';
+
 /** opening ─▶ live ─▶ ended   (opening ─▶ ended) */
 export type SessionState =
   | { readonly phase: 'opening' }
   | { readonly phase: 'live' }
-  | { readonly phase: 'ended'; readonly why: 'deleted' | 'expired' | 'failed' | 'reloaded' | 'shutdown' };
+  | { readonly phase: 'ended'; readonly why: SessionEnd };

@@ -2,7 +2,7 @@
 // that waits for answers; and what replicas say to each other. Authenticated encryption, so that nobody but us can make one or read one, and an owner inside,
 // so that a replica can tell whose it is. Each purpose has keys of its own, made from the same secrets: no token of one
 // kind opens as another. A token that is forged, foreign or expired looks exactly like an unknown one: `open` says null
-// and nothing more.
+// and nothing more. What a store keeps for us is sealed the same way, each value for the one place where it is to stand.
 
 import { type KeyObject, createCipheriv, createDecipheriv, createHash, createSecretKey, hkdfSync } from 'node:crypto';
 
@@ -130,10 +130,11 @@ interface SealingKey {
 
 /** The first one seals, all of them open. */
 type KeyRing = readonly [SealingKey, ...SealingKey[]];
+type Rings = Readonly<Record<Purpose | 'store', KeyRing>>;
 
 export class TokenSealer {
   readonly #random: (length: number) => Uint8Array;
-  #rings: Readonly<Record<Purpose, KeyRing>>;
+  #rings: Rings;
   /** Of session ids that have opened: one comes with each request of its session. */
   #opened = new Map<string, SessionClaims>();
 
@@ -150,12 +151,18 @@ export class TokenSealer {
   }
 
   seal(claims: SealedClaims): string {
-    const [{ key, kid }] = this.#rings[PURPOSES[claims.kind]];
-    const iv = this.#random(IV_BYTES);
-    const head = Buffer.concat([Buffer.of(VERSION), kid, iv]);
-    const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(head.subarray(0, 1 + KID_BYTES));
-    const sealed = Buffer.concat([cipher.update(JSON.stringify(claims), 'utf8'), cipher.final()]);
-    return Buffer.concat([head, sealed, cipher.getAuthTag()]).toString('base64url');
+    const [key] = this.#rings[PURPOSES[claims.kind]];
+    return this.#sealed(key, Buffer.from(JSON.stringify(claims)), NOWHERE).toString('base64url');
+  }
+
+  /** For a store: it opens at this place and at no other. */
+  sealValue(value: Uint8Array, place: string): Buffer {
+    return this.#sealed(this.#rings.store[0], value, Buffer.from(place));
+  }
+
+  /** What was sealed for this place by one of us; null for anything else that may stand there. */
+  openValue(sealed: Uint8Array, place: string): Buffer | null {
+    return this.#openedBytes(this.#rings.store, sealed, Buffer.from(place));
   }
 
   /** The claims of a token of ours that is for this and has not expired, else null. */
@@ -177,31 +184,57 @@ export class TokenSealer {
     // Canonical text only: base64url has spare bits in its last character, and one token must have one spelling.
     const bytes = Buffer.from(token, 'base64url');
     if (bytes.toString('base64url') !== token) return null;
-    if (bytes.length < HEAD_BYTES + TAG_BYTES || bytes[0] !== VERSION) return null;
-    const ring = this.#rings[purpose];
-    const named = ring.find(({ kid }) => bytes.subarray(1, 1 + KID_BYTES).equals(kid));
+    const text = this.#openedBytes(this.#rings[purpose], bytes, NOWHERE);
+    if (text === null) return null;
+    // Only we can have sealed it, and with this key for this purpose, so its shape is ours.
+    return JSON.parse(text.toString('utf8')) as ClaimsFor[For];
+  }
+
+  #sealed({ key, kid }: SealingKey, value: Uint8Array, place: Uint8Array): Buffer {
+    const iv = this.#random(IV_BYTES);
+    const head = Buffer.concat([Buffer.of(VERSION), kid]);
+    const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.concat([head, place]));
+    const sealed = [cipher.update(value), cipher.final()];
+    return Buffer.concat([head, iv, ...sealed, cipher.getAuthTag()]);
+  }
+
+  #openedBytes(ring: KeyRing, sealed: Uint8Array, place: Uint8Array): Buffer | null {
+    if (sealed.length < HEAD_BYTES + TAG_BYTES || sealed[0] !== VERSION) return null;
+    const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
+    const head = bytes.subarray(0, 1 + KID_BYTES);
+    const named = ring.find(({ kid }) => head.subarray(1).equals(kid));
     // With a key that it does not name it cannot open. It is tried all the same: which keys there are takes no less time
     // to find out than which token is good.
     const { key } = named ?? ring[0];
     try {
       const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(1 + KID_BYTES, HEAD_BYTES))
-        .setAAD(bytes.subarray(0, 1 + KID_BYTES))
+        .setAAD(Buffer.concat([head, place]))
         .setAuthTag(bytes.subarray(-TAG_BYTES));
-      const text = Buffer.concat([decipher.update(bytes.subarray(HEAD_BYTES, -TAG_BYTES)), decipher.final()]);
-      // Only we can have sealed it, and with this key for this purpose, so its shape is ours.
-      return JSON.parse(text.toString('utf8')) as ClaimsFor[For];
+      return Buffer.concat([decipher.update(bytes.subarray(HEAD_BYTES, -TAG_BYTES)), decipher.final()]);
     } catch {
       return null;
     }
   }
 }
 
-function ringsOf(secret: Uint8Array, older: readonly Uint8Array[]): Readonly<Record<Purpose, KeyRing>> {
-  const ring = (purpose: Purpose): KeyRing => [keyFor(purpose, secret), ...older.map((each) => keyFor(purpose, each))];
-  return { session: ring('session'), endpoint: ring('endpoint'), state: ring('state'), hop: ring('hop') };
+/** A token is the client's to carry where it likes. */
+const NOWHERE = new Uint8Array(0);
+
+function ringsOf(secret: Uint8Array, older: readonly Uint8Array[]): Rings {
+  const ring = (purpose: keyof Rings): KeyRing => [
+    keyFor(purpose, secret),
+    ...older.map((each) => keyFor(purpose, each)),
+  ];
+  return {
+    session: ring('session'),
+    endpoint: ring('endpoint'),
+    state: ring('state'),
+    hop: ring('hop'),
+    store: ring('store'),
+  };
 }
 
-function keyFor(purpose: Purpose, secret: Uint8Array): SealingKey {
+function keyFor(purpose: keyof Rings, secret: Uint8Array): SealingKey {
   if (secret.length !== SECRET_BYTES) throw new RangeError(`a sealing secret has ${SECRET_BYTES} bytes`);
   const key = Buffer.from(hkdfSync('sha256', secret, '', `mcp-causeway ${purpose} token`, 32));
   return { key: createSecretKey(key), kid: createHash('sha256').update(key).digest().subarray(0, KID_BYTES) };

@@ -1,0 +1,143 @@
+// The port to what keeps sessions outside of this process, so that another replica can go on with one whose owner is
+// gone. Nobody who serves a call waits for it: what is to be kept is told to a mirror, which writes when it can.
+
+import type { StreamedEvent } from './ports.ts';
+
+/** Neither of the two is ever shown to the store: it sees their digests. */
+export interface SessionName {
+  /** The text of its id. */
+  readonly id: string;
+  /** Of whom it is: see Principal.key. */
+  readonly principal: string;
+}
+
+/** Who may write what is kept of a session. */
+export interface StoreLease {
+  /** As in sealed tokens; null: nobody, it was given up for whoever comes next. */
+  readonly owner: string | null;
+  /** Greater by one with each change of owner: of two who think that they are, the one with the greater is. */
+  readonly fence: number;
+}
+
+/** All that another replica needs to go on with a session. */
+export interface KeptSession {
+  /** See session-record.ts. */
+  readonly record: Uint8Array;
+  /** In the order in which they were sent. */
+  readonly events: readonly StreamedEvent[];
+}
+
+/** What has become ours. */
+export interface TakenSession extends KeptSession {
+  readonly lease: StoreLease;
+}
+
+/** The session whose copy is kept. */
+export interface Mirrored {
+  /** How long the copy outlives the last word of it. */
+  readonly keptMs: number;
+  readonly events: { readonly maxEvents: number; readonly maxBytes: number; readonly maxAge: number };
+  /** As they are now. */
+  record(): KeptSession['record'];
+  sent(): KeptSession['events'];
+  /** Another replica is the owner now; null: nobody knows which. */
+  moved(owner: string | null): void;
+}
+
+/** The copy of one session that lives here. None of this throws, and none of it waits. */
+export interface SessionMirror {
+  readonly fence: number;
+  /** Resolves when all that was told is in the store; false: as far as is known it is not. */
+  settled(): Promise<boolean>;
+  /** What is in the record is another by now. */
+  changed(): void;
+  event(sent: StreamedEvent): void;
+  /** The session is in use: its copy is kept for longer. */
+  refresh(): void;
+  /** The session is over: nothing of it is kept. */
+  end(): void;
+  /** The session ends here, and may go on elsewhere: what is kept is as of now, and has no owner. */
+  release(): void;
+  /** The session is another replica's: the copy is no more of our business. */
+  leave(): void;
+}
+
+export interface SessionStore {
+  /** It answers, and takes what it is to keep. */
+  readonly isUp: boolean;
+  /** Rejects with a StoreFault; null: nothing is known of the session. */
+  leaseOf(name: SessionName): Promise<StoreLease | null>;
+  /** Whether the process behind an owner's text has lately said that it lives. Rejects with a StoreFault. */
+  isAlive(owner: string): Promise<boolean>;
+  /**
+   * Becomes the owner, if it is still leased as was read. Null: it is not, or nothing is kept that could be gone on with.
+   * Rejects with a StoreFault.
+   */
+  take(name: SessionName, lease: StoreLease, events: Mirrored['events']): Promise<TakenSession | null>;
+  /** `taken`: it was another's; without, it is new. */
+  mirror(name: SessionName, session: Mirrored, taken: StoreLease | null): SessionMirror;
+}
+
+/** Why the store did not do what it was asked. */
+export const STORE_FAULTS = {
+  unreachable: {
+    why: 'it cannot be reached, or the connection broke',
+    remedy: 'see whether it runs, and whether store.url leads to it from here',
+  },
+  slow: {
+    why: 'it did not answer within a second',
+    remedy: 'see whether it is paused, saving, or busy with something slow (SLOWLOG GET)',
+  },
+  full: {
+    why: 'its memory is full (OOM)',
+    remedy: 'give it more memory (maxmemory), or keep less: streams.maxBytes, streams.maxAge, timeouts.sessionIdle',
+  },
+  read_only: {
+    why: 'it takes no writes',
+    remedy: 'name the primary in store.url, or see why it refuses writes (a full disk, a primary without replicas)',
+  },
+  denied: {
+    why: 'it does not let us in, or not do what we need',
+    remedy:
+      'see user and password in store.url; the user needs: ACL SETUSER … ~PREFIX:* +@read +@write +@scripting +@connection',
+  },
+  loading: { why: 'it is still loading what it has saved', remedy: 'wait until it is done' },
+  untrusted: {
+    why: 'its certificate is not accepted',
+    remedy: 'name the authority that it comes from in store.ca, and in store.url the host that it is for',
+  },
+  error: {
+    why: 'it answered with an error',
+    remedy: 'see its log; it must be Redis 5 or later, Valkey, or something that speaks as they do, with scripts',
+  },
+} as const satisfies Readonly<Record<string, { readonly why: string; readonly remedy: string }>>;
+
+export type StoreFaultKind = keyof typeof STORE_FAULTS;
+
+export class StoreFault extends Error {
+  readonly kind: StoreFaultKind;
+
+  constructor(kind: StoreFaultKind, cause?: unknown) {
+    super(STORE_FAULTS[kind].why, { cause });
+    this.name = 'StoreFault';
+    this.kind = kind;
+  }
+}
+
+/** What in the store was not ours to trust, and was passed over. */
+export const STORE_REJECTS = {
+  lease: 'who owns a session: not sealed by us for this place, or of another type',
+  record: 'what a session is: not sealed by us for this place, too large, or of another type',
+  event: 'an event of a session: not sealed by us for this place, or too large',
+  liveness: 'the sign of life of a replica: not sealed by us for this place, or of another type',
+  marker: 'the mark of the deployment: written by another one while this one ran',
+} as const satisfies Readonly<Record<string, string>>;
+export type StoreReject = keyof typeof STORE_REJECTS;
+
+export const STORE_OPERATIONS = ['lease', 'alive', 'take', 'write', 'remove', 'renew', 'marker'] as const;
+export type StoreOperation = (typeof STORE_OPERATIONS)[number];
+
+/** `refused`: by what stands there, such as a lease that is another's. */
+export type StoreOutcome = 'done' | 'refused' | StoreFaultKind;
+
+export type TakeoverOutcome = 'taken' | 'alive' | 'lost_race' | 'nothing_kept' | 'no_room' | 'store_unavailable';
