@@ -2,7 +2,7 @@
 // by bytes. Within a session the oldest event goes first; over several, that of the session used least recently.
 
 import type { StreamConfig } from '../config/schema.ts';
-import type { Clock, EventStore, StoredEvent } from '../domain/ports.ts';
+import type { Clock, EventStore, StoredEvent, StreamedEvent } from '../domain/ports.ts';
 
 export interface StoreOptions {
   /** Over all sessions. */
@@ -195,6 +195,13 @@ class SessionEvents implements EventStore {
   has(stream: number): boolean {
     this.purge();
     return this.#perStream.has(stream);
+  }
+
+  all(): readonly StreamedEvent[] {
+    this.purge();
+    return this.#kept
+      .slice(this.#from)
+      .flatMap((kept) => (kept === null ? [] : { stream: kept.stream, event: kept.event }));
   }
 
   hold(bytes: number): boolean {

@@ -33,6 +33,8 @@ export interface SessionQuestionsOptions {
   readonly show: (message: Chunks, about: Call | null, shown: Shown | null) => Reader | null;
   /** Takes back what was not shown yet; false where it was. */
   readonly unshow: (shown: Shown) => boolean;
+  /** An answer to what another replica has asked must not be taken for one to what is asked here. */
+  readonly firstNumber?: number;
 }
 
 /** Elicitations by URL that are remembered until they complete. */
@@ -46,12 +48,13 @@ export class SessionQuestions {
   readonly #options: SessionQuestionsOptions;
   /** By the client's id. */
   readonly #shown = new Map<string, Shown>();
-  #next = 1;
+  #next: number;
   /** Elicitations by URL that the client was shown: only it hears of their completion. */
   readonly #elicitations = new Set<string>();
 
   constructor(options: SessionQuestionsOptions) {
     this.#options = options;
+    this.#next = options.firstNumber ?? 1;
   }
 
   /** See LinkListener. */

@@ -5,17 +5,21 @@ import { ProxyError } from '../domain/errors.ts';
 import { overLimit } from '../domain/over-limit.ts';
 import { sessionId } from '../domain/ids.ts';
 import type { Clock, Random, Timer, Timers } from '../domain/ports.ts';
+import type { SessionStore, TakenSession } from '../domain/session-store.ts';
+import type { SessionEnd } from '../domain/states.ts';
 import { ANYONE, type Principal, inboundKeyOf } from '../domain/principal.ts';
 import { profileOf, sessionCapabilities } from '../protocol/capability-profile.ts';
 import { negotiate } from '../protocol/eras.ts';
 import { readInitialize } from '../protocol/initialize-request.ts';
-import type { Request } from '../protocol/json-rpc.ts';
+import { type Request, encode } from '../protocol/json-rpc.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
 import type { Budgets } from './budgets.ts';
+import { KeptSessions, recordOf } from './kept-sessions.ts';
 import { MemoryEventStore } from './memory-event-store.ts';
+import { MirroredEvents } from './mirrored-events.ts';
 import type { Mount } from './mount.ts';
 import { SessionStreams } from './session-streams.ts';
-import { Session, type SessionLimit } from './session.ts';
+import { Session, type SessionLimit, type SessionOptions } from './session.ts';
 
 export interface RegistryOptions {
   /** Of this moment, over all mounts. */
@@ -33,10 +37,16 @@ export interface RegistryOptions {
   readonly owner: string;
   /** How large the heap may grow. */
   readonly heapBytes: number;
+  /** Where copies of sessions are kept; null: nowhere. */
+  readonly store?: SessionStore | null;
+  /** Another replica has taken a session over; null: it is not known which. */
+  readonly onMoved?: (id: string, owner: string | null) => void;
 }
 
 const NONCE_BYTES = 16;
 const SWEEP_MS = 30_000;
+/** Each owner of a session numbers what its client is told from here on: none repeats a number of another. */
+const NUMBERS_OF_OWNER = 1_000_000_000;
 
 export class SessionRegistry {
   readonly #options: RegistryOptions;
@@ -44,10 +54,25 @@ export class SessionRegistry {
   readonly #sessions = new Map<string, Session>();
   /** What ends with them. */
   readonly #givenBack = new Map<Session, () => void>();
+  readonly #mirrored = new WeakMap<Session, MirroredEvents>();
+  /** Null: no copies are kept. */
+  readonly #kept: KeptSessions | null;
   #sweep: Timer | null = null;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    const { store = null, timers, wallSeconds } = options;
+    this.#kept =
+      store &&
+      new KeptSessions({
+        store,
+        timers,
+        wallMs: () => wallSeconds() * 1000,
+        onMoved: (session, owner) => {
+          this.end(session, 'moved');
+          options.onMoved?.(session.id, owner);
+        },
+      });
     const { bufferedBytes } = options.limits();
     this.#events = new MemoryEventStore({
       maxBytes: bufferedBytes > 0 ? bufferedBytes : options.heapBytes / 4,
@@ -73,18 +98,11 @@ export class SessionRegistry {
 
   /** A session for this initialize, not yet open. Throws a ProxyError. */
   create(mount: Mount, principal: Principal, request: Request): Session {
-    const { limits, random, wallSeconds, sealer, owner } = this.#options;
-    if (this.#sessions.size >= limits().sessions) {
-      throw overLimit('sessions_limit', 'limits.sessions', 'too many sessions are open', {
-        outcome: 'not_executed',
-      });
-    }
-    const refusal = this.#options.budgets.refusal('sessions', principal);
-    if (refusal !== null) throw refusal;
+    this.#refuseBeyondLimits(principal);
+    const { random, wallSeconds, sealer, owner } = this.#options;
     const { requested, capabilities, clientInfo } = readInitialize(request);
     const revision = negotiate(requested);
     const declared = mount.declares(capabilities);
-    const { journal, name: upstream, config: own } = mount;
     const id = sessionId(
       sealer.seal({
         kind: 'session',
@@ -92,21 +110,59 @@ export class SessionRegistry {
         mount: mount.name,
         principal: principal.key,
         nonce: Buffer.from(random.bytes(NONCE_BYTES)).toString('base64url'),
-        expiresAt: wallSeconds() + Math.ceil(own.timeouts.sessionMax / 1000),
+        expiresAt: wallSeconds() + Math.ceil(mount.config.timeouts.sessionMax / 1000),
       }),
     );
+    const offer = { revision, capabilities: sessionCapabilities(declared, revision), clientInfo };
+    const profile = profileOf(JSON.parse(utf8.decode(declared)), revision);
+    return this.#add({ id, mount, principal, revision, profile, offer }, null);
+  }
+
+  /**
+   * A session whose owner is gone, from what was kept of it: it lives here from now on. Throws a ProxyError where there is no
+   * room for it, and null where it is none of this mount.
+   */
+  adopt(mount: Mount, principal: Principal, id: string, taken: TakenSession): Session | null {
+    const record = recordOf(taken, mount);
+    if (record === null) return null;
+    const { wallSeconds } = this.#options;
+    const capabilities = encode(record.capabilities);
+    const offer = { revision: record.offered, capabilities, clientInfo: encode(record.clientInfo) };
+    const profile = profileOf(JSON.parse(record.capabilities), record.revision);
+    const { revision } = record;
+    const ageMs = Math.max(0, wallSeconds() * 1000 - record.createdAt);
+    const earlier = { record, ageMs, events: taken.events };
+    return this.#add({ id: sessionId(id), mount, principal, revision, profile, offer, earlier }, taken);
+  }
+
+  /** Throws a ProxyError where one more session would be too many. */
+  #refuseBeyondLimits(principal: Principal): void {
+    const { limits, budgets } = this.#options;
+    if (this.#sessions.size >= limits().sessions) {
+      throw overLimit('sessions_limit', 'limits.sessions', 'too many sessions are open', {
+        outcome: 'not_executed',
+      });
+    }
+    const refusal = budgets.refusal('sessions', principal);
+    if (refusal !== null) throw refusal;
+  }
+
+  #add(made: Omit<SessionOptions, 'store' | 'streams'>, taken: TakenSession | null): Session {
+    const { mount, principal, revision } = made;
+    const { random, budgets, timers } = this.#options;
+    const { journal, name: upstream, config: own } = mount;
     const caller = inboundKeyOf(principal);
-    const store = this.#events.open(own.streams, caller === ANYONE.key ? null : caller, (limit) => {
+    const events = this.#events.open(own.streams, caller === ANYONE.key ? null : caller, (limit) => {
       journal.record({ fact: 'dropped', upstream, what: 'unsent_event', limit });
     });
-    const session = new Session({
-      id,
-      mount,
-      principal,
-      revision,
-      profile: profileOf(JSON.parse(utf8.decode(declared)), revision),
-      offer: { revision, capabilities: sessionCapabilities(declared, revision), clientInfo },
-      store,
+    const store = this.#kept === null ? events : new MirroredEvents(events);
+    const onChange = (): void => this.#kept?.changed(session);
+    const firstNumber = ((taken?.lease.fence ?? 1) - 1) * NUMBERS_OF_OWNER + 1;
+    const session: Session = new Session({
+      ...made,
+      store: events,
+      firstNumber,
+      onChange,
       streams: new SessionStreams({
         store,
         timers: mount.timers,
@@ -114,12 +170,28 @@ export class SessionRegistry {
         config: own.streams,
         heartbeatMs: own.heartbeat,
         primes: revision >= PRIMED_FROM,
+        firstId: firstNumber,
+        onChange,
       }),
     });
-    this.#sessions.set(id, session);
-    this.#givenBack.set(session, this.#options.budgets.take('sessions', principal));
-    this.#sweep ??= this.#options.timers.after(SWEEP_MS, () => this.#expire());
+    this.#sessions.set(session.id, session);
+    if (store instanceof MirroredEvents) this.#mirrored.set(session, store);
+    this.#givenBack.set(session, budgets.take('sessions', principal));
+    this.#sweep ??= timers.after(SWEEP_MS, () => this.#expire());
+    if (taken !== null) this.#keep(session, taken);
     return session;
+  }
+
+  #keep(session: Session, taken: TakenSession | null): void {
+    const events = this.#mirrored.get(session);
+    if (events !== undefined) this.#kept?.keep(session, events, taken);
+  }
+
+  /** It is open: from now on a copy is kept. Null: there is nothing to wait for before its client hears of it. */
+  opened(session: Session): Promise<void> | null {
+    if (this.#kept === null) return null;
+    this.#keep(session, null);
+    return this.#kept.store.isUp ? this.#kept.written(session) : null;
   }
 
   /**
@@ -140,7 +212,8 @@ export class SessionRegistry {
     return session;
   }
 
-  end(session: Session, why: 'deleted' | 'expired' | 'failed' | 'reloaded' | 'shutdown', limit?: SessionLimit): void {
+  end(session: Session, why: SessionEnd, limit?: SessionLimit): void {
+    this.#kept?.end(session, why === 'shutdown' || why === 'moved' ? why : 'over');
     session.end(why, limit);
     this.#sessions.delete(session.id);
     this.#givenBack.get(session)?.();
@@ -168,6 +241,7 @@ export class SessionRegistry {
     const { clock, timers } = this.#options;
     const now = clock.now();
     this.#events.purge();
+    this.#kept?.refresh();
     for (const session of this.#sessions.values()) {
       session.purge();
       const { sessionMax, sessionIdle } = session.mount.config.timeouts;

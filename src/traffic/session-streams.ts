@@ -3,10 +3,11 @@
 
 import type { StreamConfig } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
-import type { Chunks, EventReply, EventStore, Random, Reader, Timer, Timers } from '../domain/ports.ts';
+import type { Chunks, EventReply, EventStore, Random, Reader, StreamedEvent, Timer, Timers } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
+import type { RunningStream } from '../protocol/session-record.ts';
 import { readEventId } from '../protocol/sse-frames.ts';
-import { Stream, StreamReply } from './stream.ts';
+import { Stream, type StreamOptions, StreamReply } from './stream.ts';
 
 export interface SessionStreamsOptions {
   readonly store: EventStore;
@@ -16,19 +17,35 @@ export interface SessionStreamsOptions {
   readonly heartbeatMs: number;
   /** Revision 2025-11-25: its clients take an event without data, and know what `retry` is for. */
   readonly primes: boolean;
+  /** Of those of one replica: none has the number of one that another has begun, whether that is known here or not. */
+  readonly firstId?: number;
+  /** What `running` and `listening` say is another by now. */
+  readonly onChange?: () => void;
+}
+
+/** What is known of the streams of a session that another replica had. */
+export interface EarlierStreams {
+  readonly events: readonly StreamedEvent[];
+  readonly listening: number | null;
+  readonly running: readonly RunningStream[];
+  /** What a client is told in place of the answer to the request of this id. */
+  readonly lastWords: (answers: string) => Chunks;
 }
 
 const FORGET_FROM = 64;
+const NONE = (): readonly string[] => [];
 /** What bounds the events that are kept: which of them it was stands in the log. */
 const KEPT = 'streams.maxAge, streams.maxEvents, streams.maxBytes, limits.bufferedBytes, budgets.bufferedBytes';
 
 export class SessionStreams {
   readonly #options: SessionStreamsOptions;
-  #nextId = 1;
+  #nextId: number;
   /** Those that have begun: the ones that run, and those that are over but can still be asked for. */
   readonly #begun = new Map<number, Stream>();
   /** The newest GET that was no resumption. */
   #listening: Stream | null = null;
+  /** Of those that are the reply to requests and have not come to their end: see RunningStream. */
+  readonly #answers = new Map<Stream, () => readonly string[]>();
   /** Whose GET it is: it can outlast the key that he came with. */
   readonly #openedBy = new WeakMap<EventReply, Principal>();
   #heartbeat: Timer | null = null;
@@ -36,6 +53,7 @@ export class SessionStreams {
 
   constructor(options: SessionStreamsOptions) {
     this.#options = options;
+    this.#nextId = options.firstId ?? 1;
   }
 
   /** A client is there to hear what no request has caused. */
@@ -58,9 +76,46 @@ export class SessionStreams {
     return this.#listening === stream;
   }
 
-  /** For a request: a stream of its own, if its reply becomes one. */
-  reply(connection: EventReply): StreamReply {
-    return new StreamReply(connection, () => this.#stream(connection));
+  /** The newest GET that was no resumption, if it is one of those that have not ended. */
+  get listening(): number | null {
+    return this.#listening === null || this.#listening.isOver ? null : this.#listening.id;
+  }
+
+  /** Replies that have not come to their end. */
+  get running(): readonly RunningStream[] {
+    return [...this.#answers].map(([{ id }, answers]) => ({ stream: id, answers: answers() }));
+  }
+
+  /** Streams that another replica has begun: those of whom events are kept, and those that had not come to their end. */
+  restore({ events, listening, running, lastWords }: EarlierStreams): void {
+    const last = new Map<number, number>();
+    for (const { stream, event } of events) {
+      last.set(stream, Math.max(last.get(stream) ?? 0, event.seq));
+      this.#options.store.append(stream, event, true);
+    }
+    for (const stream of [...running.map((each) => each.stream), ...(listening === null ? [] : [listening])]) {
+      if (!last.has(stream)) last.set(stream, 0);
+    }
+    for (const [id, seq] of last) {
+      const answers = running.find(({ stream }) => stream === id)?.answers;
+      const stream = new Stream(this.#streamOptions(id), {
+        seq,
+        isOver: answers === undefined && id !== listening,
+        lastWords: answers?.map((answer) => lastWords(answer)) ?? null,
+      });
+      this.#begun.set(id, stream);
+      if (answers !== undefined) this.#answers.set(stream, () => answers);
+      if (id === listening) this.#listening = stream;
+    }
+  }
+
+  /** For a request: a stream of its own, if its reply becomes one. `answers`: see RunningStream. */
+  reply(connection: EventReply, answers: () => readonly string[] = NONE): StreamReply {
+    return new StreamReply(connection, () => {
+      const stream = this.#stream(connection);
+      this.#answers.set(stream, answers);
+      return stream;
+    });
   }
 
   /**
@@ -136,26 +191,40 @@ export class SessionStreams {
       stream.finish(isForAll && primes ? Math.round(config.retry * (1 + random.fraction())) : null);
     }
     this.#begun.clear();
+    this.#answers.clear();
     this.#listening = null;
     store.close();
   }
 
+  /** Ends every connection so that the client comes back at once, to whoever has the session then. */
+  sendAllAway(): void {
+    const { primes, config } = this.#options;
+    for (const stream of this.#begun.values()) if (!stream.isOver) stream.sendAway(primes ? config.retry : null);
+  }
+
   #stream(connection: EventReply): Stream {
-    const { store, timers, config, primes } = this.#options;
-    return new Stream(
-      {
-        id: this.#nextId++,
-        store,
-        timers,
-        retryMs: primes ? config.retry : null,
-        maxDurationMs: config.maxDuration > 0 ? config.maxDuration : null,
-        onBegin: (stream) => {
-          this.#forgetOld();
-          this.#begun.set(stream.id, stream);
-        },
+    return new Stream(this.#streamOptions(this.#nextId++), connection);
+  }
+
+  #streamOptions(id: number): StreamOptions {
+    const { store, timers, config, primes, onChange } = this.#options;
+    return {
+      id,
+      store,
+      timers,
+      retryMs: primes ? config.retry : null,
+      maxDurationMs: config.maxDuration > 0 ? config.maxDuration : null,
+      onBegin: (stream) => {
+        this.#forgetOld();
+        this.#begun.set(stream.id, stream);
+        onChange?.();
       },
-      connection,
-    );
+      onOver: () => {
+        const stream = this.#begun.get(id);
+        if (stream !== undefined) this.#answers.delete(stream);
+        onChange?.();
+      },
+    };
   }
 
   /** Over, and nothing of it is kept any more. */

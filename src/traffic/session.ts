@@ -3,17 +3,27 @@
 
 import { Call, type Repeatable } from '../bridge/call.ts';
 import type { Exchange } from '../bridge/exchange.ts';
+import { errorReply } from '../bridge/exchange.ts';
 import { forRevision } from '../bridge/answer-for-revision.ts';
 import type { Refusal } from '../bridge/reply-router.ts';
 import { ProxyError } from '../domain/errors.ts';
 import type { SessionId } from '../domain/ids.ts';
-import type { Chunks, EventReply, EventStore, Reader } from '../domain/ports.ts';
+import type { Chunks, EventReply, EventStore, Reader, StreamedEvent } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { SessionState } from '../domain/states.ts';
 import type { CapabilityProfile } from '../protocol/capability-profile.ts';
 import type { ServedRevision } from '../protocol/eras.ts';
-import { type Answer, type Notification, type Request, idText, ownMessage, textOf } from '../protocol/json-rpc.ts';
+import {
+  type Answer,
+  type Notification,
+  type Request,
+  encode,
+  idText,
+  ownMessage,
+  textOf,
+} from '../protocol/json-rpc.ts';
 import { isLogLevel, passes } from '../protocol/log-level.ts';
+import type { SessionRecord } from '../protocol/session-record.ts';
 import { isTaskMethod } from '../protocol/methods.ts';
 import type { Handshake, HandshakeOffer, ServerOffers } from '../protocol/upstream-handshake.ts';
 import type { Conversation } from './conversation.ts';
@@ -25,6 +35,7 @@ import { SessionQuestions, type Shown } from './session-questions.ts';
 import type { SessionStreams } from './session-streams.ts';
 import { serveWants } from './session-wants.ts';
 import type { StreamReply } from './stream.ts';
+import { unanswered } from './unanswered.ts';
 import { Unheard } from './unheard.ts';
 import { Wants } from './wants.ts';
 
@@ -40,6 +51,19 @@ export interface SessionOptions {
   readonly offer: HandshakeOffer;
   readonly streams: SessionStreams;
   readonly store: EventStore;
+  /** See SessionQuestionsOptions. */
+  readonly firstNumber?: number;
+  /** What is in its record is another by now. */
+  readonly onChange?: () => void;
+  /** Another replica had it, and it goes on from there; without a link for now. */
+  readonly earlier?: EarlierSession;
+}
+
+export interface EarlierSession {
+  readonly record: SessionRecord;
+  /** For how long it has been there. */
+  readonly ageMs: number;
+  readonly events: readonly StreamedEvent[];
 }
 
 export interface Listening {
@@ -79,6 +103,8 @@ export class Session implements MountSession {
   readonly #questions: SessionQuestions;
   readonly #unheard: Unheard<Shown>;
   readonly #leaveMount: () => void;
+  readonly #offer: HandshakeOffer;
+  readonly #onChange: () => void;
   /** The client has said that it is initialized, or acts like it: nothing is sent to it before. */
   #isReady = false;
   /** Of the upstream, since it was reached first. */
@@ -90,8 +116,11 @@ export class Session implements MountSession {
     this.#principal = options.principal;
     this.mount = mount;
     this.revision = options.revision;
-    this.createdAt = this.#usedAt = mount.clock.now();
-    this.wants = new Wants(mount.onlyLink.wants);
+    this.#usedAt = mount.clock.now();
+    this.createdAt = this.#usedAt - (options.earlier?.ageMs ?? 0);
+    this.#onChange = options.onChange ?? (() => {});
+    this.wants = new Wants(mount.onlyLink.wants, this.#onChange);
+    this.#offer = options.offer;
     this.#profile = profile;
     this.#streams = streams;
     this.#unheard = new Unheard({
@@ -106,6 +135,7 @@ export class Session implements MountSession {
       profile,
       show: (message, about, shown) => this.#tell(message, about, shown),
       unshow: (shown) => this.#unheard.remove(shown),
+      ...(options.firstNumber !== undefined && { firstNumber: options.firstNumber }),
     });
     this.#link = new SessionLink({
       mount,
@@ -118,6 +148,7 @@ export class Session implements MountSession {
       onReopened: (handshake) => this.upstreamChanged(handshake),
     });
     this.#leaveMount = mount.onlyLink.join(this);
+    if (options.earlier !== undefined) this.#goOnFrom(options.earlier);
   }
 
   get principal(): Principal {
@@ -134,6 +165,44 @@ export class Session implements MountSession {
 
   get state(): SessionState {
     return this.#state;
+  }
+
+  /** For another replica, to go on with; `createdAt`: see there. */
+  record(createdAt: number): SessionRecord {
+    const { revision, capabilities, clientInfo } = this.#offer;
+    const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+    return {
+      mount: this.mount.name,
+      revision: this.revision,
+      offered: revision,
+      capabilities: text(capabilities),
+      clientInfo: text(clientInfo),
+      isReady: this.#isReady,
+      offers: this.#offers,
+      level: this.wants.level,
+      uris: [...this.wants.uris],
+      createdAt,
+      listening: this.#streams.listening,
+      running: this.#streams.running,
+    };
+  }
+
+  #goOnFrom({ record, events }: EarlierSession): void {
+    this.#state = { phase: 'live' };
+    this.#isReady = record.isReady;
+    this.#offers = record.offers;
+    if (record.level !== null) this.wants.setLevel(record.level);
+    for (const uri of record.uris) this.wants.subscribe(uri);
+    const lost = new ProxyError('owner_lost', 'the replica that made this call is gone', {
+      reached: true,
+      outcome: 'unknown',
+    });
+    this.#streams.restore({
+      events,
+      listening: record.listening,
+      running: unanswered(record.running, events),
+      lastWords: (id) => errorReply(encode(id), lost, this.mount.name).body,
+    });
   }
 
   /** When the session was last used; now, while a call is open or the client listens. */
@@ -171,6 +240,7 @@ export class Session implements MountSession {
     const wasLive = this.#state.phase === 'live';
     this.#state = { phase: 'ended', why };
     this.#leaveMount();
+    if (why === 'moved') this.#moveOut();
     const isShutdown = why === 'shutdown';
     const error = isShutdown
       ? new ProxyError('draining', 'the gateway is shutting down')
@@ -182,6 +252,16 @@ export class Session implements MountSession {
     this.#streams.end(isShutdown || why === 'reloaded');
     if (!wasLive) return;
     this.mount.journal.record({ fact: 'session_ended', upstream: this.mount.name, why, ...(limit && { limit }) });
+  }
+
+  /**
+   * Another replica has it: clients come back for the rest of their streams, and nothing is told to the upstream but that the
+   * link closes, since what runs there may be asked for at the other replica.
+   */
+  #moveOut(): void {
+    this.#streams.sendAllAway();
+    const error = new ProxyError('owner_lost', 'another replica has taken the session over', { outcome: 'unknown' });
+    for (const call of this.#allCalls()) call.linkLost(error);
   }
 
   /** The GETs of those end; what they were streams of goes on, for the caller to come back with what counts now. */
@@ -196,9 +276,9 @@ export class Session implements MountSession {
 
   // What the client sends
 
-  /** The reply to a request of this session, for a client that takes a stream. */
-  reply(connection: EventReply): StreamReply {
-    return this.#streams.reply(connection);
+  /** The reply to requests of this session, for a client that takes a stream; `answers`: see RunningStream. */
+  reply(connection: EventReply, answers?: () => readonly string[]): StreamReply {
+    return this.#streams.reply(connection, answers);
   }
 
   /** Its clients take an event without data that lets them come back. */
@@ -300,6 +380,7 @@ export class Session implements MountSession {
   upstreamChanged({ offers }: Handshake): void {
     const before = this.#offers;
     this.#offers = offers;
+    if (before?.identity !== offers.identity) this.#onChange();
     if (before === null || before.identity === offers.identity) return;
     for (const kind of new Set([...before.lists, ...offers.lists])) {
       this.#tell([ownMessage({ method: `notifications/${kind}/list_changed` })], null, null);
@@ -378,6 +459,7 @@ export class Session implements MountSession {
   #ready(): void {
     if (this.#isReady) return;
     this.#isReady = true;
+    this.#onChange();
     this.#tellUnheard();
   }
 

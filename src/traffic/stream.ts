@@ -15,6 +15,17 @@ export interface StreamOptions {
   readonly maxDurationMs: number | null;
   /** The first byte goes out: from now on the stream can be found by its id. */
   readonly onBegin: (stream: Stream) => void;
+  /** Nothing follows. */
+  readonly onOver?: () => void;
+}
+
+/** A stream that another replica has begun. */
+export interface EarlierStream {
+  /** Of the last event that is known of it; the client may have seen others. */
+  readonly seq: number;
+  readonly isOver: boolean;
+  /** Said to the client that comes back for the rest: who was to say more is gone. Null: it goes on. */
+  readonly lastWords: readonly Chunks[] | null;
 }
 
 /** unbegun ─▶ connected ⇄ disconnected ─▶ over   (any ─▶ over) */
@@ -31,12 +42,22 @@ export class Stream implements Reader {
   /** The connection was told that nothing follows, and has not taken everything yet. */
   #hasEnded = false;
   #cut: Timer | null = null;
+  /** Set until a client has come back, and only of one that another replica has begun. */
+  #earlier: EarlierStream | null = null;
   readonly #options: StreamOptions;
 
-  constructor(options: StreamOptions, connection: EventReply) {
+  constructor(options: StreamOptions, connection: EventReply | EarlierStream) {
     this.id = options.id;
     this.#options = options;
-    this.#connection = connection;
+    if (isEarlier(connection)) {
+      this.#connection = null;
+      this.#earlier = connection;
+      this.#seq = connection.seq;
+      this.#isOver = connection.isOver;
+      this.#hasBegun = this.#isResumable = true;
+    } else {
+      this.#connection = connection;
+    }
   }
 
   get hasBegun(): boolean {
@@ -49,7 +70,8 @@ export class Stream implements Reader {
 
   /** Whether a client can have seen an event with this number. */
   hasSent(seq: number): boolean {
-    return this.#isResumable && seq <= this.#seq;
+    // What another replica has sent last need not have been kept.
+    return this.#isResumable && (seq <= this.#seq || (this.#earlier !== null && !this.#isOver));
   }
 
   /** Whether a client that saw this event has seen all that there will be. */
@@ -124,6 +146,7 @@ export class Stream implements Reader {
     this.#isOver = true;
     if (retryMs !== null) this.#connection?.write([retryFrame(retryMs)]);
     this.#disconnect(true);
+    if (this.#hasBegun) this.#options.onOver?.();
   }
 
   /**
@@ -132,6 +155,7 @@ export class Stream implements Reader {
    */
   resume(connection: EventReply, seq: number): void {
     const { id, store } = this.#options;
+    this.#goOnAfter(seq);
     // What an old connection has not taken is sent again; to wait for it would hold up the new one.
     this.#disconnect(this.backlogBytes === 0);
     this.#connection = connection;
@@ -144,6 +168,18 @@ export class Stream implements Reader {
     // Still known as the connection: another one that asks for the same takes its place.
     this.#hasEnded = true;
     connection.end();
+  }
+
+  /** What another replica has begun: behind what the client has seen of it, and to its end where nothing can follow. */
+  #goOnAfter(seq: number): void {
+    const earlier = this.#earlier;
+    if (earlier === null) return;
+    this.#earlier = null;
+    if (this.#isOver) return;
+    this.#seq = Math.max(this.#seq, seq);
+    if (earlier.lastWords === null) return;
+    for (const words of earlier.lastWords) this.send(words);
+    this.finish();
   }
 
   /** Ends the connection so that the client comes back, after so long where it knows of that. */
@@ -179,6 +215,10 @@ export class Stream implements Reader {
     this.#cut?.cancel();
     this.#cut = timers.after(maxDurationMs, () => this.sendAway(retryMs));
   }
+}
+
+function isEarlier(connection: EventReply | EarlierStream): connection is EarlierStream {
+  return 'lastWords' in connection;
 }
 
 /**

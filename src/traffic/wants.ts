@@ -54,9 +54,11 @@ export class Wants implements Wanted {
   readonly #uris = new Set<string>();
   #version = 0;
   readonly #shared: SharedWants;
+  readonly #onChange: () => void;
 
-  constructor(shared: SharedWants) {
+  constructor(shared: SharedWants, onChange: () => void = () => {}) {
     this.#shared = shared;
+    this.#onChange = onChange;
   }
 
   get level(): LogLevel | null {
@@ -75,6 +77,7 @@ export class Wants implements Wanted {
     this.#version++;
     this.#shared.changeLevel(this.#level, level);
     this.#level = level;
+    this.#onChange();
   }
 
   subscribe(uri: string): void {
@@ -82,12 +85,14 @@ export class Wants implements Wanted {
     this.#version++;
     this.#uris.add(uri);
     this.#shared.subscribe(uri);
+    this.#onChange();
   }
 
   unsubscribe(uri: string): void {
     if (!this.#uris.delete(uri)) return;
     this.#version++;
     this.#shared.unsubscribe(uri);
+    this.#onChange();
   }
 
   /** The session is over. */
