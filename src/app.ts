@@ -36,6 +36,9 @@ import { directoryOf } from './replica/directory.ts';
 import { Greetings } from './replica/greetings.ts';
 import { peerAgent } from './replica/peer-agent.ts';
 import { Peers, type Resolve } from './replica/peers.ts';
+import { SharedStore } from './replica/shared-store.ts';
+import type { Shelf } from './replica/shelf.ts';
+import { StoreDirectory } from './replica/store-directory.ts';
 import { Budgets } from './traffic/budgets.ts';
 import { mountGauges } from './traffic/mount-gauges.ts';
 import { Mount } from './traffic/mount.ts';
@@ -55,6 +58,8 @@ export interface AppOptions {
   readonly clock?: Clock;
   readonly timers?: Timers;
   readonly random?: Random;
+  /** See shelfFor; needed where `store` is configured. */
+  readonly shelf?: Shelf | null;
   /** Of the names of other replicas. */
   readonly resolve?: Resolve;
 }
@@ -72,6 +77,8 @@ export interface App {
   reload(): Promise<Difference>;
   /** Binds the listener for whoever runs the gateway; null: there is none. Rejects when the address cannot be had. */
   listenAdmin(): Promise<AddressInfo | null>;
+  /** Resolves when it is known whether the store can be used; rejects with a ConfigError where it never can. */
+  openStore(): Promise<void>;
   /**
    * Binds the listener for other replicas and asks them how they are; null: there are none. Rejects when the address cannot
    * be had, and with a ConfigError where the others cannot work with this one.
@@ -87,7 +94,7 @@ export interface App {
 }
 
 /** Null where nobody could ask for them. Loaded only then: it takes longer than all else that is loaded. */
-export async function metricsFor({ admin, upstreams }: Config, version: string): Promise<Metrics | null> {
+export async function metricsFor({ admin, upstreams, store }: Config, version: string): Promise<Metrics | null> {
   if (admin === undefined) return null;
   const loaded = await import('./observe/metrics.ts');
   return new loaded.Metrics({
@@ -95,6 +102,7 @@ export async function metricsFor({ admin, upstreams }: Config, version: string):
     methods: Object.keys(METHODS),
     revisions: [...ALL_REVISIONS, ...UPSTREAM_REVISIONS],
     version,
+    hasStore: store !== undefined,
   });
 }
 
@@ -155,6 +163,13 @@ export function createApp(options: AppOptions): App {
   /** Served no more; what runs on them is finished. */
   const leaving = new Set<Mount>();
   const allMounts = (): readonly Mount[] => [...mounts, ...leaving];
+  const { shelf = null } = options;
+  const store =
+    shelf === null || config.store === undefined
+      ? null
+      : new SharedStore({ shelf, sealer, owner, prefix: config.store.prefix, timers, journal });
+  const whereabouts = store && new StoreDirectory({ self, store, clock, timers, journal });
+  const directory = whereabouts ?? directoryOf(self);
   const registry = new SessionRegistry({
     limits: () => config.limits,
     budgets,
@@ -166,6 +181,9 @@ export function createApp(options: AppOptions): App {
     heapBytes,
     sealer,
     owner,
+    store,
+    onMoved: (id, to) => whereabouts?.movedTo(id, to),
+    onEnded: (id) => whereabouts?.ended(id),
   });
   const replica = config.peers === undefined ? null : replicaOf(config.peers);
   const inFlight = new Tally();
@@ -174,7 +192,7 @@ export function createApp(options: AppOptions): App {
   let closingSince = 0;
   const deps: RouteDeps = {
     registry,
-    hops: replica?.hops ?? null,
+    hops: replica?.hops ?? (store && hopsToNobody()),
     reception: new Reception({ clock, timers, journal, wallSeconds }),
     journal,
     random,
@@ -186,6 +204,7 @@ export function createApp(options: AppOptions): App {
     budgets,
     spend: (caller, howMany) => budgets.call(caller, howMany),
     isLeaving: () => closing !== null,
+    isStoreUp: () => store?.isUp !== false,
     isDraining: () => isRefusing,
     limits: () => ({ ...config.limits, receivedBytes: config.limits.receivedBytes || heapBytes / 4 }),
     current: (mount) => mounts.find(({ name, path }) => name === mount.name && path === mount.path) ?? mount,
@@ -200,6 +219,7 @@ export function createApp(options: AppOptions): App {
     replies: inFlight.count,
     bufferedBytes: registry.bufferedBytes,
     isDraining: closing !== null,
+    store: store && { isUp: store.isUp, sessions: store.mirroredCount, behind: store.behindCount },
     replica: replica && { self: replica.config.self, peers: replica.greetings.seen },
   });
   const reloader = new Reloader({ source, journal, current: () => config, isLeaving: deps.isLeaving, apply });
@@ -218,6 +238,11 @@ export function createApp(options: AppOptions): App {
           reload: () => reloader.reload(),
         });
 
+  /** What another process has had is to be found in the store. */
+  function hopsToNobody(): OwnerHops {
+    return new OwnerHops({ sealer, owner, wallSeconds, directory, peers: { find: () => null }, agent: null, journal });
+  }
+
   function replicaOf(own: PeersConfig) {
     const { resolve } = options;
     const peers = new Peers({ config: own, clock, timers, ...(resolve && { resolve }) });
@@ -228,7 +253,7 @@ export function createApp(options: AppOptions): App {
       peers,
       agent,
       door: { ...seal, reader: new HopReader(seal), version, wallMs },
-      hops: new OwnerHops({ ...seal, directory: directoryOf(self), peers, agent, journal }),
+      hops: new OwnerHops({ ...seal, directory, peers, agent, journal }),
       greetings: new Greetings({ ...seal, peers, agent, journal, clock, timers, random, wallMs }),
       listener: new Listener(config.timeouts, null, journal),
     };
@@ -311,6 +336,9 @@ export function createApp(options: AppOptions): App {
       if (admin === null || config.admin === undefined) return null;
       return admin.listen(config.admin.port);
     },
+    async openStore() {
+      await store?.start();
+    },
     async listenPeers() {
       if (replica === null) return null;
       await replica.peers.start();
@@ -348,6 +376,7 @@ export function createApp(options: AppOptions): App {
         deps.reception.close();
         replica?.peers.close();
         replica?.greetings.close();
+        await store?.close();
         await replica?.agent.destroy();
         await admin?.close();
       });

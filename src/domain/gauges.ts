@@ -54,6 +54,17 @@ export interface Gauges {
   readonly isDraining: boolean;
   /** Null: there are no other replicas. */
   readonly replica: ReplicaGauges | null;
+  /** Null: there is none. */
+  readonly store: StoreGauges | null;
+}
+
+export interface StoreGauges {
+  /** It takes what it is to keep. */
+  readonly isUp: boolean;
+  /** Sessions of which copies are kept. */
+  readonly sessions: number;
+  /** Those of them whose copy is not up to date. */
+  readonly behind: number;
 }
 
 export type Readiness = 'ok' | 'draining' | 'upstream unavailable';

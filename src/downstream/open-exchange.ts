@@ -17,6 +17,7 @@ import { type Request, bytesOf } from '../protocol/json-rpc.ts';
 import { namedBy } from '../protocol/named.ts';
 import type { Budgets } from '../traffic/budgets.ts';
 import type { Mount } from '../traffic/mount.ts';
+import type { Loss } from '../replica/directory.ts';
 import type { Reception } from '../identity/reception.ts';
 import type { SessionRegistry } from '../traffic/session-registry.ts';
 import type { Session } from '../traffic/session.ts';
@@ -26,7 +27,7 @@ import { writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export interface RouteDeps {
-  readonly registry: Pick<SessionRegistry, 'has' | 'find' | 'create' | 'end'>;
+  readonly registry: Pick<SessionRegistry, 'has' | 'find' | 'create' | 'end' | 'opened' | 'sought'>;
   /** To what other replicas hold; null: everything is served here. */
   readonly hops: Hops | null;
   readonly reception: Reception;
@@ -47,6 +48,8 @@ export interface RouteDeps {
   readonly spend: (caller: Principal, howMany: number) => ProxyError | null;
   /** No balancer should send anything here any more. */
   readonly isLeaving: () => boolean;
+  /** There is none, or it can be used. */
+  readonly isStoreUp: () => boolean;
   /** New requests are refused. */
   readonly isDraining: () => boolean;
   /** Of this moment, over all mounts. */
@@ -67,7 +70,9 @@ export interface Incoming {
 
 /** Who holds what a request is about. */
 export interface Elsewhere {
-  readonly address: string;
+  /** Null: nobody can be asked, and what is to be made of that. */
+  readonly address: string | null;
+  readonly how?: Loss;
   readonly owner: string;
   /** Null: it is about something that ends with its owner. */
   readonly sessionId: string | null;
@@ -151,18 +156,23 @@ export interface OpenReply {
  * From here on the reply is ours: it will be written exactly once, by the raw response. `session`: the reply may become
  * one of its streams. Throws a ProxyError, with nothing begun.
  */
-export function openReply({ request, reply, mount, deps }: Incoming, session: Session | null, requests = 1): OpenReply {
+export function openReply(
+  { request, reply, mount, deps }: Incoming,
+  session: Session | null,
+  requests: number | readonly Request[] = 1,
+): OpenReply {
+  const howMany = typeof requests === 'number' ? requests : requests.length;
   // Looked at again: many requests can have sent their headers before the first of them was counted.
-  if (isFull(deps, requests)) throw inFlightLimit();
+  if (isFull(deps, howMany)) throw inFlightLimit();
   if (deps.isDraining()) throw draining();
   reply.hijack();
   const response = reply.raw;
   const { json, stream } = accepted(request.headers.accept);
   const watch = writeWatch(mount);
   const events = stream ? new SseReply(response, watch, !json) : null;
-  const resumable = events === null ? null : (session?.reply(events) ?? null);
+  const resumable = events === null ? null : (session?.reply(events, () => idsOf(requests)) ?? null);
   const open: OpenReply = { sink: resumable ?? events ?? new JsonReply(response, watch), owner: null };
-  const taken = waitedFor(mount, deps, requests);
+  const taken = waitedFor(mount, deps, howMany);
   response.on('close', () => {
     if (resumable === null || resumable.connectionClosed()) open.owner?.clientGone();
     whenTaken(request.raw.socket, taken);
@@ -171,6 +181,13 @@ export function openReply({ request, reply, mount, deps }: Incoming, session: Se
   response.on('error', () => {});
   return open;
 }
+
+/** As their clients have written them. */
+function idsOf(requests: number | readonly Request[]): readonly string[] {
+  return typeof requests === 'number' ? [] : requests.map(({ bytes, id }) => utf8.decode(bytesOf(bytes, id)));
+}
+
+const utf8 = new TextDecoder();
 
 export interface ExchangeTimes {
   /** See ExchangeOptions. */

@@ -16,7 +16,7 @@ import type { SealedClaims } from '../protocol/sealed-token.ts';
 import type { Directory, Loss } from '../replica/directory.ts';
 import type { Peers } from '../replica/peers.ts';
 import type { Mount } from '../traffic/mount.ts';
-import { principalOf } from './caller.ts';
+import { callerOf, principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import { HopAnswer, type HopEnd } from './hop-answer.ts';
 import { type Elsewhere, type Hop, type Hops, draining, waitedFor } from './open-exchange.ts';
@@ -24,7 +24,8 @@ import { type Elsewhere, type Hop, type Hops, draining, waitedFor } from './open
 export interface OwnerHopsOptions extends HopOptions {
   readonly directory: Directory;
   readonly peers: Pick<Peers, 'find'>;
-  readonly agent: Dispatcher;
+  /** Null: there are none. */
+  readonly agent: Dispatcher | null;
   readonly journal: Journal;
 }
 
@@ -42,6 +43,8 @@ const SLACK_MS = 5000;
 
 /** What of a client's headers its owner is to see, beside those of MCP and those that go upstream. */
 const HEADERS = new Set(['accept', 'content-type', 'content-encoding', 'last-event-id', 'user-agent']);
+
+type There = Elsewhere & { readonly address: string };
 
 export class OwnerHops implements Hops {
   readonly #options: OwnerHopsOptions;
@@ -97,19 +100,21 @@ export class OwnerHops implements Hops {
     if (claims === null || claims.kind === 'replay') return null;
     if (claims.mount !== mount.name || claims.principal !== principal.key) return null;
     const where = directory.ownerOf(claims, token);
+    if (where.at === 'kept' && purpose === 'session') {
+      return { address: null, owner: where.owner, how: where.how, sessionId: token };
+    }
     if (where.at !== 'peer') return null;
     return { address: where.address, owner: where.owner, sessionId: purpose === 'session' ? token : null };
   }
 
   async #try(hop: Begun, to: Elsewhere, count: number): Promise<void> {
     const { reply } = hop.incoming;
-    const found = this.#options.peers.find(to.address);
-    const origin = found instanceof Promise ? await found : found;
-    if (reply.raw.destroyed) return;
-    const end = origin === null ? this.#told(hop, to, { outcome: 'gone' }, 0) : await this.#ask(hop, to, origin);
+    const end = await this.#end(hop, to);
     if (end === null || reply.raw.destroyed) return;
     if (to.sessionId !== null) {
-      const where = await this.#options.directory.lost(to.sessionId, to.owner, end);
+      const { mount, request, deps } = hop.incoming;
+      const sought = deps.registry.sought(to.sessionId, mount, callerOf(request, mount));
+      const where = await this.#options.directory.lost(sought, to.owner, end);
       if (reply.raw.destroyed) return;
       if (where.at === 'peer' && count < MAX_HOPS) {
         await this.#try(hop, { ...to, address: where.address, owner: where.owner }, count + 1);
@@ -120,8 +125,18 @@ export class OwnerHops implements Hops {
     hop.here();
   }
 
-  /** Null: the client has what there is to have; else nothing was said to it yet. */
-  async #ask(hop: Begun, to: Elsewhere, origin: string): Promise<Loss | null> {
+  /** Null: the client has what there is to have, or has left; else nothing was said to it yet. */
+  async #end(hop: Begun, to: Elsewhere): Promise<Loss | null> {
+    const { address } = to;
+    if (address === null) return to.how ?? 'gone';
+    const found = this.#options.peers.find(address);
+    const origin = found instanceof Promise ? await found : found;
+    if (hop.incoming.reply.raw.destroyed) return null;
+    const there = { ...to, address };
+    return origin === null ? this.#told(hop, there, { outcome: 'gone' }, 0) : this.#ask(hop, there, origin);
+  }
+
+  async #ask(hop: Begun, to: There, origin: string): Promise<Loss | null> {
     const { mount, request } = hop.incoming;
     const isPost = methodOf(request) === 'POST';
     const startedAt = mount.clock.now();
@@ -132,7 +147,7 @@ export class OwnerHops implements Hops {
     return this.#told(hop, to, end, mount.clock.now() - startedAt);
   }
 
-  #told(hop: Begun, to: Elsewhere, { outcome: how, cause }: HopEnd, ms: number): Loss | null {
+  #told(hop: Begun, to: There, { outcome: how, cause }: HopEnd, ms: number): Loss | null {
     const { mount, request } = hop.incoming;
     // It cannot be that a second time.
     const outcome = how === 'again' ? 'lost' : how;
@@ -146,7 +161,8 @@ export class OwnerHops implements Hops {
       durationMs: Math.round(ms * 1000) / 1000,
       ...(cause !== undefined && { cause }),
     });
-    return outcome === 'gone' || outcome === 'unknown' || outcome === 'unreachable' ? outcome : null;
+    if (outcome === 'unreachable') return nobodyListens(cause) ? 'closed' : 'unreachable';
+    return outcome === 'gone' || outcome === 'unknown' ? outcome : null;
   }
 
   #dispatch(hop: Begun, to: Elsewhere, origin: string, mayAskAgain: boolean): Promise<HopEnd> {
@@ -159,7 +175,7 @@ export class OwnerHops implements Hops {
         resolve(end);
       });
       this.#open.add(answer);
-      this.#options.agent.dispatch(
+      this.#options.agent?.dispatch(
         {
           origin,
           path: target,
@@ -192,4 +208,9 @@ export class OwnerHops implements Hops {
 function methodOf({ method }: FastifyRequest): 'GET' | 'POST' | 'DELETE' {
   // Of the routes that pass requests on there are no others.
   return method as 'GET' | 'POST' | 'DELETE';
+}
+
+/** Its machine is there and has no such process: there is no doubt that it is gone. */
+function nobodyListens(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';
 }

@@ -128,6 +128,8 @@ function sayingUnknown(registry: RouteDeps['registry']): RouteDeps['registry'] {
     has: (...given) => registry.has(...given),
     create: (...given) => registry.create(...given),
     end: (...given) => registry.end(...given),
+    opened: (...given) => registry.opened(...given),
+    sought: (...given) => registry.sought(...given),
     find(...given) {
       try {
         return registry.find(...given);

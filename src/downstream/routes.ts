@@ -140,7 +140,7 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
     } else {
       const isHandshake = classified.mode === 'handshake';
       const speaker = isHandshake ? handshakeSpeaker(message) : speakerOf(session, incoming);
-      const open = openReply(incoming, session);
+      const open = openReply(incoming, session, [message]);
       const times = exchangeTimes(incoming, session);
       const exchange = openExchange(message, open.sink, speaker, times, incoming);
       open.owner = exchange;
@@ -239,7 +239,7 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
       return;
     }
     spendCalls(requests.length, incoming);
-    const open = openReply(incoming, session, requests.length);
+    const open = openReply(incoming, session, requests);
     const { heartbeatMs } = exchangeTimes(incoming, session);
     const together = new BatchReply(open.sink, mount.timers, heartbeatMs);
     const times = { heartbeatMs: null };
@@ -368,7 +368,9 @@ function openSession(message: Request, incoming: Incoming): void {
   open.owner = exchange;
   exchange.attend(() => registry.end(session, 'failed'));
   session.open().then(
-    ({ answer }) => {
+    async ({ answer }) => {
+      const isKept = registry.opened(session);
+      if (isKept !== null) await isKept;
       if (!exchange.isOpen) {
         registry.end(session, 'failed');
         return;

@@ -91,7 +91,9 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
   app.get(READY, async (_request, reply) => {
     if (deps.isDraining()) void reply.header('connection', 'close');
     const status = readiness(deps.isLeaving(), mounts);
-    return reply.code(status === 'ok' ? 200 : 503).send({ status });
+    // Everything that lives here goes on without it.
+    const store = deps.isStoreUp() ? {} : { store: 'unavailable' };
+    return reply.code(status === 'ok' ? 200 : 503).send({ status, ...store });
   });
 
   const documents = new Map<string, MetadataDocument>();

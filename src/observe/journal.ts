@@ -138,6 +138,30 @@ function lineOf(fact: Fact): Line {
         message: 'configuration not reloaded: everything stays as it was',
         count: 'reload_failed',
       };
+    case 'store_up':
+      return { level: 'info', message: 'store in use', count: 'store_up' };
+    case 'store_down':
+      return {
+        level: 'warn',
+        message: 'store cannot be used: sessions go on, and would end with this process',
+        count: 'store_down',
+      };
+    case 'store_operation':
+      return {
+        level: 'debug',
+        message: 'store operation',
+        count: `store_operation.${fact.operation}.${fact.outcome}`,
+      };
+    case 'store_rejected':
+      return {
+        level: 'warn',
+        message: 'store holds what is not ours: passed over',
+        count: `store_rejected.${fact.what}`,
+      };
+    case 'store_dropped':
+      return { level: 'debug', message: 'not written to the store in time', count: 'store_dropped', news: 'info' };
+    case 'takeover':
+      return { level: 'info', message: 'session of another replica', count: `takeover.${fact.outcome}` };
     case 'session_ended':
       return { level: 'info', message: 'session ended', count: `session_ended.${fact.why}` };
   }

@@ -15,15 +15,17 @@ export const LABELS = {
   revision: 'a revision that the gateway serves, else `other`',
   method: 'a method of MCP, else `other`; of old clients `GET` and `POST`',
   outcome:
-    '`result`, `error`: the server’s answer; `failed`: none of its; `cancelled` by the client; `client_gone`: it left before the end; of hops and reloads those beside them',
+    '`result`, `error`: the server’s answer; `failed`: none of its; `cancelled` by the client; `client_gone`: it left before the end; of hops, reloads, the store and takeovers those beside them',
   reason:
     'a code of [errors.md](errors.md); of a link that was closed one of the list below; of a hop that was refused one of those beside it; absent where nothing failed',
   limit: 'a key of the configuration, such as `timeouts.request`; it is in the text of the error and in the log, too',
-  what: 'one of the list below',
-  why: '`deleted` by its client, `expired`, `failed` to open, `reloaded`: its upstream or its caller went with a reload, `shutdown` of the gateway',
+  what: 'one of the list below; of the store those beside it',
+  why: '`deleted` by its client, `expired`, `failed` to open, `reloaded`: its upstream or its caller went with a reload, `shutdown` of the gateway, `moved` to another replica',
   how: '`new`: for what no call has caused; `resumed` after a break',
   use: '`pooled`, or `dedicated` to one session',
-  state: 'of links `opening`, `open`, `closing`: the server is told first; of replicas those beside them',
+  state:
+    'of links `opening`, `open`, `closing`: the server is told first; of replicas and of the store those beside them',
+  operation: 'on the store: see there',
   listener: '`main`, where clients connect, `admin`, or `peers`, where other replicas do',
   version: 'of the gateway',
   node: 'the version of Node',
@@ -251,6 +253,47 @@ export const METRICS = {
     labels: ['state'],
     meaning:
       'other replicas: `up`, `draining`, `apart`: their clocks and ours do not agree, `refusing`: their secrets and ours neither, `unreachable`',
+  },
+  causeway_store_up: {
+    type: 'gauge',
+    unit: '0 or 1',
+    labels: [],
+    meaning: 'whether the store (`store`) answers and takes what it is to keep; absent where there is none',
+  },
+  causeway_store_sessions: {
+    type: 'gauge',
+    unit: 'sessions',
+    labels: ['state'],
+    meaning:
+      'sessions that live here and would go on elsewhere: `kept`; `behind`: as of now not, or without the last of their events',
+  },
+  causeway_store_operations_total: {
+    type: 'counter',
+    unit: 'operations',
+    labels: ['operation', 'outcome'],
+    meaning:
+      'what the store was asked: `write` a copy, `remove` it, read a `lease`, `take` one over, whether a replica is `alive`, `renew` our own sign of life, the `marker` of the deployment; `done`, `refused`: somebody else’s stands there, else why it failed: `unreachable`, `slow`, `full`, `read_only`, `denied`, `loading`, `untrusted`, `error`',
+  },
+  causeway_store_rejected_total: {
+    type: 'counter',
+    unit: 'values',
+    labels: ['what'],
+    meaning:
+      'what stood in the store and was passed over, for none of the replicas has sealed it for that place: a `lease`, `record` or `event` of a session, the `liveness` of a replica, the `marker` of the deployment',
+  },
+  causeway_store_dropped_total: {
+    type: 'counter',
+    unit: 'events',
+    labels: ['what'],
+    meaning:
+      'each an `event` that was not written to the store when it was due; the copy of its session is written as a whole later',
+  },
+  causeway_takeovers_total: {
+    type: 'counter',
+    unit: 'sessions',
+    labels: ['upstream', 'outcome'],
+    meaning:
+      'sessions of other replicas that were asked for here and could not be had there: `taken` over; `alive`: its owner lives, and cannot be reached from here; `nothing_kept`, or it has ended; `no_room` for one more; `lost_race`; `store_unavailable`',
   },
   causeway_reloads_total: {
     type: 'counter',

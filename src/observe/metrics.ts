@@ -6,6 +6,7 @@ import { DROPS } from '../domain/drops.ts';
 import { type Gauges, LINK_PHASES, LINK_USES, type UpstreamGauges } from '../domain/gauges.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Fact, Journal } from '../domain/ports.ts';
+import { STORE_OPERATIONS, STORE_REJECTS, type StoreReject } from '../domain/session-store.ts';
 import { HOP_OUTCOMES, PEER_STATES } from '../domain/replicas.ts';
 import {
   BUCKETS,
@@ -25,6 +26,8 @@ export interface MetricsOptions {
   readonly revisions: Iterable<string>;
   /** Of the gateway. */
   readonly version: string;
+  /** Sessions are kept in one. */
+  readonly hasStore?: boolean;
 }
 
 /** In place of everything that a client has made up. */
@@ -40,7 +43,7 @@ export class Metrics implements Journal {
   readonly #gauges: Of<GaugeName, Gauge>;
   readonly #histograms: Of<HistogramName, Histogram>;
 
-  constructor({ upstreams, methods, revisions, version }: MetricsOptions) {
+  constructor({ upstreams, methods, revisions, version, hasStore = false }: MetricsOptions) {
     this.#methods = new Set(methods);
     this.#revisions = new Set(revisions);
     const registers = [this.#registry];
@@ -61,6 +64,7 @@ export class Metrics implements Journal {
     collectDefaultMetrics({ register: this.#registry });
     for (const upstream of upstreams) this.#beginAtZero(upstream);
     for (const limit of LIMITS) this.#count('causeway_limits_met_total', { limit }, 0);
+    if (hasStore) this.#beginStoreAtZero();
     for (const outcome of ['reloaded', 'failed']) this.#count('causeway_reloads_total', { outcome }, 0);
   }
 
@@ -172,7 +176,23 @@ export class Metrics implements Journal {
       case 'keys_unread':
         this.#count('causeway_issuer_key_failures_total', {});
         return;
+      case 'store_operation': {
+        const { operation, outcome } = fact;
+        this.#count('causeway_store_operations_total', { operation, outcome });
+        return;
+      }
+      case 'store_rejected':
+        this.#count('causeway_store_rejected_total', { what: fact.what });
+        return;
+      case 'store_dropped':
+        this.#count('causeway_store_dropped_total', { what: fact.what }, fact.count);
+        return;
+      case 'takeover':
+        this.#count('causeway_takeovers_total', { upstream: fact.upstream, outcome: fact.outcome });
+        return;
       // What they say is a gauge, or advice.
+      case 'store_up':
+      case 'store_down':
       case 'peer':
       case 'keys_unusable':
       case 'needs_restart':
@@ -201,6 +221,19 @@ export class Metrics implements Journal {
     this.#gauges[name].set(labels, value);
   }
 
+  #beginStoreAtZero(): void {
+    // The keys of the table, which Object.keys forgets.
+    for (const what of Object.keys(STORE_REJECTS) as StoreReject[]) {
+      this.#count('causeway_store_rejected_total', { what }, 0);
+    }
+    for (const operation of STORE_OPERATIONS) {
+      for (const outcome of ['done', 'unreachable', 'slow', 'full']) {
+        this.#count('causeway_store_operations_total', { operation, outcome }, 0);
+      }
+    }
+    this.#count('causeway_store_dropped_total', { what: 'event' }, 0);
+  }
+
   /** The first of a kind would not be seen by a rate, were it not there before with 0. */
   #beginAtZero(upstream: string): void {
     // The keys of the table, which Object.keys forgets.
@@ -216,7 +249,12 @@ export class Metrics implements Journal {
     for (const outcome of HOP_OUTCOMES) this.#count('causeway_hops_total', { upstream, outcome }, 0);
   }
 
-  #read({ upstreams, replies, bufferedBytes, isDraining, replica }: Gauges): void {
+  #read({ upstreams, replies, bufferedBytes, isDraining, replica, store }: Gauges): void {
+    if (store !== null) {
+      this.#set('causeway_store_up', {}, Number(store.isUp));
+      this.#set('causeway_store_sessions', { state: 'kept' }, store.sessions - store.behind);
+      this.#set('causeway_store_sessions', { state: 'behind' }, store.behind);
+    }
     for (const state of replica === null ? [] : PEER_STATES) {
       const inState = replica?.peers.filter((peer) => peer.state === state) ?? [];
       this.#set('causeway_peers', { state }, inState.length);

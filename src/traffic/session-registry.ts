@@ -41,6 +41,8 @@ export interface RegistryOptions {
   readonly store?: SessionStore | null;
   /** Another replica has taken a session over; null: it is not known which. */
   readonly onMoved?: (id: string, owner: string | null) => void;
+  /** It is over, and nobody is to go on with it. */
+  readonly onEnded?: (id: string) => void;
 }
 
 const NONCE_BYTES = 16;
@@ -98,7 +100,8 @@ export class SessionRegistry {
 
   /** A session for this initialize, not yet open. Throws a ProxyError. */
   create(mount: Mount, principal: Principal, request: Request): Session {
-    this.#refuseBeyondLimits(principal);
+    const refusal = this.refusal(principal);
+    if (refusal !== null) throw refusal;
     const { random, wallSeconds, sealer, owner } = this.#options;
     const { requested, capabilities, clientInfo } = readInitialize(request);
     const revision = negotiate(requested);
@@ -119,8 +122,7 @@ export class SessionRegistry {
   }
 
   /**
-   * A session whose owner is gone, from what was kept of it: it lives here from now on. Throws a ProxyError where there is no
-   * room for it, and null where it is none of this mount.
+   * A session whose owner is gone, from what was kept of it: it lives here from now on. Null: it is none of this mount.
    */
   adopt(mount: Mount, principal: Principal, id: string, taken: TakenSession): Session | null {
     const record = recordOf(taken, mount);
@@ -135,20 +137,19 @@ export class SessionRegistry {
     return this.#add({ id: sessionId(id), mount, principal, revision, profile, offer, earlier }, taken);
   }
 
-  /** Throws a ProxyError where one more session would be too many. */
-  #refuseBeyondLimits(principal: Principal): void {
+  /** Why one more session would be too many; null: it would not. */
+  refusal(principal: Principal): ProxyError | null {
     const { limits, budgets } = this.#options;
     if (this.#sessions.size >= limits().sessions) {
-      throw overLimit('sessions_limit', 'limits.sessions', 'too many sessions are open', {
+      return overLimit('sessions_limit', 'limits.sessions', 'too many sessions are open', {
         outcome: 'not_executed',
       });
     }
-    const refusal = budgets.refusal('sessions', principal);
-    if (refusal !== null) throw refusal;
+    return budgets.refusal('sessions', principal);
   }
 
-  #add(made: Omit<SessionOptions, 'store' | 'streams'>, taken: TakenSession | null): Session {
-    const { mount, principal, revision } = made;
+  #add(options: Omit<SessionOptions, 'store' | 'streams'>, taken: TakenSession | null): Session {
+    const { mount, principal, revision } = options;
     const { random, budgets, timers } = this.#options;
     const { journal, name: upstream, config: own } = mount;
     const caller = inboundKeyOf(principal);
@@ -156,10 +157,14 @@ export class SessionRegistry {
       journal.record({ fact: 'dropped', upstream, what: 'unsent_event', limit });
     });
     const store = this.#kept === null ? events : new MirroredEvents(events);
-    const onChange = (): void => this.#kept?.changed(session);
+    // Nothing is kept of it before it is there.
+    let made: Session | null = null;
+    const onChange = (): void => {
+      if (made !== null) this.#kept?.changed(made);
+    };
     const firstNumber = ((taken?.lease.fence ?? 1) - 1) * NUMBERS_OF_OWNER + 1;
-    const session: Session = new Session({
-      ...made,
+    const session = new Session({
+      ...options,
       store: events,
       firstNumber,
       onChange,
@@ -174,6 +179,7 @@ export class SessionRegistry {
         onChange,
       }),
     });
+    made = session;
     this.#sessions.set(session.id, session);
     if (store instanceof MirroredEvents) this.#mirrored.set(session, store);
     this.#givenBack.set(session, budgets.take('sessions', principal));
@@ -185,6 +191,19 @@ export class SessionRegistry {
   #keep(session: Session, taken: TakenSession | null): void {
     const events = this.#mirrored.get(session);
     if (events !== undefined) this.#kept?.keep(session, events, taken);
+  }
+
+  /** What has to be known to go on with a session here: see Directory. */
+  sought(id: string, mount: Mount, principal: Principal) {
+    return {
+      id,
+      principal: principal.key,
+      upstream: mount.name,
+      events: mount.config.streams,
+      isHere: () => this.has(id, mount, principal),
+      refusal: () => this.refusal(principal),
+      adopt: (taken: TakenSession) => this.adopt(mount, principal, id, taken) !== null,
+    };
   }
 
   /** It is open: from now on a copy is kept. Null: there is nothing to wait for before its client hears of it. */
@@ -213,7 +232,9 @@ export class SessionRegistry {
   }
 
   end(session: Session, why: SessionEnd, limit?: SessionLimit): void {
-    this.#kept?.end(session, why === 'shutdown' || why === 'moved' ? why : 'over');
+    const isKept = why === 'shutdown' || why === 'moved';
+    this.#kept?.end(session, isKept ? why : 'over');
+    if (!isKept) this.#options.onEnded?.(session.id);
     session.end(why, limit);
     this.#sessions.delete(session.id);
     this.#givenBack.get(session)?.();

@@ -13,6 +13,7 @@ import { LogJournal } from '../observe/journal.ts';
 import { createLog } from '../observe/log.ts';
 import { parsed } from '../protocol/json-rpc.ts';
 import { protectedResource } from '../protocol/protected-resource.ts';
+import { shelfFor } from '../replica/open-store.ts';
 import { systemTimers } from '../real-time.ts';
 import type { StopSignal } from '../stop-signal.ts';
 import { type Served, banner } from './banner.ts';
@@ -72,7 +73,8 @@ export async function start(
       warn(next);
     },
   };
-  const app = createApp({ config, journal: contact, version: VERSION, metrics, source });
+  const shelf = await shelfFor(config.store);
+  const app = createApp({ config, journal: contact, version: VERSION, metrics, source, shelf });
   const { origin, adminOrigin, peersOrigin } = await listen(app, config).catch(async (error: unknown) => {
     // What is bound already would keep the process from ending.
     await app.close();
@@ -167,6 +169,7 @@ interface Origins {
 async function listen(app: App, { listen, admin, peers }: Config): Promise<Origins> {
   // First: once clients can come, the warm links are being opened.
   const ofAdmin = await app.listenAdmin().catch((cause: unknown) => cannotBind('admin', admin ?? listen, cause));
+  await app.openStore();
   const ofPeers = await app.listenPeers().catch((cause: unknown) => cannotBind('peers', peers ?? listen, cause));
   const ofClients = await app.listen().catch((cause: unknown) => cannotBind('listen', listen, cause));
   return {

@@ -42,7 +42,7 @@ test('panels do not lie on each other, nor beside the page', () => {
 test('queries ask for metrics, labels and values that there are, and legends for labels that are left', async () => {
   const { version } = process;
   const metrics = new Metrics({ upstreams: [], methods: Object.keys(METHODS), revisions: ALL_REVISIONS, version });
-  const none = { upstreams: [], replies: 0, bufferedBytes: 0, isDraining: false, replica: null };
+  const none = { upstreams: [], replies: 0, bufferedBytes: 0, isDraining: false, replica: null, store: null };
   const scraped = new Set(readScrape(await metrics.text(none)).samples.map(({ name }) => name));
 
   for (const { title, expr, legendFormat } of TARGETS) {

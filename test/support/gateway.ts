@@ -10,6 +10,8 @@ import { parseConfig } from '../../src/config/load.ts';
 import type { Config, ConfigInput } from '../../src/config/schema.ts';
 import type { Clock, Fact, Journal, Timers } from '../../src/domain/ports.ts';
 import type { Resolve } from '../../src/replica/peers.ts';
+import { shelfFor } from '../../src/replica/open-store.ts';
+import type { Shelf } from '../../src/replica/shelf.ts';
 import { THIS_MACHINE } from '../../src/verbs/surroundings.ts';
 import type { Behaviour } from './legacy-behaviour.ts';
 import { type LegacyServer, startLegacyServer } from './legacy-server.ts';
@@ -119,6 +121,9 @@ export interface Gateway extends GatewayClient {
   close(): Promise<void>;
 }
 
+/** Of a store that is given as a shelf: nothing is dialled. */
+export const IN_STORE = 'redis://store.invalid:6379';
+
 export const JSON_HEADERS = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 
 /** `time`: for tests in which much time passes; without it, the real one. */
@@ -127,6 +132,7 @@ export async function startGateway(
   config: GatewayConfig = {},
   time?: Clock & Timers,
   resolve?: Resolve,
+  shelf?: Shelf,
 ): Promise<Gateway> {
   const journal = new RecordingJournal();
   const parsed = parsedConfig(upstream, config);
@@ -141,11 +147,13 @@ export async function startGateway(
     },
     version: '0.0.0-test',
     metrics: await metricsFor(parsed, '0.0.0-test'),
+    shelf: shelf ?? (await shelfFor(parsed.store)),
     source: { read: () => read(), check: () => {}, applied: () => {} },
     ...(time && { clock: time, timers: time }),
     ...(resolve && { resolve }),
   });
   const admin = await app.listenAdmin();
+  await app.openStore();
   await app.listenPeers();
   const { port } = await app.listen();
   const dispatcher = new Agent({ connections: 600 });

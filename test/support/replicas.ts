@@ -7,6 +7,7 @@ import { type Socket, connect, createServer } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { readOwner } from '../../src/domain/owner.ts';
 import { TokenSealer } from '../../src/protocol/sealed-token.ts';
+import type { Shelf } from '../../src/replica/shelf.ts';
 import type { Resolve } from '../../src/replica/peers.ts';
 import { freePort } from './free-port.ts';
 import { type Gateway, type GatewayConfig, startGateway } from './gateway.ts';
@@ -46,6 +47,8 @@ export interface ReplicasOptions {
   /** By the place of the replica: beside the configuration of all, or in its place. */
   readonly each?: (at: number) => GatewayConfig;
   readonly resolve?: Resolve;
+  /** The store, as each of them reaches it; then `store` must be configured. */
+  readonly shelf?: (at: number) => Shelf;
 }
 
 export interface Replicas {
@@ -76,7 +79,8 @@ export async function startReplicas(
         peers: { host: '127.0.0.1', port, self, addresses, ...config.peers },
         ...options.each?.(at),
       };
-      const start = (): Promise<Gateway> => startGateway(upstream.url, own, undefined, options.resolve);
+      const start = (): Promise<Gateway> =>
+        startGateway(upstream.url, own, undefined, options.resolve, options.shelf?.(at));
       let gateway = await start();
       onTestFinished(() => gateway.close());
       const replica = {
