@@ -219,7 +219,7 @@ export function createApp(options: AppOptions): App {
     replies: inFlight.count,
     bufferedBytes: registry.bufferedBytes,
     isDraining: closing !== null,
-    store: store && { isUp: store.isUp, sessions: store.mirroredCount, behind: store.behindCount },
+    store: store?.gauges ?? null,
     replica: replica && { self: replica.config.self, peers: replica.greetings.seen },
   });
   const reloader = new Reloader({ source, journal, current: () => config, isLeaving: deps.isLeaving, apply });

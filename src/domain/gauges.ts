@@ -65,6 +65,8 @@ export interface StoreGauges {
   readonly sessions: number;
   /** Those of them whose copy is not up to date. */
   readonly behind: number;
+  /** Copies that are in line to be written, or are being written. */
+  readonly waiting: number;
 }
 
 export type Readiness = 'ok' | 'draining' | 'upstream unavailable';

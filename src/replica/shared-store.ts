@@ -3,6 +3,7 @@
 // it succeeds again everything that may not be there is written anew.
 
 import { ConfigError } from '../config/load.ts';
+import type { StoreGauges } from '../domain/gauges.ts';
 import { readOwner } from '../domain/owner.ts';
 import type { Journal, Timer, Timers } from '../domain/ports.ts';
 import {
@@ -83,15 +84,14 @@ export class SharedStore implements SessionStore {
     return this.#isUp;
   }
 
-  /** Sessions that live here and whose copy is not up to date. */
-  get behindCount(): number {
+  #behind(): number {
     let count = 0;
     for (const mirror of this.#mirrors) if (mirror.isBehind) count++;
     return count;
   }
 
-  get mirroredCount(): number {
-    return this.#mirrors.size;
+  get gauges(): StoreGauges {
+    return { isUp: this.#isUp, sessions: this.#mirrors.size, behind: this.#behind(), waiting: this.#queue.size };
   }
 
   /**

@@ -31,8 +31,13 @@ export class WriteQueue {
     this.#options = options;
   }
 
+  /** In line, or being written. */
+  get size(): number {
+    return this.#line.size + this.#writing;
+  }
+
   get isIdle(): boolean {
-    return this.#line.size === 0 && this.#writing === 0;
+    return this.size === 0;
   }
 
   add(mirror: Mirror): void {

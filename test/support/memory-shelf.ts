@@ -25,6 +25,8 @@ export class MemoryStore {
 export class MemoryShelf implements Shelf {
   /** Set: every operation fails with it; `late`: after it was carried out. */
   fault: { readonly kind: StoreFaultKind; readonly late?: boolean } | null = null;
+  /** Where the sign of life of its replica stands. */
+  #lifePlace = '';
   readonly #store: MemoryStore;
   /** Where operations wait while nothing is answered. */
   #gate: PromiseWithResolvers<void> | null = null;
@@ -42,6 +44,11 @@ export class MemoryShelf implements Shelf {
   letGo(): void {
     this.#gate?.resolve();
     this.#gate = null;
+  }
+
+  /** The sign of life of its replica is gone, as it is after a while without another one. */
+  expire(): void {
+    this.#store.values.delete(this.#lifePlace);
   }
 
   async open(): Promise<void> {}
@@ -94,6 +101,7 @@ export class MemoryShelf implements Shelf {
   }
 
   renew(place: string, value: Buffer): Promise<'renewed' | 'anew'> {
+    this.#lifePlace = place;
     return this.#does('renew', () => {
       const isThere = this.#store.values.has(place);
       this.#store.values.set(place, value);
