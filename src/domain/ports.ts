@@ -5,7 +5,7 @@ import type { ErrorCode, ProxyError } from './errors.ts';
 import type { LinkId } from './ids.ts';
 import type { Limit } from './limits.ts';
 import type { HopOutcome, PeerState } from './replicas.ts';
-import type { StoreFaultKind, StoreOperation, StoreOutcome, StoreReject, TakeoverOutcome } from './session-store.ts';
+import type { StoreFaultKind, StoreOperation, StoreOutcome, StoreReject, TakeoverOutcome } from './store-faults.ts';
 import type { LinkCloseReason, LinkState, SessionEnd } from './states.ts';
 
 /** A message or body as pieces to be written one after the other. */

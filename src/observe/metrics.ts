@@ -6,7 +6,7 @@ import { DROPS } from '../domain/drops.ts';
 import { type Gauges, LINK_PHASES, LINK_USES, type UpstreamGauges } from '../domain/gauges.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Fact, Journal } from '../domain/ports.ts';
-import { STORE_OPERATIONS, STORE_REJECTS, type StoreReject } from '../domain/session-store.ts';
+import { STORE_OPERATIONS, STORE_REJECTS, type StoreReject } from '../domain/store-faults.ts';
 import { HOP_OUTCOMES, PEER_STATES } from '../domain/replicas.ts';
 import {
   BUCKETS,

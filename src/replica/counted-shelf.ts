@@ -1,6 +1,6 @@
 // A shelf whose every operation is told, and how it went.
 
-import { StoreFault, type StoreOperation, type StoreOutcome } from '../domain/session-store.ts';
+import { StoreFault, type StoreOperation, type StoreOutcome } from '../domain/store-faults.ts';
 import type { Shelf } from './shelf.ts';
 
 export type TellOperation = (operation: StoreOperation, outcome: StoreOutcome) => void;

@@ -3,7 +3,8 @@
 // then, and is written as a whole when the store takes it again.
 
 import type { StreamedEvent } from '../domain/ports.ts';
-import type { KeptSession, Mirrored, SessionMirror, StoreLease, StoreReject } from '../domain/session-store.ts';
+import type { KeptSession, Mirrored, SessionMirror, StoreLease } from '../domain/session-store.ts';
+import type { StoreReject } from '../domain/store-faults.ts';
 import type { Seals } from './seals.ts';
 import type { Shelf, ShelfPlaces, Standing, Writing } from './shelf.ts';
 

@@ -1,6 +1,6 @@
 // What an error of the client library, or an answer of the store, says about the store.
 
-import { StoreFault, type StoreFaultKind } from '../domain/session-store.ts';
+import { StoreFault, type StoreFaultKind } from '../domain/store-faults.ts';
 
 /** By how the text of an answer begins, or what it contains: Redis says it so, and Valkey the same. */
 const ANSWERS: readonly (readonly [RegExp, StoreFaultKind])[] = [

@@ -161,7 +161,7 @@ export class RedisShelf implements Shelf {
     try {
       return await this.#answered(this.#redis.callBuffer('EVALSHA', [digest, ...rest]));
     } catch (thrown) {
-      if (!(thrown instanceof Error && thrown.cause instanceof Error && /^NOSCRIPT/.test(thrown.cause.message))) {
+      if (!(thrown instanceof Error && thrown.cause instanceof Error && thrown.cause.message.startsWith('NOSCRIPT'))) {
         throw thrown;
       }
       // The first time there, or it was started anew.

@@ -6,17 +6,15 @@ import { ConfigError } from '../config/load.ts';
 import type { StoreGauges } from '../domain/gauges.ts';
 import { readOwner } from '../domain/owner.ts';
 import type { Journal, Timer, Timers } from '../domain/ports.ts';
-import {
-  type Mirrored,
-  type SessionMirror,
-  type SessionName,
-  type SessionStore,
-  STORE_FAULTS,
-  StoreFault,
-  type StoreLease,
-  type StoreReject,
-  type TakenSession,
+import type {
+  Mirrored,
+  SessionMirror,
+  SessionName,
+  SessionStore,
+  StoreLease,
+  TakenSession,
 } from '../domain/session-store.ts';
+import { STORE_FAULTS, StoreFault, type StoreReject } from '../domain/store-faults.ts';
 import type { TokenSealer } from '../protocol/sealed-token.ts';
 import { countedShelf } from './counted-shelf.ts';
 import { Mirror } from './mirror.ts';

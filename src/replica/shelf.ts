@@ -1,7 +1,7 @@
 // What a store has to be able to do, each in one step that no other can come between. It keeps bytes under names and
 // knows nothing of what they say. Redis is one; the tests have another, that fails when it is told to.
 
-import type { StoreOperation } from '../domain/session-store.ts';
+import type { StoreOperation } from '../domain/store-faults.ts';
 
 /** Of one session. */
 export interface ShelfPlaces {

@@ -3,7 +3,8 @@
 
 import { type Owner, ownerText, readOwner } from '../domain/owner.ts';
 import type { Clock, Journal, Timers } from '../domain/ports.ts';
-import { StoreFault, type SessionStore, type StoreLease, type TakeoverOutcome } from '../domain/session-store.ts';
+import type { SessionStore, StoreLease } from '../domain/session-store.ts';
+import { StoreFault, type TakeoverOutcome } from '../domain/store-faults.ts';
 import type { Directory, Loss, Sought, Whereabouts } from './directory.ts';
 
 export interface StoreDirectoryOptions {

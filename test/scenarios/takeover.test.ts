@@ -17,7 +17,7 @@ interface World {
   readonly first: Replica;
   readonly second: Replica;
   /** The first one vanishes, as far as others can tell. */
-  kill(): Promise<void>;
+  readonly kill: () => Promise<void>;
 }
 
 async function twoReplicas(behaviour: Partial<Behaviour> = {}, config: GatewayConfig = {}): Promise<World> {

@@ -1,6 +1,6 @@
 // A store in this process's memory that does what the scripts in Redis do, and fails when it is told to.
 
-import { StoreFault, type StoreFaultKind } from '../../src/domain/session-store.ts';
+import { StoreFault, type StoreFaultKind } from '../../src/domain/store-faults.ts';
 import type { Found, Shelf, ShelfPlaces, Standing, TakeBounds, Writing, Written } from '../../src/replica/shelf.ts';
 
 type Value = Buffer | readonly Buffer[] | 'strange';
