@@ -37,6 +37,7 @@ export function statusPage(status: Status, now: number, refreshSeconds: number |
       inAll(status),
       upstreamsOf(status),
       replicasOf(status),
+      storeOf(status),
       callsOf(status),
       errorsOf(status, now),
     ],
@@ -261,6 +262,16 @@ function replicasOf({ replica }: Status): Content {
       </ul>
       ${more(peers.length - MAX_PEERS, 'metrics')}
     </div>
+  </section>`;
+}
+
+function storeOf({ store }: Status): Content {
+  if (store === null) return null;
+  const [tone, says] = store.isUp ? ['good', 'in use'] : ['bad', 'cannot be used: see the log'];
+  const behind = store.behind === 0 ? null : html`, of which ${count(store.behind)} would be lost or go on from before`;
+  return html`<section aria-labelledby="store">
+    <h2 id="store">Store</h2>
+    <div class="card"><span class="tag ${tone}">${says}</span> ${count(store.sessions)} sessions${behind}</div>
   </section>`;
 }
 

@@ -38,7 +38,7 @@ export interface StatusError extends Omit<RecentError, 'firstAt' | 'lastAt'> {
   readonly lastAt: string;
 }
 
-export interface Status extends Pick<Gauges, 'replies' | 'bufferedBytes' | 'replica'> {
+export interface Status extends Pick<Gauges, 'replies' | 'bufferedBytes' | 'replica' | 'store'> {
   readonly status: ReturnType<typeof readiness>;
   readonly version: string;
   readonly uptimeSeconds: number;
@@ -52,7 +52,7 @@ export interface Status extends Pick<Gauges, 'replies' | 'bufferedBytes' | 'repl
 
 export function statusOf(observed: Observed, version: string, uptimeSeconds: number): Status {
   const { gauges, oldestCalls, recentErrors, config, configuredAt, drainingMs } = observed;
-  const { upstreams, replies, bufferedBytes, isDraining, replica } = gauges;
+  const { upstreams, replies, bufferedBytes, isDraining, replica, store } = gauges;
   return {
     status: readiness(isDraining, upstreams),
     version,
@@ -63,6 +63,7 @@ export function statusOf(observed: Observed, version: string, uptimeSeconds: num
     bufferedBytes,
     limits: { inFlight: config.limits.inFlight, sessions: config.limits.sessions },
     replica,
+    store,
     upstreams: upstreams.map((each) => upstreamStatus(each, config)),
     oldestCalls: oldestCalls.map(({ name, ...call }) => ({
       ...call,

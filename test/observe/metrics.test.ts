@@ -34,7 +34,14 @@ const IDLE: UpstreamGauges = {
   listens: 0,
   waitingCallers: 0,
 };
-const NOTHING: Gauges = { upstreams: [IDLE], replies: 0, bufferedBytes: 0, isDraining: false, replica: null, store: null };
+const NOTHING: Gauges = {
+  upstreams: [IDLE],
+  replies: 0,
+  bufferedBytes: 0,
+  isDraining: false,
+  replica: null,
+  store: null,
+};
 
 const newMetrics = (): Metrics =>
   new Metrics({
@@ -266,7 +273,14 @@ test('gauges are what is held when somebody asks, and not what was held before',
   const metrics = newMetrics();
 
   const scrape = readScrape(
-    await metrics.text({ upstreams: [busy], replies: 14, bufferedBytes: 15, isDraining: true, replica: null, store: null }),
+    await metrics.text({
+      upstreams: [busy],
+      replies: 14,
+      bufferedBytes: 15,
+      isDraining: true,
+      replica: null,
+      store: null,
+    }),
   );
   const later = readScrape(await metrics.text(NOTHING));
 
