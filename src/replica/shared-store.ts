@@ -215,10 +215,13 @@ export class SharedStore implements SessionStore {
     if (this.#isClosed) return;
     const ms = this.#isUp ? PULSE_MS : Math.min(SOON_MS * 2 ** this.#relapses, LATEST_MS);
     this.#pulse = this.#options.timers.after(ms, () => {
-      void this.#sign(false)
-        .catch((thrown: unknown) => this.#failed(faultOf(thrown)))
-        .finally(() => this.#beat());
+      void this.beat().finally(() => this.#beat());
     });
+  }
+
+  /** Asks the store now whether it can be used. */
+  async beat(): Promise<void> {
+    await this.#sign(false).catch((thrown: unknown) => this.#failed(faultOf(thrown)));
   }
 
   /** Says that we live; at the first time, and after the store was away, also whose it is. */

@@ -432,6 +432,7 @@ test('the status names every upstream, by its name and never its URL', async () 
     replies: 0,
     bufferedBytes: 0,
     replica: null,
+    store: null,
     limits: { inFlight: 10_000, sessions: 10_000 },
     oldestCalls: [],
     recentErrors: [

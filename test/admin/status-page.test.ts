@@ -260,6 +260,7 @@ describe('names that somebody else has chosen', () => {
       replies: 1e6,
       bufferedBytes: 1e6,
       limits: { inFlight: 1e6, sessions: 1e6 },
+      store: { isUp: false, sessions: 1e6, behind: 1e6, waiting: 1e6 },
       replica: {
         self: `${'a'.repeat(200)}:8082`,
         peers: Array.from({ length: 1000 }, () => ({
