@@ -2,23 +2,31 @@
 
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { output, takes } from '../support/installed.ts';
 import { FOLDER, type Manifest, OVERLAYS, type Tree, built, isTree, mapped } from './kustomize.ts';
+
+/** Forms as somebody makes them: a folder's name, the overlay that it is on, and the component that it adds. */
+const WITH_COMPONENTS = [
+  ['with-monitor', 'main', 'pod-monitor'],
+  ['with-store', 'replicas', 'store'],
+] as const;
 
 /** A copy, so that folders can be added; in the words of the kubectl that is there. */
 function folder(): string {
   const copy = mkdtempSync(join(tmpdir(), 'causeway-kubernetes-'));
   onTestFinished(() => rmSync(copy, { recursive: true }));
   cpSync(FOLDER, copy, { recursive: true });
-  mkdirSync(join(copy, 'overlays/with-monitor'));
-  const withMonitor = { resources: ['../main'], components: ['../../components/pod-monitor'] };
-  writeFileSync(
-    join(copy, 'overlays/with-monitor/kustomization.yaml'),
-    stringify({ apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', ...withMonitor }),
-  );
+  for (const [name, overlay, component] of WITH_COMPONENTS) {
+    mkdirSync(join(copy, 'overlays', name));
+    const added = { resources: [`../${overlay}`], components: [`../../components/${component}`] };
+    writeFileSync(
+      join(copy, 'overlays', name, 'kustomization.yaml'),
+      stringify({ apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', ...added }),
+    );
+  }
   // Debian's of 2020 has the kustomize of 2019 inside, with other words for the same.
   const { kustomizeVersion } = JSON.parse(output('kubectl', ['version', '--client', '-o', 'json'])) as Tree;
   if (kustomizeVersion === undefined) translate(copy);
@@ -26,24 +34,40 @@ function folder(): string {
 }
 
 function translate(copy: string): void {
-  for (const path of readdirSync(copy, { recursive: true, encoding: 'utf8' })) {
-    if (!path.endsWith('kustomization.yaml')) continue;
-    const file = join(copy, path);
-    const { resources, components, patches, ...same } = parse(readFileSync(file, 'utf8')) as {
-      resources: string[];
-      components?: string[];
-      patches?: { path: string }[];
-    };
+  const files = readdirSync(copy, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('kustomization.yaml'),
+  );
+  const read = (file: string): Kustomization => {
+    const { components = [], patches = [], ...same } = parse(readFileSync(file, 'utf8')) as Kustomization;
+    return { ...same, components, patches };
+  };
+  // Components last: what they are made of is read from them before.
+  for (const file of files.map((path) => join(copy, path)).toSorted((one) => (one.includes('/components/') ? 1 : -1))) {
+    const { resources, components = [], patches = [], ...same } = read(file);
+    // It knows no components: what they hold becomes the overlay's own.
+    const own = components.map((path) => {
+      const from = join(dirname(file), path);
+      const held = read(join(from, 'kustomization.yaml'));
+      for (const each of [...held.resources, ...(held.patches ?? []).map(({ path: of }) => of)])
+        cpSync(join(from, each), join(dirname(file), each));
+      return held;
+    });
     const old = {
       ...same,
       apiVersion: 'kustomize.config.k8s.io/v1beta1',
       kind: 'Kustomization',
-      bases: [...resources.filter((each) => !each.endsWith('.yaml')), ...(components ?? [])],
-      resources: resources.filter((each) => each.endsWith('.yaml')),
-      patchesStrategicMerge: (patches ?? []).map(({ path: of }) => of),
+      bases: resources.filter((each) => !each.endsWith('.yaml')),
+      resources: [...resources.filter((each) => each.endsWith('.yaml')), ...own.flatMap((each) => each.resources)],
+      patchesStrategicMerge: [...patches, ...own.flatMap((each) => each.patches ?? [])].map(({ path: of }) => of),
     };
     writeFileSync(file, stringify(old));
   }
+}
+
+interface Kustomization {
+  readonly resources: readonly string[];
+  readonly components?: readonly string[];
+  readonly patches?: readonly { readonly path: string }[];
 }
 
 function kubectl(path: string): readonly Manifest[] {
@@ -87,15 +111,13 @@ test('kubectl builds every form, and what the short tests look at is the same', 
   }
 });
 
-test('the PodMonitor is added to a form as a component', (context) => {
+test.for(WITH_COMPONENTS)('%s: to the form %s the component %s is added', ([name, overlay, component], context) => {
   takes(context, 'kubectl');
-  const copy = folder();
+  const before = built(join(FOLDER, 'overlays', overlay));
+  const more = built(join(FOLDER, 'components', component), before);
 
-  const more = kubectl(join(copy, 'overlays/with-monitor'));
-
-  const [monitor] = built(join(FOLDER, 'components/pod-monitor'));
-  expect(more).toContainEqual(monitor);
-  expect(more.length).toBe(built(join(FOLDER, 'overlays/main')).length + 1);
+  expect(more.length).toBe(before.length + 1);
+  expect(plain(kubectl(join(folder(), 'overlays', name)))).toEqual(plain(more));
 });
 
 test('the name of the ConfigMap in a pod is that of the one which is made', (context) => {

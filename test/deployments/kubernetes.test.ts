@@ -11,6 +11,7 @@ import { createdSecret } from '../docs/containers.ts';
 import { CALLER_KEY, PLACE, commandsOfKind } from '../docs/kinds.ts';
 import { ROOT } from '../docs/pages.ts';
 import { IMAGE, StandIns, start } from '../docs/run-container.ts';
+import { freePort } from '../support/free-port.ts';
 import { readScrape } from '../support/prometheus.ts';
 import { file } from '../verbs/program.ts';
 import { FOLDER, MODULES, type Manifest, OVERLAYS, type Overlay, built, the } from './kustomize.ts';
@@ -22,15 +23,22 @@ vi.setConfig({ testTimeout: 60_000 });
 const MANIFESTS = Object.fromEntries(
   OVERLAYS.map((overlay) => [overlay, built(join(FOLDER, 'overlays', overlay))]),
 ) as Record<Overlay, readonly Manifest[]>;
+const WITH_STORE = built(join(FOLDER, 'components/store'), MANIFESTS.replicas);
 /** As docs/deployment.md makes it. */
 const SECRET = Object.assign(
   {},
   ...commandsOfKind('kubectl create').map(({ words }) => createdSecret(words, PLACE)['causeway'] ?? {}),
 ) as Readonly<Record<string, string>>;
+/** The forms of more than one pod. */
+const OF_SEVERAL = ['gateway', 'replicas'] as const;
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":{"a":2,"b":3}}}';
 
 function configIn(overlay: Overlay): Config {
-  const { env, files } = containerOf(MANIFESTS[overlay], SECRET);
+  return configFrom(MANIFESTS[overlay], SECRET);
+}
+
+function configFrom(manifests: readonly Manifest[], secret: Readonly<Record<string, string>>): Config {
+  const { env, files } = containerOf(manifests, secret);
   return configOf({ yaml: files[env['CAUSEWAY_CONFIG'] ?? ''] ?? '', env: { ...IMAGE.env, ...env }, files });
 }
 
@@ -53,7 +61,7 @@ function typeFaults(manifests: readonly Manifest[]): string {
 }
 
 test('every object is one of the API, without a member that it does not have', () => {
-  const all = OVERLAYS.flatMap((overlay) => MANIFESTS[overlay]);
+  const all = [...OVERLAYS.flatMap((overlay) => MANIFESTS[overlay]), ...WITH_STORE];
   const misspelt = structuredClone(all).map((each) =>
     each.kind === 'Deployment' ? { ...each, spec: { ...the([each], 'Deployment').spec, stratgy: {} } } : each,
   );
@@ -96,16 +104,19 @@ test('the PodMonitor finds the pods, and the port and path of their metrics', ()
 test.each(OVERLAYS)('%s: everything that selects pods selects these, and ports are those of the program', (overlay) => {
   const manifests = MANIFESTS[overlay];
   const { labels, gateway } = podOf(manifests);
-  const { listen, admin } = configIn(overlay);
-  const open = [listen.port, admin?.port];
+  const { listen, admin, peers } = configIn(overlay);
+  const open = [listen.port, admin?.port, ...(peers === undefined ? [] : [peers.port])];
   const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy').map(({ metadata }) => metadata.name);
+  const services = manifests.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name);
+  const isOne = manifests.every(({ kind }) => kind !== 'PodDisruptionBudget');
   const selectors = [
     the(manifests, 'Deployment').spec?.selector.matchLabels,
-    the(manifests, 'Service').spec?.selector,
+    ...services.map((name) => the(manifests, 'Service', name).spec?.selector),
     ...policies.map((name) => the(manifests, 'NetworkPolicy', name).spec?.podSelector.matchLabels),
-    ...(overlay === 'gateway' ? [the(manifests, 'PodDisruptionBudget').spec?.selector?.matchLabels] : []),
+    ...(isOne ? [] : [the(manifests, 'PodDisruptionBudget').spec?.selector?.matchLabels]),
   ];
 
+  expect(isOne).toBe(!OF_SEVERAL.some((each) => each === overlay));
   for (const selector of selectors) {
     expect(Object.keys(selector ?? {}).length).toBeGreaterThan(0);
     expect(labels).toMatchObject(selector ?? {});
@@ -175,29 +186,101 @@ test('the old server of the main form is an init container that stays, of which 
   expect(spec.containers.map(({ name }) => name)).toEqual(['causeway']);
 });
 
-test('the autoscaler has the Deployment for itself, and nodes are drained one replica at a time', () => {
-  const manifests = MANIFESTS.gateway;
-  const { spec } = the(manifests, 'HorizontalPodAutoscaler');
+test.each(OF_SEVERAL)(
+  '%s: the autoscaler has the Deployment for itself, and nodes are drained one by one',
+  (overlay) => {
+    const manifests = MANIFESTS[overlay];
+    const { spec } = the(manifests, 'HorizontalPodAutoscaler');
 
-  expect(spec?.scaleTargetRef.name).toBe(the(manifests, 'Deployment').metadata?.name);
-  expect(the(manifests, 'Deployment').spec).not.toHaveProperty('replicas');
-  expect(spec?.minReplicas).toBeGreaterThan(1);
-  expect(podOf(manifests).gateway.resources?.requests).toHaveProperty('cpu');
-  expect(the(manifests, 'PodDisruptionBudget').spec?.maxUnavailable).toBe(1);
-});
+    expect(spec?.scaleTargetRef.name).toBe(the(manifests, 'Deployment').metadata?.name);
+    expect(the(manifests, 'Deployment').spec).not.toHaveProperty('replicas');
+    expect(spec?.minReplicas).toBeGreaterThan(1);
+    expect(podOf(manifests).gateway.resources?.requests).toHaveProperty('cpu');
+    expect(the(manifests, 'PodDisruptionBudget').spec?.maxUnavailable).toBe(1);
+  },
+);
 
-test('the gateway form may reach the ports of its servers and what resolves names, and nothing else', () => {
-  const { urls, ports } = egress();
+test.each(OF_SEVERAL)(
+  '%s: a new pod is ready before an old one goes, on another node where there is one',
+  (overlay) => {
+    const { strategy, template } = the(MANIFESTS[overlay], 'Deployment').spec ?? {};
+    const [spread, ...more] = template?.spec?.topologySpreadConstraints ?? [];
+
+    expect(strategy?.rollingUpdate).toMatchObject({ maxUnavailable: 0 });
+    expect([spread?.topologyKey, spread?.maxSkew, more]).toEqual(['kubernetes.io/hostname', 1, []]);
+    expect(template?.metadata?.labels).toMatchObject(spread?.labelSelector?.matchLabels ?? { none: '' });
+  },
+);
+
+test.each(OF_SEVERAL)('%s: may reach the ports of its servers and what resolves names, and no more', (overlay) => {
+  const rules = the(MANIFESTS[overlay], 'NetworkPolicy', 'causeway-egress').spec?.egress ?? [];
+  const urls = configIn(overlay).upstreams.flatMap((upstream) => upstream.urls);
+  const ports = rules.flatMap((rule) => (rule.ports ?? []).map(({ port }) => port));
 
   expect(ports).toEqual([53, 53, ...new Set(urls.map(({ port }) => Number(port)))]);
   expect(new Set(urls.map(({ hostname }) => hostname.split('.')[1]))).toEqual(new Set(['old-servers']));
 });
 
-function egress(): { readonly urls: readonly URL[]; readonly ports: readonly unknown[] } {
-  const rules = the(MANIFESTS.gateway, 'NetworkPolicy', 'causeway-egress').spec?.egress ?? [];
-  const urls = configIn('gateway').upstreams.flatMap((upstream) => upstream.urls);
-  return { urls, ports: rules.flatMap((rule) => (rule.ports ?? []).map(({ port }) => port)) };
-}
+test('replicas find each other by a name that has the address of every pod, ready or not', () => {
+  const manifests = MANIFESTS.replicas;
+  const { peers, listen } = configIn('replicas');
+  const { gateway } = podOf(manifests);
+  const [host = '', port = ''] = (peers?.dns ?? '').split(':');
+  const { spec } = the(manifests, 'Service', host);
+
+  expect(spec).toMatchObject({ clusterIP: 'None', publishNotReadyAddresses: true });
+  expect(spec?.ports?.map((each) => [each.port, portOf(gateway, each.targetPort ?? '')])).toEqual([
+    [Number(port), peers?.port],
+  ]);
+  // What the cluster says of the pod, as the others dial it: without the Service, which is no address of one.
+  expect([peers?.host, peers?.self]).toEqual([listen.host, `127.0.0.1:${port}`]);
+  expect(peers?.port).toBe(Number(port));
+});
+
+test('nobody but the replicas reaches the port where they reach each other', () => {
+  const policies = MANIFESTS.replicas.filter(({ kind }) => kind === 'NetworkPolicy');
+  const { peers } = configIn('replicas');
+  const pods = { podSelector: { matchLabels: podOf(MANIFESTS.replicas).labels } };
+  const rules = policies.flatMap(({ metadata }) => {
+    const { ingress = [], egress = [] } = the(MANIFESTS.replicas, 'NetworkPolicy', metadata.name).spec ?? {};
+    return [
+      ...ingress.map(({ from, ports = [] }) => ({ to: 'us', whom: from, ports: ports.map(({ port }) => port) })),
+      ...egress.map(({ to, ports = [] }) => ({ to: 'others', whom: to, ports: ports.map(({ port }) => port) })),
+    ];
+  });
+
+  const forPeers = rules.filter(({ ports }) => ports.length === 0 || ports.includes(peers?.port));
+
+  expect(forPeers).toEqual([
+    { to: 'us', whom: [pods], ports: [peers?.port] },
+    { to: 'others', whom: [pods], ports: [peers?.port] },
+  ]);
+});
+
+test('clients of replicas are sent anywhere, and those of the form without peers where they were before', () => {
+  const affinityOf = (overlay: Overlay): unknown[] => {
+    const { sessionAffinity, sessionAffinityConfig } = the(MANIFESTS[overlay], 'Service').spec ?? {};
+    return [sessionAffinity, sessionAffinityConfig?.clientIP?.timeoutSeconds];
+  };
+
+  expect(affinityOf('replicas')).toEqual(['None', undefined]);
+  expect(affinityOf('gateway')).toEqual(['ClientIP', 10_800]);
+});
+
+test('what the replicas share is in the Secret: the key that seals, and with the component the store', () => {
+  const url = 'rediss://causeway:s3cret@redis.redis.svc:6379/0';
+
+  const { store, secrets } = configFrom(WITH_STORE, { ...SECRET, store: url });
+
+  expect([store?.url.href, store?.prefix]).toEqual([url, 'causeway']);
+  expect(secrets?.current).toBe(SECRET['sealing']?.trim());
+  expect([configIn('replicas').store, configIn('replicas').secrets]).toEqual([undefined, secrets]);
+  const { podSelector, egress } = the(WITH_STORE, 'NetworkPolicy', 'causeway-store').spec ?? {};
+  expect(podOf(WITH_STORE).labels).toMatchObject(podSelector?.matchLabels ?? { none: '' });
+  expect(egress?.map(({ to, ports }) => [to?.length, ports])).toEqual([
+    [1, [{ protocol: 'TCP', port: Number(store?.url.port) }]],
+  ]);
+});
 
 test.each(OVERLAYS)(
   '%s: the program runs so, answers its probes, and lets in who is in the Secret',
@@ -206,7 +289,8 @@ test.each(OVERLAYS)(
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     const standIns = new StandIns();
     // A port of this machine may be taken.
-    const env = { ...container.env, CAUSEWAY_ADMIN: '127.0.0.1:0' };
+    const peersPort = configIn(overlay).peers === undefined ? {} : { CAUSEWAY_PEERS_PORT: String(await freePort()) };
+    const env = { ...container.env, CAUSEWAY_ADMIN: '127.0.0.1:0', ...peersPort };
 
     const started = await start({ ...container, env }, standIns);
 

@@ -13,7 +13,7 @@ import { z } from 'zod';
 import { ROOT } from '../docs/pages.ts';
 
 export const FOLDER = join(ROOT, 'config/kubernetes');
-export const OVERLAYS = ['sidecar', 'main', 'gateway'] as const;
+export const OVERLAYS = ['sidecar', 'main', 'gateway', 'replicas'] as const;
 export type Overlay = (typeof OVERLAYS)[number];
 
 /** Each kind that there is, with the module of kubernetes-types that has it; of one without, its operator has the type. */
@@ -49,6 +49,7 @@ const kustomization = z.strictObject({
   apiVersion: z.enum(['kustomize.config.k8s.io/v1beta1', 'kustomize.config.k8s.io/v1alpha1']),
   kind: z.enum(['Kustomization', 'Component']),
   resources: z.array(z.string()),
+  components: z.array(z.string()).default([]),
   patches: z.array(z.strictObject({ path: z.string() })).default([]),
   configMapGenerator: z
     .array(z.strictObject({ name: z.string(), behavior: z.literal('replace').optional(), files: z.array(z.string()) }))
@@ -56,12 +57,19 @@ const kustomization = z.strictObject({
   images: z.array(z.strictObject({ name: z.string(), newName: z.string(), newTag: z.string() })).default([]),
 });
 
-/** What `kubectl apply -k` would give the cluster, but for the digests in the names of ConfigMaps. */
-export function built(folder: string): readonly Manifest[] {
+/**
+ * What `kubectl apply -k` would give the cluster, but for the digests in the names of ConfigMaps. `before`: what a component
+ * is added to.
+ */
+export function built(folder: string, before: readonly Manifest[] = []): readonly Manifest[] {
   const read = kustomization.parse(yamlOf(join(folder, 'kustomization.yaml')));
-  const manifests = read.resources.flatMap((path) =>
-    path.endsWith('.yaml') ? [yamlOf(join(folder, path)) as Manifest] : [...built(normalize(join(folder, path)))],
-  );
+  let manifests = [
+    ...before,
+    ...read.resources.flatMap((path) =>
+      path.endsWith('.yaml') ? [yamlOf(join(folder, path)) as Manifest] : built(normalize(join(folder, path))),
+    ),
+  ];
+  for (const path of read.components) manifests = [...built(normalize(join(folder, path)), manifests)];
   for (const { path } of read.patches) {
     const patch = yamlOf(join(folder, path)) as Manifest;
     const at = manifests.findIndex((each) => isSame(each, patch));
@@ -124,7 +132,9 @@ function merged(into: unknown, patch: unknown, under = ''): unknown {
   }
   if (!isTree(patch) || !isTree(into)) return patch;
   const entries = Object.entries(patch).map(([key, value]) => [key, merged(into[key], value, key)] as const);
-  return { ...into, ...Object.fromEntries(entries) };
+  const all = Object.entries({ ...into, ...Object.fromEntries(entries) });
+  // A patch takes out what it says is null.
+  return Object.fromEntries(all.filter(([, value]) => value !== null));
 }
 
 export function isTree(value: unknown): value is Tree {

@@ -22,13 +22,17 @@ export function podOf(manifests: readonly Manifest[]): Pod {
   return { spec, gateway, labels: metadata?.labels ?? {}, annotations: metadata?.annotations ?? {} };
 }
 
+/** What the cluster tells a pod of itself. */
+const OF_POD: Readonly<Record<string, string>> = { 'status.podIP': '127.0.0.1' };
+
 /** `secret`: what was put into the Secret, by key. */
 export function containerOf(manifests: readonly Manifest[], secret: Readonly<Record<string, string>>): Container {
   const { spec, gateway } = podOf(manifests);
   const { image = '', securityContext } = gateway;
   const env = (gateway.env ?? []).map(({ name, value, valueFrom }) => {
-    const key = valueFrom?.secretKeyRef?.key;
-    return [name, key === undefined ? (value ?? '') : known(secret, key)];
+    const { secretKeyRef, fieldRef } = valueFrom ?? {};
+    if (secretKeyRef !== undefined) return [name, known(secret, secretKeyRef.key)];
+    return [name, fieldRef === undefined ? (value ?? '') : known(OF_POD, fieldRef.fieldPath)];
   });
   const files = (gateway.volumeMounts ?? []).flatMap(({ name, mountPath }) => {
     const { configMap, secret: ofSecret } = found(spec.volumes ?? [], name);
@@ -73,6 +77,6 @@ export function found<Item extends { readonly name?: string }>(items: readonly I
 
 function known(values: Readonly<Record<string, string>>, key: string): string {
   const value = values[key];
-  if (value === undefined) throw new Error(`the Secret has no ${key}`);
+  if (value === undefined) throw new Error(`nothing has ${key}`);
   return value;
 }
