@@ -84,6 +84,13 @@ const composeFile = z.strictObject({
       command: z.array(z.string()).optional(),
       depends_on: z.array(z.string()).optional(),
       volumes: z.array(z.string()).default([]),
+      profiles: z.array(z.string()).default([]),
+      secrets: z.array(z.string()).default([]),
+      user: z
+        .string()
+        .regex(/^\d+:\d+$/)
+        .optional(),
+      tmpfs: z.array(z.string()).optional(),
       init: z.literal(true).optional(),
       mem_limit: z
         .string()
@@ -106,23 +113,29 @@ const composeFile = z.strictObject({
     }),
   ),
   volumes: z.record(z.string(), z.null()).optional(),
+  secrets: z.record(z.string(), z.strictObject({ file: z.string() })).optional(),
 });
 
 export type ComposeFile = z.infer<typeof composeFile>;
 
 export function composeFileIn(text: string): ComposeFile {
   // `$` would be for compose to replace.
-  if (/\$(?!\$)/.test(text.replaceAll(/^ *#.*$/gm, ''))) throw new Error('compose puts its own variables there');
-  return composeFile.parse(parse(text));
+  if (
+    text
+      .replaceAll(/^ *#.*$/gm, '')
+      .replaceAll('$$', '')
+      .includes('$')
+  )
+    throw new Error('compose puts its own variables there');
+  return composeFile.parse(parse(text, { merge: true }));
 }
 
 /** The gateway in a compose.yaml, and the names under which the others are reached from it. */
 export function composed(text: string, image: string): { readonly gateway: Container; readonly others: string[] } {
-  const { services } = composeFileIn(text);
+  // Without a profile that somebody asks for.
+  const services = Object.entries(composeFileIn(text).services).filter(([, { profiles }]) => profiles.length === 0);
   // With another entry point the image is something else.
-  const [name, service] = only(
-    Object.entries(services).filter(([, each]) => each.image === image && each.entrypoint === undefined),
-  );
+  const [name, service] = only(services.filter(([, each]) => each.image === image && each.entrypoint === undefined));
   if (service.command !== undefined || service.volumes.length > 0) throw new Error('not known here of a gateway');
   const [published] = only((service.ports ?? []).map((each) => [each] as const));
   const stop = service.stop_grace_period;
@@ -139,7 +152,7 @@ export function composed(text: string, image: string): { readonly gateway: Conta
       probes: [],
       stopMs: stop === undefined ? DOCKER_STOP_MS : Number.parseInt(stop, 10) * 1000,
     },
-    others: Object.keys(services).filter((each) => each !== name),
+    others: services.map(([each]) => each).filter((each) => each !== name),
   };
 }
 
