@@ -17,7 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   downstream: ['domain', 'protocol', 'bridge', 'traffic', 'identity', 'edge', 'replica', 'config', 'observe'],
   probe: ['domain', 'protocol', 'upstream', 'config'],
   admin: ['domain', 'traffic', 'edge', 'identity', 'config', 'observe'],
-  doctor: ['domain', 'protocol', 'upstream', 'identity', 'edge', 'config'],
+  doctor: ['domain', 'protocol', 'upstream', 'identity', 'edge', 'replica', 'config'],
 };
 /** Single files that a folder may import beside those. */
 const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {

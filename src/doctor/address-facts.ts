@@ -3,14 +3,14 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Config } from '../config/schema.ts';
-import { bindFailure } from '../edge/bind-failure.ts';
+import { type Listener, bindFailure } from '../edge/bind-failure.ts';
 import { codeOf } from '../upstream/network-error.ts';
-import type { AddressFacts, Section } from './address-findings.ts';
+import type { AddressFacts } from './address-findings.ts';
 import { healthAt } from './health.ts';
 
-type Listener = Pick<Config['listen'], 'host' | 'port' | 'tls'>;
+type Bound = Pick<Config['listen'], 'host' | 'port' | 'tls'>;
 
-export async function addressFacts(section: Section, listener: Listener, timeoutMs: number): Promise<AddressFacts> {
+export async function addressFacts(section: Listener, listener: Bound, timeoutMs: number): Promise<AddressFacts> {
   const { host, port, tls } = listener;
   const code = await bound(host, port);
   if (code === 'EADDRINUSE') {

@@ -1,20 +1,19 @@
 // Whether a listener could be bound, and if not, who has its address.
 
+import { ANOTHER, type Listener } from '../edge/bind-failure.ts';
 import { type Finding, failed, ok, warning } from './report.ts';
 
 export type AddressFacts =
   | { readonly state: 'free' }
   /** Port 0. */
   | { readonly state: 'any' }
-  /** `gateway`: it answers /healthz as we do. */
+  /** `gateway`: it answers as we do, at /healthz or to a replica. */
   | { readonly state: 'taken'; readonly by: 'gateway' | 'somebody' }
   /** `remedy`: as serve says it. */
   | { readonly state: 'unbindable'; readonly why: string; readonly remedy: string };
 
-export type Section = 'listen' | 'admin';
-
 /** `address`: as it is written. */
-export function addressFinding(section: Section, address: string, facts: AddressFacts): Finding {
+export function addressFinding(section: Listener, address: string, facts: AddressFacts): Finding {
   const subject = section;
   switch (facts.state) {
     case 'free':
@@ -25,7 +24,7 @@ export function addressFinding(section: Section, address: string, facts: Address
       return failed('address', `${address} ${facts.why}`, facts.remedy, { subject });
     case 'taken': {
       if (facts.by === 'somebody') {
-        const remedy = `stop it, or choose another address with --${section} HOST:PORT`;
+        const remedy = `stop it, or choose another address ${ANOTHER[section]}`;
         return failed('address', `${address} is in use by something that is no gateway`, remedy, { subject });
       }
       const remedy = 'is it already running? A second one needs an address of its own';

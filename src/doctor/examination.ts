@@ -3,9 +3,10 @@
 
 import type { Config } from '../config/schema.ts';
 import type { Certificates } from '../edge/certificate.ts';
+import type { Listener } from '../edge/bind-failure.ts';
 import { audiencesOf, resourcesOf } from '../identity/reception.ts';
 import { addressFacts } from './address-facts.ts';
-import { type AddressFacts, type Section, addressFinding } from './address-findings.ts';
+import { type AddressFacts, addressFinding } from './address-findings.ts';
 import { firstToEnd, ownCertificate } from './certificate-facts.ts';
 import { fileCertificateFinding, ownCertificateFinding } from './certificate-findings.ts';
 import { type Told, exposureFindings } from './exposure-findings.ts';
@@ -96,13 +97,17 @@ function ownCertificates({ config, certificates }: Examined): Finding[] {
 }
 
 interface Address {
-  readonly section: Section;
+  readonly section: Listener;
   readonly address: string;
   readonly facts: AddressFacts;
 }
 
-async function addressesOf({ listen, admin }: Config, timeoutMs: number): Promise<Address[]> {
-  const sections = [['listen', listen] as const, ...(admin === undefined ? [] : [['admin', admin] as const])];
+async function addressesOf({ listen, admin, peers }: Config, timeoutMs: number): Promise<Address[]> {
+  const sections = [
+    ['listen', listen] as const,
+    ...(admin === undefined ? [] : [['admin', admin] as const]),
+    ...(peers === undefined ? [] : [['peers', { ...peers, tls: undefined }] as const]),
+  ];
   return Promise.all(
     sections.map(async ([section, listener]) => {
       const { host, port } = listener;
@@ -123,9 +128,11 @@ async function namesOf(config: Config, signal: AbortSignal): Promise<Names> {
     ...jwts.map(({ issuer }) => new URL(issuer)),
     ...(config.publicUrl === undefined ? [] : [config.publicUrl]),
   ];
+  const ofReplicas = [...(config.peers?.addresses ?? []), config.peers?.dns, config.store?.url.host];
   const hosts = new Map([
     ...ofClients.map(({ hostname }) => [hostname, false] as const),
     ...[...ours, ...keys].map(({ hostname }) => [hostname, true] as const),
+    ...ofReplicas.flatMap((address) => (address === undefined ? [] : [[address.replace(/:\d+$/, ''), true] as const])),
   ]);
   const named = [...hosts].filter(([host]) => isName(host));
   return new Map(

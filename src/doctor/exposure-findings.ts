@@ -17,6 +17,7 @@ export function exposureFindings(config: Config, told: readonly Told[]): Finding
   const findings = [
     ...told.map(({ subject, text, remedy }) => warning('exposure', text, remedy, { subject })),
     ...inTheClear(config),
+    ...passwordInTheClear(config),
     ...changeablePages(config),
   ];
   return findings.length > 0 ? findings : [ok('exposure', `serves ${whoMayCall(config)}`)];
@@ -45,6 +46,14 @@ function inTheClear({ upstreams }: Config): Finding[] {
         subject: name,
       }),
     );
+}
+
+/** What is kept there is sealed; the password that lets us keep it is not. */
+function passwordInTheClear({ store }: Config): Finding[] {
+  if (store === undefined || store.url.protocol !== 'redis:' || store.url.password === '') return [];
+  if (isLoopback(store.url.hostname)) return [];
+  const remedy = 'use rediss:// where others can listen on the way';
+  return [warning('exposure', 'the password of the store goes to it in the clear', remedy, { subject: 'store' })];
 }
 
 /** Whoever is on the way of a page over plain http can put a script of his own into it. */

@@ -9,7 +9,7 @@ import { redactedUrlsIn } from '../config/redacted-url.ts';
 export const CHECKS = {
   descriptors: 'the limit of open files against what the configuration can come to hold open',
   memory: 'the memory of the container or the machine against heap and limits',
-  address: 'whether `listen` and `admin` can be bound, or who has the address',
+  address: 'whether `listen`, `admin` and `peers` can be bound, or who has the address',
   exposure: 'who can reach what: whatever `serve` warns of at its start, and secrets that cross a network in the clear',
   secrets: 'what tokens are sealed with, and whether `previous` is still there',
   'secret files': 'who may read the files of secrets and keys',
@@ -19,7 +19,9 @@ export const CHECKS = {
   issuer: 'the metadata of the issuer, as clients look for them',
   keys: 'the public keys of the issuer, and how many of them can be used',
   metadata: 'the document that tells clients who issues tokens (RFC 9728), as they get it',
-  clock: 'our clock against the Date headers of issuers and servers',
+  peers: 'the other replicas: whether each is one, and what one seals opens at the other',
+  store: 'the store: whether it can be used, whose keys are in it, and which of its settings could lose some',
+  clock: 'our clock against those of replicas, and against the Date headers of issuers and servers',
   upstream: 'every server, opened as the gateway would',
 } as const;
 export type Check = keyof typeof CHECKS;

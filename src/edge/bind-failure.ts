@@ -14,10 +14,16 @@ export interface BindFailure {
   readonly remedy: string;
 }
 
+/** How each listener is given another address. */
+export const ANOTHER = {
+  listen: 'with --listen HOST:PORT',
+  admin: 'with --admin HOST:PORT',
+  peers: 'in peers.host and peers.port',
+} as const;
+export type Listener = keyof typeof ANOTHER;
+
 /** `code`: of the system. */
-export function bindFailure(flag: 'listen' | 'admin' | 'peers', code: string): BindFailure {
-  const another =
-    flag === 'peers' ? 'choose another in peers.host and peers.port' : `choose another with --${flag} HOST:PORT`;
-  const remedy = code === 'EACCES' ? 'choose a port from 1024 on' : another;
+export function bindFailure(listener: Listener, code: string): BindFailure {
+  const remedy = code === 'EACCES' ? 'choose a port from 1024 on' : `choose another ${ANOTHER[listener]}`;
   return { why: WHY[code] ?? `cannot be bound (${code})`, remedy };
 }

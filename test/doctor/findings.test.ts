@@ -26,8 +26,10 @@ import {
   metadataFinding,
   metadataUrls,
 } from '../../src/doctor/oauth-findings.ts';
+import { type PeerFacts, mistakenFinding, nobodyFinding, peerFinding } from '../../src/doctor/peer-findings.ts';
 import { CHECKS, type Finding, harmless, inOrder, ok, reportText, resultOf, warning } from '../../src/doctor/report.ts';
 import { secretFindings } from '../../src/doctor/secret-findings.ts';
+import { type StoreFacts, type StoreServer, storeFindings } from '../../src/doctor/store-findings.ts';
 import { type UpstreamFacts, upstreamFinding } from '../../src/doctor/upstream-findings.ts';
 import { URL_LINE, configOf } from '../config/surroundings.ts';
 
@@ -92,6 +94,14 @@ describe('addresses', () => {
   ])('%j: %s', (facts, expected) => {
     expect(told(addressFinding('listen', '127.0.0.1:80', facts))).toMatch(expected);
   });
+});
+
+test('an address for the other replicas is another section’s', () => {
+  const taken = addressFinding('peers', '0.0.0.0:8082', { state: 'taken', by: 'somebody' });
+
+  expect(told(taken)).toMatch(
+    /^failed: 0\.0\.0\.0:8082 is in use by .*choose another address in peers\.host and peers\.port$/,
+  );
 });
 
 describe('names', () => {
@@ -193,6 +203,80 @@ describe('the clock', () => {
   });
 });
 
+describe('replicas', () => {
+  test.each<[PeerFacts, RegExp]>([
+    [{ state: 'answered', version: '1.0.0', isDraining: false, ms: 2.4 }, /^ok: answers in 2 ms$/],
+    [
+      { state: 'answered', version: '0.9.0', isDraining: true, ms: 2 },
+      /^ok: answers in 2 ms, with version 0\.9\.0 \(this is 1\.0\.0\), and is about to stop$/,
+    ],
+    [{ state: 'closed' }, /^failed: .*does not open what we seal.*: give all of them the same secrets\.current/],
+    [
+      { state: 'other', seen: 'answers with HTTP 404' },
+      /^failed: answers with HTTP 404, and is no replica: name the port/,
+    ],
+    [{ state: 'silent', code: 'ECONNREFUSED' }, /^warning: cannot be reached \(ECONNREFUSED\): .*network policy$/],
+    [{ state: 'late' }, /^warning: no answer in time: .*--timeout$/],
+  ])('%j: %s', (facts, expected) => {
+    expect(told(peerFinding('gw-b:8082', facts, '1.0.0'))).toMatch(expected);
+  });
+
+  test('nobody else is fine where a name says who there is, and strange in a list', () => {
+    expect(told(nobodyFinding(false))).toBe('ok: no other replica has an address yet');
+    expect(told(nobodyFinding(true))).toMatch(/^warning: nobody but this replica is named: .*take peers out$/);
+  });
+
+  test('what serve would refuse is told in its words', () => {
+    const finding = mistakenFinding('peers.addresses: gw-b:8082 is this one by another name: remove it');
+
+    expect(told(finding)).toBe('failed: peers.addresses: gw-b:8082 is this one by another name: remove it');
+    expect(finding.remedy).toBe('remove it');
+  });
+});
+
+describe('the store', () => {
+  const server = (some: Partial<StoreServer>): StoreServer => {
+    const how = { maxBytes: 0, usedBytes: MIB, policy: 'noeviction', evicted: 0, isPersistent: false, hasSaved: true };
+    return { name: 'Redis 7.2.4', version: '7.2.4', mode: 'standalone', role: 'master', ...how, ...some };
+  };
+  const up = (some: Partial<StoreServer>, mark: 'ours' | 'nobody' | 'foreign' = 'ours'): StoreFacts => {
+    return { state: 'up', ms: 3, server: server(some), mark };
+  };
+
+  test.each<[string, StoreFacts, RegExp[]]>([
+    ['one that is fine', up({}), [/^ok: Redis 7\.2\.4, answers in 3 ms; a restart of it takes with it/]],
+    ['one with a disk', up({ isPersistent: true }), [/^ok: .*keeps what it has over a restart$/]],
+    ['nobody yet', up({}, 'nobody'), [/^ok/, /^ok: nobody has written under causeway yet$/]],
+    ['another deployment', up({}, 'foreign'), [/^ok/, /^failed: another deployment.*give store\.prefix another name/]],
+    ['one that cannot be used', { state: 'failed', why: 'a', remedy: 'b' }, [/^failed: a: b$/]],
+    ['one that is silent', { state: 'late' }, [/^failed: no answer in time/]],
+    ['one that says nothing', { state: 'up', ms: 3, server: null, mark: 'ours' }, [/^warning: .*allow INFO/]],
+    ['an old one', up({ version: '4.0.14' }), [/^failed: .*is too old: it must be 5\.0 or later, or Valkey$/]],
+    ['the oldest that will do', up({ version: '5.0.0' }), [/^ok/]],
+    ['a copy', up({ role: 'slave' }), [/^failed: .*takes no writes: name the primary in store\.url$/]],
+    ['a sentinel', up({ mode: 'sentinel', role: 'sentinel' }), [/^failed: .*is a sentinel/]],
+    ['one of a cluster', up({ mode: 'cluster' }), [/^failed: .*is one of a cluster/]],
+    [
+      'a cache',
+      up({ maxBytes: 100, usedBytes: 1, policy: 'allkeys-lru' }),
+      [/^warning: .*\(allkeys-lru\): .*noeviction/],
+    ],
+    [
+      'a cache that was full',
+      up({ maxBytes: 100, usedBytes: 91, policy: 'volatile-ttl', evicted: 7 }),
+      [/^warning: .*\(volatile-ttl\), 7 of them so far: leases/, /^warning: .*is full to 91 %/],
+    ],
+    ['a cache without a bound', up({ policy: 'allkeys-lru' }), [/^ok/]],
+    ['one with room', up({ maxBytes: 100, usedBytes: 90 }), [/^ok/]],
+    ['one with a full disk', up({ hasSaved: false }), [/^warning: .*could not write to its disk/]],
+  ])('%s', (_, facts, expected) => {
+    const findings = storeFindings(facts, 'causeway').map(told);
+
+    expect(findings.length).toBe(expected.length);
+    expected.forEach((pattern, index) => expect(findings[index]).toMatch(pattern));
+  });
+});
+
 describe('secrets', () => {
   const [one, other] = ['b8yXkGq0aVb0cXh5dE9ZrV7mJ2sT4uW6xY8zA1bC3dE', 'Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MGFiY2RlZmdoaWo'];
 
@@ -239,6 +323,16 @@ describe('exposure', () => {
       ['warning: our credentials go to it over plain http'],
     ],
     ['what is no secret', upstream(', headers: { x-team: k }'), ['ok: serves']],
+    [
+      'a store over a network',
+      `${upstream('')}secrets: { current: "b8yXkGq0aVb0cXh5dE9ZrV7mJ2sT4uW6xY8zA1bC3dE" }\nstore: "redis://:p@redis:6379/0"\n`,
+      ['warning: the password of the store goes to it in the clear: use rediss://'],
+    ],
+    [
+      'a store on this machine',
+      `${upstream('')}secrets: { current: "b8yXkGq0aVb0cXh5dE9ZrV7mJ2sT4uW6xY8zA1bC3dE" }\nstore: "redis://:p@127.0.0.1:6379/0"\n`,
+      ['ok: serves'],
+    ],
     [
       'a page over http',
       `${upstream('')}allowedOrigins: ["http://app.example", "https://b.example", "http://localhost:3000"]\n`,
