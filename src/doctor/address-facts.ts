@@ -8,21 +8,32 @@ import { codeOf } from '../upstream/network-error.ts';
 import type { AddressFacts } from './address-findings.ts';
 import { healthAt } from './health.ts';
 
-type Bound = Pick<Config['listen'], 'host' | 'port' | 'tls'>;
+type Bound = Pick<Config['listen'], 'host' | 'port'>;
 
-export async function addressFacts(section: Listener, listener: Bound, timeoutMs: number): Promise<AddressFacts> {
-  const { host, port, tls } = listener;
+/** `isGateway`: asks whoever has it already. */
+export async function addressFacts(
+  section: Listener,
+  { host, port }: Bound,
+  isGateway: () => Promise<boolean>,
+): Promise<AddressFacts> {
   const code = await bound(host, port);
-  if (code === 'EADDRINUSE') {
-    const isSecure = tls !== undefined;
-    const asked = { host, port, isSecure };
-    const { isGateway } = await healthAt(asked, timeoutMs);
-    // One that runs may have been started before TLS was configured, or taken out.
-    const isOther = !isGateway && (await healthAt({ ...asked, isSecure: !isSecure }, timeoutMs)).isGateway;
-    return { state: 'taken', by: isGateway || isOther ? 'gateway' : 'somebody' };
-  }
+  if (code === 'EADDRINUSE') return { state: 'taken', by: (await isGateway()) ? 'gateway' : 'somebody' };
   if (code !== null) return { state: 'unbindable', ...bindFailure(section, code) };
   return { state: port === 0 ? 'any' : 'free' };
+}
+
+/** Of the listeners that say how they are. */
+export async function isHealthy(
+  { host, port, tls }: Bound & Pick<Config['listen'], 'tls'>,
+  timeoutMs: number,
+): Promise<boolean> {
+  const isSecure = tls !== undefined;
+  const asked = { host, port, isSecure };
+  // One that runs may have been started before TLS was configured, or taken out.
+  return (
+    (await healthAt(asked, timeoutMs)).isGateway ||
+    (await healthAt({ ...asked, isSecure: !isSecure }, timeoutMs)).isGateway
+  );
 }
 
 /** Null: it can be. Else why not. */

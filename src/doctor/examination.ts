@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.ts';
 import type { Certificates } from '../edge/certificate.ts';
 import type { Listener } from '../edge/bind-failure.ts';
 import { audiencesOf, resourcesOf } from '../identity/reception.ts';
-import { addressFacts } from './address-facts.ts';
+import { addressFacts, isHealthy } from './address-facts.ts';
 import { type AddressFacts, addressFinding } from './address-findings.ts';
 import { firstToEnd, ownCertificate } from './certificate-facts.ts';
 import { fileCertificateFinding, ownCertificateFinding } from './certificate-findings.ts';
@@ -16,6 +16,7 @@ import { isName, resolved } from './name-facts.ts';
 import { nameFinding } from './name-findings.ts';
 import { audienceFinding } from './oauth-findings.ts';
 import { type Around, type Names, Others, jwtsOf } from './others.ts';
+import { isReplica } from './replicas.ts';
 import type { Finding } from './report.ts';
 import { secretFindings } from './secret-findings.ts';
 
@@ -102,17 +103,28 @@ interface Address {
   readonly facts: AddressFacts;
 }
 
-async function addressesOf({ listen, admin, peers }: Config, timeoutMs: number): Promise<Address[]> {
-  const sections = [
-    ['listen', listen] as const,
-    ...(admin === undefined ? [] : [['admin', admin] as const]),
-    ...(peers === undefined ? [] : [['peers', { ...peers, tls: undefined }] as const]),
+async function addressesOf(config: Config, timeoutMs: number): Promise<Address[]> {
+  const { listen, admin, peers } = config;
+  const ofPeople = [['listen', listen] as const, ...(admin === undefined ? [] : [['admin', admin] as const])];
+  const asked = [
+    ...ofPeople.map(([section, listener]) => {
+      return { section, listener, isGateway: (): Promise<boolean> => isHealthy(listener, timeoutMs) };
+    }),
+    ...(peers === undefined
+      ? []
+      : [
+          {
+            section: 'peers' as const,
+            listener: peers,
+            isGateway: (): Promise<boolean> => isReplica(config, peers, timeoutMs),
+          },
+        ]),
   ];
   return Promise.all(
-    sections.map(async ([section, listener]) => {
+    asked.map(async ({ section, listener, isGateway }) => {
       const { host, port } = listener;
       const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-      return { section, address, facts: await addressFacts(section, listener, timeoutMs) };
+      return { section, address, facts: await addressFacts(section, listener, isGateway) };
     }),
   );
 }

@@ -18,8 +18,13 @@ export interface Health {
 
 const MAX_CHARS = 1024;
 
+/** Where this machine reaches a listener of its own. */
+export function nearAddress(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+}
+
 export function healthAt({ host, port, isSecure }: Listening, timeoutMs: number): Promise<Health> {
-  const near = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  const near = nearAddress(host);
   return new Promise((resolve) => {
     const dead = (why: string): void => resolve({ why, isGateway: false });
     // Its certificate is for the name that clients know, and what is asked and answered is no secret.

@@ -1,4 +1,4 @@
-// Issuers and servers: what is asked of them, by whom it can be asked, each question once.
+// Issuers, servers and replicas: what is asked of them, by whom it can be asked, each question once.
 
 import type { Config, JwtConfig, UpstreamConfig } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
@@ -16,6 +16,7 @@ import { type Document, fetched } from './document-facts.ts';
 import { issuerKeys } from './key-facts.ts';
 import type { NameFacts } from './name-findings.ts';
 import { issuerFinding, keysFinding, metadataFinding, metadataUrls } from './oauth-findings.ts';
+import { lookAtPeers } from './replicas.ts';
 import type { Finding } from './report.ts';
 import { type Diagnosis, type Opened, opened } from './upstream-facts.ts';
 import { upstreamFinding } from './upstream-findings.ts';
@@ -68,13 +69,16 @@ export class Others {
 
   async findings(): Promise<Finding[]> {
     const { config } = this.#around;
+    const ofReplicas = lookAtPeers(this.#around);
     const found = await Promise.all([
+      ofReplicas.then(({ findings }) => findings),
       ...jwtsOf(config).map((jwt) => this.#issuer(jwt)),
       this.#issuersCertificates(),
       ...config.upstreams.map((upstream) => this.#metadata(upstream)),
       this.#upstreams(),
     ]);
-    return [...found.flat(), ...clockFindings([...this.#readings.values()])];
+    const { readings } = await ofReplicas;
+    return [...found.flat(), ...clockFindings([...this.#readings.values(), ...readings])];
   }
 
   async #issuer(jwt: JwtConfig): Promise<Finding[]> {
