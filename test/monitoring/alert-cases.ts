@@ -148,4 +148,41 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: { [`causeway_upstream_tls_unverified{${UPSTREAM}}`]: '1x90' },
     quiet: { [`causeway_upstream_tls_unverified{${UPSTREAM}}`]: '0x90' },
   },
+  {
+    alert: 'CausewayReplicasApart',
+    at: '5m',
+    fires: { [`causeway_peers{state="refusing", ${GATEWAY}}`]: '1x10' },
+    quiet: {
+      [`causeway_peers{state="refusing", ${GATEWAY}}`]: '1 1 1 0x8',
+      [`causeway_peers{state="unreachable", ${GATEWAY}}`]: '1x10',
+    },
+  },
+  {
+    alert: 'CausewayReplicaUnreachable',
+    at: '10m',
+    fires: { [`causeway_peers{state="unreachable", ${GATEWAY}}`]: '2x15' },
+    quiet: {
+      [`causeway_peers{state="unreachable", ${GATEWAY}}`]: '2x3 0x12',
+      [`causeway_peers{state="up", ${GATEWAY}}`]: '2x15',
+    },
+  },
+  {
+    alert: 'CausewayHopsFail',
+    at: '15m',
+    fires: {
+      [`causeway_hops_total{outcome="lost", ${UPSTREAM}}`]: '0+1x20',
+      [`causeway_hops_total{outcome="served", ${UPSTREAM}}`]: '0+9x20',
+    },
+    quiet: {
+      [`causeway_hops_total{outcome="lost", ${UPSTREAM}}`]: '0+1x20',
+      [`causeway_hops_total{outcome="unknown", ${UPSTREAM}}`]: '0+20x20',
+      [`causeway_hops_total{outcome="served", ${UPSTREAM}}`]: '0+79x20',
+    },
+  },
+  {
+    alert: 'CausewayHopsRefused',
+    at: '15m',
+    fires: { [`causeway_hops_refused_total{reason="forged", ${GATEWAY}}`]: '0+3x15' },
+    quiet: { [`causeway_hops_refused_total{reason="expired", ${GATEWAY}}`]: '0 0 1 1x12' },
+  },
 ];

@@ -7,6 +7,8 @@ import { parse } from 'yaml';
 import { DROPS } from '../../src/domain/drops.ts';
 import { ERRORS } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
+import type { HopRefusal } from '../../src/protocol/hop-header.ts';
+import { HOP_OUTCOMES, PEER_STATES } from '../../src/domain/replicas.ts';
 import { METRICS, type MetricRow } from '../../src/observe/metric-table.ts';
 import { ROOT } from '../docs/pages.ts';
 
@@ -80,14 +82,17 @@ export function labelsOf(metric: string): readonly string[] {
   return [...OF_TARGET, ...(row?.labels ?? []), ...(row?.type === 'histogram' ? ['le'] : [])];
 }
 
+const HOP_REFUSALS: readonly HopRefusal[] = ['absent', 'forged', 'expired', 'replayed', 'not_meant', 'crowded'];
+
 /** The values that a label can have, where all are known. */
 export const VALUES: Readonly<Record<string, readonly string[]>> = {
   limit: LIMITS,
   what: Object.keys(DROPS),
-  // Also why a link was closed.
-  reason: [...Object.keys(ERRORS), 'lost'],
-  outcome: ['result', 'error', 'failed', 'cancelled', 'client_gone', 'reloaded'],
-  listener: ['main', 'admin'],
+  // Also why a link was closed, and a hop refused.
+  reason: [...Object.keys(ERRORS), 'lost', ...HOP_REFUSALS],
+  outcome: ['result', 'error', 'failed', 'cancelled', 'client_gone', 'reloaded', ...HOP_OUTCOMES],
+  listener: ['main', 'admin', 'peers'],
+  state: ['opening', 'open', 'closing', ...PEER_STATES],
 };
 
 /** `a|b[.]c`, one by one. */
