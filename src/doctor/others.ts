@@ -16,7 +16,7 @@ import { type Document, fetched } from './document-facts.ts';
 import { issuerKeys } from './key-facts.ts';
 import type { NameFacts } from './name-findings.ts';
 import { issuerFinding, keysFinding, metadataFinding, metadataUrls } from './oauth-findings.ts';
-import { lookAtPeers } from './replicas.ts';
+import { lookAtPeers, lookAtStore } from './replicas.ts';
 import type { Finding } from './report.ts';
 import { type Diagnosis, type Opened, opened } from './upstream-facts.ts';
 import { upstreamFinding } from './upstream-findings.ts';
@@ -72,6 +72,7 @@ export class Others {
     const ofReplicas = lookAtPeers(this.#around);
     const found = await Promise.all([
       ofReplicas.then(({ findings }) => findings),
+      lookAtStore(this.#around),
       ...jwtsOf(config).map((jwt) => this.#issuer(jwt)),
       this.#issuersCertificates(),
       ...config.upstreams.map((upstream) => this.#metadata(upstream)),

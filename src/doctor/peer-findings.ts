@@ -49,9 +49,3 @@ export function nobodyFinding(isListed: boolean): Finding {
   if (!isListed) return ok('peers', 'no other replica has an address yet');
   return warning('peers', 'nobody but this replica is named', 'name the others in peers.addresses, or take peers out');
 }
-
-/** What serve would refuse. */
-export function mistakenFinding(message: string): Finding {
-  const at = message.lastIndexOf(': ');
-  return failed('peers', message.slice(0, at), message.slice(at + 2));
-}

@@ -2,7 +2,6 @@
 
 import { randomBytes } from 'node:crypto';
 import { Agent, type Dispatcher } from 'undici';
-import { ConfigError } from '../config/load.ts';
 import type { Config, PeersConfig } from '../config/schema.ts';
 import { secretBytes } from '../config/sealing-secret.ts';
 import type { Clock, Timers } from '../domain/ports.ts';
@@ -13,8 +12,11 @@ import { orLate } from './bounded.ts';
 import type { Reading } from './clock-findings.ts';
 import { nearAddress } from './health.ts';
 import { type Greeter, greeted } from './peer-facts.ts';
-import { mistakenFinding, nobodyFinding, peerFinding } from './peer-findings.ts';
-import type { Finding } from './report.ts';
+import { nobodyFinding, peerFinding } from './peer-findings.ts';
+import { refusal } from './refusal.ts';
+import { type Finding, failed } from './report.ts';
+import { storeFacts } from './store-facts.ts';
+import { storeFindings } from './store-findings.ts';
 
 export interface Replicas {
   readonly findings: readonly Finding[];
@@ -65,12 +67,18 @@ export async function lookAtPeers(around: AroundReplicas): Promise<Replicas> {
       ),
     };
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return { findings: [mistakenFinding(error.message)], readings: [] };
+    const { why, remedy } = refusal(error);
+    return { findings: [failed('peers', why, remedy)], readings: [] };
   } finally {
     peers.close();
     await agent.destroy();
   }
+}
+
+export async function lookAtStore({ config, signal }: Pick<AroundReplicas, 'config' | 'signal'>): Promise<Finding[]> {
+  const { store } = config;
+  if (store === undefined) return [];
+  return storeFindings(await storeFacts(store, sealerOf(config), signal), store.prefix);
 }
 
 /** Whether it is one that has the peer port of this machine. */
@@ -92,7 +100,7 @@ export async function isReplica(
 }
 
 /** As the gateway would have it; without a secret there are no replicas. */
-export function sealerOf({ secrets }: Config): TokenSealer {
+function sealerOf({ secrets }: Config): TokenSealer {
   const { current = '', previous } = secrets ?? {};
   return new TokenSealer(secretBytes(current), randomBytes, previous === undefined ? [] : [secretBytes(previous)]);
 }

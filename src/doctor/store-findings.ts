@@ -26,8 +26,14 @@ export type Mark = 'ours' | 'nobody' | 'foreign';
 
 export type StoreFacts =
   | { readonly state: 'failed'; readonly why: string; readonly remedy: string }
-  /** `server`: null where the user may not ask. */
-  | { readonly state: 'up'; readonly ms: number; readonly server: StoreServer | null; readonly mark: Mark }
+  | {
+      readonly state: 'up';
+      readonly ms: number;
+      /** Null: its user may not ask. */
+      readonly server: StoreServer | null;
+      /** Null: it is of no use. */
+      readonly mark: Mark | null;
+    }
   /** Time was up. */
   | { readonly state: 'late' };
 
@@ -49,7 +55,7 @@ export function storeFindings(facts: StoreFacts, prefix: string): Finding[] {
     return [...marked, warning('store', 'answers, and does not let its user see its settings', remedy, about)];
   }
   const unfit = unfitness(server);
-  if (unfit !== null) return [failed('store', `${server.name} ${unfit.seen}`, unfit.remedy, about), ...marked];
+  if (unfit !== null) return [failed('store', `${server.name} ${unfit.seen}`, unfit.remedy, about)];
   const seen = `${server.name}, answers in ${Math.round(ms)} ms; ${afterRestart(server)}`;
   const losses = lossesOf(server);
   return [...(losses.length === 0 ? [ok('store', seen, about)] : losses), ...marked];
@@ -60,7 +66,8 @@ interface Unfit {
   readonly remedy: string;
 }
 
-function unfitness({ version, mode, role }: StoreServer): Unfit | null {
+/** Why nothing could be kept there, whatever is in it; null: it could. */
+export function unfitness({ version, mode, role }: StoreServer): Unfit | null {
   if (Number.parseInt(version, 10) < LEAST_MAJOR) {
     return { seen: 'is too old', remedy: `it must be ${LEAST_MAJOR}.0 or later, or Valkey` };
   }
@@ -105,8 +112,9 @@ function afterRestart({ isPersistent }: StoreServer): string {
   return isPersistent ? 'keeps what it has over a restart' : 'a restart of it takes with it what only it has';
 }
 
-function ofMark(mark: Mark, prefix: string): Finding[] {
+function ofMark(mark: Mark | null, prefix: string): Finding[] {
   switch (mark) {
+    case null:
     case 'ours':
       return [];
     case 'nobody':

@@ -26,7 +26,7 @@ import {
   metadataFinding,
   metadataUrls,
 } from '../../src/doctor/oauth-findings.ts';
-import { type PeerFacts, mistakenFinding, nobodyFinding, peerFinding } from '../../src/doctor/peer-findings.ts';
+import { type PeerFacts, nobodyFinding, peerFinding } from '../../src/doctor/peer-findings.ts';
 import { CHECKS, type Finding, harmless, inOrder, ok, reportText, resultOf, warning } from '../../src/doctor/report.ts';
 import { secretFindings } from '../../src/doctor/secret-findings.ts';
 import { type StoreFacts, type StoreServer, storeFindings } from '../../src/doctor/store-findings.ts';
@@ -224,13 +224,6 @@ describe('replicas', () => {
   test('nobody else is fine where a name says who there is, and strange in a list', () => {
     expect(told(nobodyFinding(false))).toBe('ok: no other replica has an address yet');
     expect(told(nobodyFinding(true))).toMatch(/^warning: nobody but this replica is named: .*take peers out$/);
-  });
-
-  test('what serve would refuse is told in its words', () => {
-    const finding = mistakenFinding('peers.addresses: gw-b:8082 is this one by another name: remove it');
-
-    expect(told(finding)).toBe('failed: peers.addresses: gw-b:8082 is this one by another name: remove it');
-    expect(finding.remedy).toBe('remove it');
   });
 });
 

@@ -159,3 +159,26 @@ test('the peer port that a replica has is that of one that runs already; that of
     ),
   );
 });
+
+test('a store that is not there, or is something else, is told of without its password', async () => {
+  const somebodys = await portOf((_, response) => response.end('{}'));
+  const said = async (url: string): Promise<string> => {
+    const { of } = await examined({
+      upstreams: UPSTREAMS,
+      secrets: { current: SECRET.toString('base64') },
+      store: url,
+    });
+    return of('store').join();
+  };
+
+  const [absent, strange] = [
+    await said('redis://:s3cret@127.0.0.1:1/0'),
+    await said(`redis://:s3cret@127.0.0.1:${somebodys}/0`),
+  ];
+
+  expect(absent).toMatch(
+    /^failed: cannot be used: it cannot be reached, .*: see whether it runs, and whether store\.url/,
+  );
+  expect(strange).toMatch(/^failed: cannot be used: /);
+  expect(absent + strange).not.toContain('s3cret');
+});
