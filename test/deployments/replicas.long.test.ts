@@ -76,6 +76,8 @@ async function listening(port: number): Promise<void> {
 
 interface Replica {
   readonly program: Program;
+  /** Runs another command with what it was started with. */
+  also(...args: readonly string[]): Program;
   scrape(): Promise<Scrape>;
 }
 
@@ -111,7 +113,7 @@ async function running(): Promise<Profile> {
   );
   const replicas = await Promise.all(
     ports.map(async ({ port, peers }): Promise<Replica> => {
-      const program = runWith({
+      const env = {
         CAUSEWAY_CONFIG: yaml,
         CAUSEWAY_LISTEN: `127.0.0.1:${port}`,
         CAUSEWAY_ADMIN: '127.0.0.1:0',
@@ -119,11 +121,13 @@ async function running(): Promise<Profile> {
         CAUSEWAY_PEERS_PORT: String(peers),
         CAUSEWAY_PEERS_SELF: `127.0.0.1:${peers}`,
         CAUSEWAY_LOG_FORMAT: 'json',
-      });
+      };
+      const program = runWith(env);
       await program.says(/"upstream reached"/);
       const [, admin = ''] = await program.says(/"admin":"(http:[^"]+)"/);
       return {
         program,
+        also: (...args) => runWith(env, ...args),
         scrape: async () => readScrape(await (await fetch(`${admin}/metrics`)).text()),
       };
     }),
@@ -235,4 +239,19 @@ test('one that is gone is passed over, and the sessions of the others go on', as
   const [ofOwner, ...more] = [...answers.values()].filter((each) => String(each) !== String(all));
   expect(more).toEqual([]);
   for (const each of ofOwner ?? []) expect(each).toMatchObject({ data: { reason: 'session_unknown' } });
+});
+
+test('doctor finds the other two, and the store, from where one of them runs', async (context) => {
+  takes(context, 'nginx', 'redis-server');
+  const { replicas } = await running();
+
+  const doctor = replicas[0]?.also('doctor');
+  expect([await doctor?.ended, doctor?.stderr()]).toEqual([0, '']);
+
+  const lines = doctor?.stdout().split('\n') ?? [];
+  const of = (check: string): string[] => lines.filter((line) => line.includes(` ${check}`));
+  expect(of('peers ')).toEqual(REPLICAS.slice(1).map(() => expect.stringMatching(/^ok +peers .*: answers in \d+ ms$/)));
+  expect(of('store')).toContainEqual(expect.stringMatching(/^ok +store: Redis .*, answers in \d+ ms; a restart of it/));
+  for (const section of ['address listen', 'address peers'])
+    expect(of(section)).toEqual([expect.stringMatching(/^warning .* in use by a gateway that lives/)]);
 });
