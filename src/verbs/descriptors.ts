@@ -1,6 +1,6 @@
 // File descriptors: a session holds its link's stream, its client's socket and its client's own stream, and while it opens
 // two POSTs (initialize may still be unanswered when initialized is sent); every call in flight holds one POST; the stream
-// of an old client is a socket on either side.
+// of an old client is a socket on either side, as is what is passed on to another replica.
 
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/schema.ts';
@@ -24,7 +24,9 @@ export function descriptorsNeeded(config: Config): number {
   const pooled = sum(each, ({ links }) => links.maxTotal * links.maxInFlight);
   const passed = sum(each, (of) => (of.legacy === false ? 0 : of.limits.passthroughStreams));
   const links = dedicated + sum(each, ({ links: { maxTotal } }) => maxTotal);
-  return OWN + links + 4 * sessions + 2 * Math.min(pooled, limits.inFlight) + 2 * passed;
+  // Where a balancer sends clients anywhere, as many streams of other replicas' sessions come here as of ours go there.
+  const hops = config.peers === undefined ? 0 : sessions;
+  return OWN + links + 4 * sessions + 2 * hops + 2 * Math.min(pooled, limits.inFlight) + 2 * passed;
 }
 
 function sum<Item>(items: readonly Item[], valueOf: (item: Item) => number): number {

@@ -17,6 +17,15 @@ test('5,000 sessions need five descriptors each, beside those of the pool', () =
   expect(needed - without).toBe(25_000);
 });
 
+test('among replicas each session needs two more: as many streams of others are passed on', () => {
+  const secrets = { current: 'b8yXkGq0aVb0cXh5dE9ZrV7mJ2sT4uW6xY8zA1bC3dE' };
+  const upstreams = [{ url: 'http://127.0.0.1:1/sse' }];
+  const alone = parseConfig({ upstreams, secrets, links: { maxDedicated: 5000 } });
+  const among = parseConfig({ upstreams, secrets, links: { maxDedicated: 5000 }, peers: { dns: 'replicas:8082' } });
+
+  expect(descriptorsNeeded(among) - descriptorsNeeded(alone)).toBe(10_000);
+});
+
 test('a limit that is too low is told with both numbers, one that suffices is not', () => {
   const small = config({ maxDedicated: 5000 });
 
