@@ -185,4 +185,38 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: { [`causeway_hops_refused_total{reason="forged", ${GATEWAY}}`]: '0+3x15' },
     quiet: { [`causeway_hops_refused_total{reason="expired", ${GATEWAY}}`]: '0 0 1 1x12' },
   },
+  {
+    alert: 'CausewayStoreDown',
+    at: '5m',
+    fires: { [`causeway_store_up{${GATEWAY}}`]: '1 0x10' },
+    quiet: { [`causeway_store_up{${GATEWAY}}`]: '1 0 0 1x10' },
+  },
+  {
+    alert: 'CausewayStoreBehind',
+    at: '10m',
+    fires: {
+      [`causeway_store_sessions{state="behind", ${GATEWAY}}`]: '3x15',
+      [`causeway_store_up{${GATEWAY}}`]: '1x15',
+    },
+    // One that is down is told of as such.
+    quiet: {
+      [`causeway_store_sessions{state="behind", ${GATEWAY}}`]: '3x15',
+      [`causeway_store_up{${GATEWAY}}`]: '0x15',
+    },
+  },
+  {
+    alert: 'CausewayStoreStrange',
+    at: '5m',
+    fires: { [`causeway_store_rejected_total{what="lease", ${GATEWAY}}`]: '0 0 1x8' },
+    quiet: { [`causeway_store_rejected_total{what="lease", ${GATEWAY}}`]: '1x10' },
+  },
+  {
+    alert: 'CausewayTakeoversFail',
+    at: '5m',
+    fires: { [`causeway_takeovers_total{outcome="no_room", ${UPSTREAM}}`]: '0 0 1x8' },
+    quiet: {
+      [`causeway_takeovers_total{outcome="taken", ${UPSTREAM}}`]: '0+5x10',
+      [`causeway_takeovers_total{outcome="no_room", ${UPSTREAM}}`]: '1x10',
+    },
+  },
 ];

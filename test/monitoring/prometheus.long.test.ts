@@ -16,6 +16,7 @@ import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { PATH, output, takes } from '../support/installed.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
+import { startRedis } from '../support/redis.ts';
 import { file, run } from '../verbs/program.ts';
 import { ALERT_CASES } from './alert-cases.ts';
 import { ALERTS, ALERTS_FILE, DASHBOARD, filledIn } from './promql.ts';
@@ -94,9 +95,10 @@ test('every query of the dashboard and of the alerts finds something in what the
 
 /** A gateway that has been asked everything which makes a series: a good server, one that is away, old and new clients. */
 async function busyGateway(context: TestContext): Promise<{ readonly admin: string }> {
-  takes(context, 'prometheus');
+  takes(context, 'prometheus', 'redis-server');
   const upstream = await startLegacyServer();
   onTestFinished(() => upstream.close());
+  const redis = await startRedis();
   const [own, others] = [await freePort(), await freePort()];
   const addresses = `[127.0.0.1:${own}, 127.0.0.1:${others}]`;
   const yaml = file(`
@@ -104,6 +106,7 @@ listen: { port: 0 }
 admin: { port: 0 }
 secrets: { current: '${randomBytes(32).toString('base64')}' }
 peers: { port: ${own}, addresses: ${addresses} }
+store: '${redis.url()}'
 upstreams:
   - { name: billing, path: /billing, url: '${upstream.url.href}', legacy: { sse: /sse, messages: /messages } }
   - { name: broken, path: /broken, url: 'http://127.0.0.1:1/sse' }
