@@ -62,4 +62,12 @@ export type StoreOperation = (typeof STORE_OPERATIONS)[number];
 /** `refused`: by what stands there, such as a lease that is another's. */
 export type StoreOutcome = 'done' | 'refused' | StoreFaultKind;
 
-export type TakeoverOutcome = 'taken' | 'alive' | 'lost_race' | 'nothing_kept' | 'no_room' | 'store_unavailable';
+export const TAKEOVER_OUTCOMES = [
+  'taken',
+  'alive',
+  'lost_race',
+  'nothing_kept',
+  'no_room',
+  'store_unavailable',
+] as const;
+export type TakeoverOutcome = (typeof TAKEOVER_OUTCOMES)[number];

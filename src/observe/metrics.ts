@@ -6,7 +6,7 @@ import { DROPS } from '../domain/drops.ts';
 import { type Gauges, LINK_PHASES, LINK_USES, type UpstreamGauges } from '../domain/gauges.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Fact, Journal } from '../domain/ports.ts';
-import { STORE_OPERATIONS, STORE_REJECTS, type StoreReject } from '../domain/store-faults.ts';
+import { STORE_OPERATIONS, STORE_REJECTS, type StoreReject, TAKEOVER_OUTCOMES } from '../domain/store-faults.ts';
 import { HOP_OUTCOMES, PEER_STATES } from '../domain/replicas.ts';
 import {
   BUCKETS,
@@ -247,6 +247,7 @@ export class Metrics implements Journal {
     this.#count('causeway_faults_total', { upstream }, 0);
     this.#count('causeway_passthrough_streams_opened_total', { upstream }, 0);
     for (const outcome of HOP_OUTCOMES) this.#count('causeway_hops_total', { upstream, outcome }, 0);
+    for (const outcome of TAKEOVER_OUTCOMES) this.#count('causeway_takeovers_total', { upstream, outcome }, 0);
   }
 
   #read({ upstreams, replies, bufferedBytes, isDraining, replica, store }: Gauges): void {

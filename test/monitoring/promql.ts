@@ -9,7 +9,7 @@ import { ERRORS } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { HopRefusal } from '../../src/protocol/hop-header.ts';
 import { HOP_OUTCOMES, PEER_STATES } from '../../src/domain/replicas.ts';
-import { STORE_REJECTS, type TakeoverOutcome } from '../../src/domain/store-faults.ts';
+import { STORE_REJECTS, TAKEOVER_OUTCOMES } from '../../src/domain/store-faults.ts';
 import { METRICS, type MetricRow } from '../../src/observe/metric-table.ts';
 import { ROOT } from '../docs/pages.ts';
 
@@ -83,14 +83,6 @@ export function labelsOf(metric: string): readonly string[] {
   return [...OF_TARGET, ...(row?.labels ?? []), ...(row?.type === 'histogram' ? ['le'] : [])];
 }
 
-const TAKEOVERS: readonly TakeoverOutcome[] = [
-  'taken',
-  'alive',
-  'lost_race',
-  'nothing_kept',
-  'no_room',
-  'store_unavailable',
-];
 const HOP_REFUSALS: readonly HopRefusal[] = ['absent', 'forged', 'expired', 'replayed', 'not_meant', 'crowded'];
 
 /** The values that a label can have, where all are known. */
@@ -100,7 +92,7 @@ export const VALUES: Readonly<Record<string, readonly string[]>> = {
   what: [...Object.keys(DROPS), ...Object.keys(STORE_REJECTS), 'event'],
   // Also why a link was closed, and a hop refused.
   reason: [...Object.keys(ERRORS), 'lost', ...HOP_REFUSALS],
-  outcome: ['result', 'error', 'failed', 'cancelled', 'client_gone', 'reloaded', ...HOP_OUTCOMES, ...TAKEOVERS],
+  outcome: ['result', 'error', 'failed', 'cancelled', 'client_gone', 'reloaded', ...HOP_OUTCOMES, ...TAKEOVER_OUTCOMES],
   listener: ['main', 'admin', 'peers'],
   state: ['opening', 'open', 'closing', ...PEER_STATES, 'kept', 'behind'],
 };
