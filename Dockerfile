@@ -14,7 +14,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts
 # What `store` needs, and nobody else: of the version that is locked.
-RUN npm install --no-save --omit=dev --ignore-scripts ioredis@6.0.0
+RUN npm install --no-save --save-prod --omit=dev --ignore-scripts ioredis@6.0.0
 
 FROM gcr.io/distroless/nodejs24-debian13:nonroot
 WORKDIR /app
