@@ -206,6 +206,7 @@ export function createApp(options: AppOptions): App {
     isLeaving: () => closing !== null,
     isStoreUp: () => store?.isUp !== false,
     isDraining: () => isRefusing,
+    isHandingOver: store !== null,
     limits: () => ({ ...config.limits, receivedBytes: config.limits.receivedBytes || heapBytes / 4 }),
     current: (mount) => mounts.find(({ name, path }) => name === mount.name && path === mount.path) ?? mount,
     ofName: (mount) => allMounts().filter(({ name }) => name === mount.name),
@@ -240,7 +241,17 @@ export function createApp(options: AppOptions): App {
 
   /** What another process has had is to be found in the store. */
   function hopsToNobody(): OwnerHops {
-    return new OwnerHops({ sealer, owner, wallSeconds, directory, peers: { find: () => null }, agent: null, journal });
+    return new OwnerHops({
+      sealer,
+      owner,
+      wallSeconds,
+      directory,
+      peers: { find: () => null },
+      greetings: { up: [] },
+      random,
+      agent: null,
+      journal,
+    });
   }
 
   function replicaOf(own: PeersConfig) {
@@ -248,13 +259,14 @@ export function createApp(options: AppOptions): App {
     const peers = new Peers({ config: own, clock, timers, ...(resolve && { resolve }) });
     const agent = peerAgent(peers);
     const seal = { sealer, owner, wallSeconds };
+    const greetings = new Greetings({ ...seal, peers, agent, journal, clock, timers, random, wallMs });
     return {
       config: own,
       peers,
       agent,
-      door: { ...seal, reader: new HopReader(seal), version, wallMs },
-      hops: new OwnerHops({ ...seal, directory, peers, agent, journal }),
-      greetings: new Greetings({ ...seal, peers, agent, journal, clock, timers, random, wallMs }),
+      door: { ...seal, reader: new HopReader(seal), directory, version, wallMs },
+      hops: new OwnerHops({ ...seal, directory, peers, greetings, random, agent, journal }),
+      greetings,
       listener: new Listener(config.timeouts, null, journal),
     };
   }
@@ -365,6 +377,8 @@ export function createApp(options: AppOptions): App {
         hops: replica?.hops ?? null,
         mounts: allMounts,
         registry,
+        isHandingOver: deps.isHandingOver,
+        lookForOthers: replica && (() => replica.greetings.again().then(() => replica.greetings.up.length > 0)),
         inFlight,
         timers,
         delayMs: how === 'announced' ? delay : 0,

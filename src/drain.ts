@@ -9,6 +9,8 @@ import type { SessionRegistry } from './traffic/session-registry.ts';
 
 /** How long clients may take to read what was written to them last. */
 const TAKEN_MS = 1000;
+/** How long it may take to find out who is to serve in our place. */
+const LOOK_MS = 1000;
 
 export interface DrainOptions {
   /** Where clients connect. */
@@ -20,6 +22,10 @@ export interface DrainOptions {
   /** Those too that are on their way out. */
   readonly mounts: () => readonly Mount[];
   readonly registry: SessionRegistry;
+  /** Sessions are kept where another replica finds them. */
+  readonly isHandingOver: boolean;
+  /** Asks the other replicas how they are: whether there are any that serve in our place. Null: there are none. */
+  readonly lookForOthers: (() => Promise<boolean>) | null;
   /** Replies that somebody waits for. */
   readonly inFlight: Tally;
   readonly timers: Timers;
@@ -33,8 +39,14 @@ export interface DrainOptions {
 
 export async function drain(options: DrainOptions): Promise<void> {
   const { listener, ofPeers, hops, mounts, registry, inFlight, timers, delayMs, timeoutMs } = options;
+  const { lookForOthers } = options;
+  const looking =
+    lookForOthers === null ? null : Promise.race([lookForOthers(), passed(timers, LOOK_MS).then(() => false)]);
   if (delayMs > 0) await passed(timers, delayMs);
+  const isServedElsewhere = looking !== null && (await looking);
   options.onRefusing();
+  if (options.isHandingOver) registry.handOver();
+  else if (isServedElsewhere) registry.sendAway();
   listener.stopAccepting();
   await inFlight.whenNone(timers, timeoutMs);
   for (const { modern } of mounts()) modern.listens.endAll();

@@ -50,8 +50,10 @@ export interface RouteDeps {
   readonly isLeaving: () => boolean;
   /** There is none, or it can be used. */
   readonly isStoreUp: () => boolean;
-  /** New requests are refused. */
+  /** New requests are refused, or passed on to another replica. */
   readonly isDraining: () => boolean;
+  /** Those of sessions that live here are served all the same, until another replica has them. */
+  readonly isHandingOver: boolean;
   /** Of this moment, over all mounts. */
   readonly limits: () => Pick<Config['limits'], 'inFlight' | 'listens' | 'receivedBytes'>;
   /** The mount that has taken this one's place by now, or itself. */
@@ -76,6 +78,8 @@ export interface Elsewhere {
   readonly owner: string;
   /** Null: it is about something that ends with its owner. */
   readonly sessionId: string | null;
+  /** It does not hold it yet: it is to serve in our place. */
+  readonly isSuccessor: boolean;
 }
 
 /** A request that is passed on. */
@@ -95,6 +99,11 @@ export interface Hops {
   ofSession(sessionId: string, mount: Mount, principal: Principal): Elsewhere | null;
   ofState(state: string, mount: Mount, principal: Principal): Elsewhere | null;
   ofStream(token: string, mount: Mount, principal: Principal): Elsewhere | null;
+  /**
+   * Who serves in our place while we drain; null: nobody is known to. `sessionId`: of a session that was handed over, and that
+   * whoever is asked for it takes.
+   */
+  successor(sessionId: string | null): Elsewhere | null;
   pass(hop: Hop): void;
 }
 
@@ -108,11 +117,10 @@ export function servedHere(deps: RouteDeps): RouteDeps {
  * alone is it looked at.
  */
 export function hopRefusal(body: Buffer, caller: Principal, { mount, deps }: Incoming): ProxyError | null {
-  if (!deps.budgets.boundsCalls(caller) && !deps.isDraining() && !isFull(deps)) return null;
+  if (!deps.budgets.boundsCalls(caller) && !isFull(deps)) return null;
   const howMany = requestsOf(body, mount);
   if (howMany === 0) return null;
-  if (isFull(deps, howMany)) return inFlightLimit();
-  return deps.isDraining() ? draining() : deps.spend(caller, howMany);
+  return isFull(deps, howMany) ? inFlightLimit() : deps.spend(caller, howMany);
 }
 
 /** How many requests stand in a body. */
@@ -146,6 +154,12 @@ export function waitedFor(mount: Mount, deps: RouteDeps, howMany = 1): () => voi
   };
 }
 
+export interface Opening {
+  /** What it answers; a number where nobody has to know which. */
+  readonly requests?: number | readonly Request[];
+  readonly isOfWhatRuns?: boolean;
+}
+
 export interface OpenReply {
   readonly sink: ReplySink;
   /** Who waits for it: told once, when the client has left in a way that it cannot come back from. */
@@ -154,17 +168,18 @@ export interface OpenReply {
 
 /**
  * From here on the reply is ours: it will be written exactly once, by the raw response. `session`: the reply may become
- * one of its streams. Throws a ProxyError, with nothing begun.
+ * one of its streams. `isOfWhatRuns`: a call that waits goes on with it. Throws a ProxyError, with nothing begun.
  */
 export function openReply(
   { request, reply, mount, deps }: Incoming,
   session: Session | null,
-  requests: number | readonly Request[] = 1,
+  { requests = 1, isOfWhatRuns = false }: Opening = {},
 ): OpenReply {
   const howMany = typeof requests === 'number' ? requests : requests.length;
   // Looked at again: many requests can have sent their headers before the first of them was counted.
   if (isFull(deps, howMany)) throw inFlightLimit();
-  if (deps.isDraining()) throw draining();
+  const isServed = isOfWhatRuns || (session !== null && deps.isHandingOver);
+  if (deps.isDraining() && !isServed) throw draining();
   reply.hijack();
   const response = reply.raw;
   const { json, stream } = accepted(request.headers.accept);

@@ -7,13 +7,14 @@
 import type { FastifyRequest } from 'fastify';
 import type { Dispatcher } from 'undici';
 import { asProxyError } from '../domain/errors.ts';
-import type { Journal } from '../domain/ports.ts';
+import type { Journal, Random } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
 import { clientAddress } from '../edge/client-address.ts';
 import { whenTaken } from '../edge/taken.ts';
 import { HOP_HEADER, type HopOptions, sealHop } from '../protocol/hop-header.ts';
 import type { SealedClaims } from '../protocol/sealed-token.ts';
 import type { Directory, Loss } from '../replica/directory.ts';
+import type { Greetings } from '../replica/greetings.ts';
 import type { Peers } from '../replica/peers.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { callerOf, principalOf } from './caller.ts';
@@ -24,6 +25,8 @@ import { type Elsewhere, type Hop, type Hops, draining, waitedFor } from './open
 export interface OwnerHopsOptions extends HopOptions {
   readonly directory: Directory;
   readonly peers: Pick<Peers, 'find'>;
+  readonly greetings: Pick<Greetings, 'up'>;
+  readonly random: Random;
   /** Null: there are none. */
   readonly agent: Dispatcher | null;
   readonly journal: Journal;
@@ -37,7 +40,7 @@ interface Begun extends Hop {
 }
 
 /** A session can be taken over while the first hop is under way, and then there is a second one. */
-const MAX_HOPS = 2;
+const MAX_HOPS = 3;
 /** Beyond all that the owner itself waits for. */
 const SLACK_MS = 5000;
 
@@ -69,6 +72,13 @@ export class OwnerHops implements Hops {
     return this.#of('endpoint', token, mount, principal);
   }
 
+  successor(sessionId: string | null, tried: readonly string[] = []): Elsewhere | null {
+    const { greetings, random } = this.#options;
+    const left = greetings.up.filter(({ owner }) => !tried.includes(owner));
+    const one = left[Math.floor(random.fraction() * left.length)];
+    return one === undefined ? null : { ...one, sessionId, isSuccessor: true };
+  }
+
   pass(hop: Hop): void {
     const { reply, request, mount, deps } = hop.incoming;
     let taken = request.method === 'POST' ? waitedFor(mount, deps) : null;
@@ -81,7 +91,7 @@ export class OwnerHops implements Hops {
     reply.raw.on('error', () => {});
     // Now: when it ends its socket may be gone.
     const client = clientAddress(request);
-    this.#try({ ...hop, client, giveBack }, hop.to, 1).catch((thrown: unknown) => {
+    this.#try({ ...hop, client, giveBack }, hop.to, []).catch((thrown: unknown) => {
       if (!reply.sent && !reply.raw.destroyed) void refuse(reply, deps.journal, asProxyError(thrown));
     });
   }
@@ -101,28 +111,37 @@ export class OwnerHops implements Hops {
     if (claims.mount !== mount.name || claims.principal !== principal.key) return null;
     const where = directory.ownerOf(claims, token);
     if (where.at === 'kept' && purpose === 'session') {
-      return { address: null, owner: where.owner, how: where.how, sessionId: token };
+      return { address: null, owner: where.owner, how: where.how, sessionId: token, isSuccessor: false };
     }
     if (where.at !== 'peer') return null;
-    return { address: where.address, owner: where.owner, sessionId: purpose === 'session' ? token : null };
+    const { address, owner } = where;
+    return { address, owner, sessionId: purpose === 'session' ? token : null, isSuccessor: false };
   }
 
-  async #try(hop: Begun, to: Elsewhere, count: number): Promise<void> {
+  async #try(hop: Begun, to: Elsewhere, before: readonly string[]): Promise<void> {
     const { reply } = hop.incoming;
     const end = await this.#end(hop, to);
     if (end === null || reply.raw.destroyed) return;
-    if (to.sessionId !== null) {
-      const { mount, request, deps } = hop.incoming;
-      const sought = deps.registry.sought(to.sessionId, mount, callerOf(request, mount));
-      const where = await this.#options.directory.lost(sought, to.owner, end);
-      if (reply.raw.destroyed) return;
-      if (where.at === 'peer' && count < MAX_HOPS) {
-        await this.#try(hop, { ...to, address: where.address, owner: where.owner }, count + 1);
-        return;
-      }
+    const tried = [...before, to.owner];
+    const isForSuccessor = to.isSuccessor || (to.sessionId !== null && hop.incoming.deps.isDraining());
+    const next = isForSuccessor ? this.successor(to.sessionId, tried) : await this.#nextOwner(hop, to, end);
+    if (reply.raw.destroyed) return;
+    if (next !== null && tried.length < MAX_HOPS) {
+      await this.#try(hop, next, tried);
+      return;
     }
     hop.giveBack();
     hop.here();
+  }
+
+  async #nextOwner({ incoming }: Hop, { sessionId, owner: lost }: Elsewhere, how: Loss): Promise<Elsewhere | null> {
+    if (sessionId === null) return null;
+    const { mount, request, deps } = incoming;
+    const sought = deps.registry.sought(sessionId, mount, callerOf(request, mount));
+    const where = await this.#options.directory.lost(sought, lost, how);
+    if (where.at !== 'peer') return null;
+    const { address, owner } = where;
+    return { address, owner, sessionId, isSuccessor: false };
   }
 
   /** Null: the client has what there is to have, or has left; else nothing was said to it yet. */
@@ -191,8 +210,9 @@ export class OwnerHops implements Hops {
   }
 
   /** In pairs, so that what came twice goes on twice. */
-  #headers({ client, incoming: { request, mount } }: Begun, { owner }: Elsewhere): string[] {
-    const claims = { owner, mount: mount.name, principal: principalOf(request) };
+  #headers({ client, incoming: { request, mount } }: Begun, { owner, sessionId, isSuccessor }: Elsewhere): string[] {
+    const takesOver = isSuccessor && sessionId !== null;
+    const claims = { owner, mount: mount.name, principal: principalOf(request), takesOver };
     const headers = [HOP_HEADER, sealHop(this.#options, claims)];
     if (client !== undefined) headers.push('x-forwarded-for', client);
     const { rawHeaders } = request.raw;

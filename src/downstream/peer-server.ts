@@ -4,7 +4,7 @@
 import { type RequestListener, createServer as createHttpServer } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Config } from '../config/schema.ts';
-import { ProxyError } from '../domain/errors.ts';
+import { ProxyError, asProxyError } from '../domain/errors.ts';
 import type { Journal } from '../domain/ports.ts';
 import type { Principal } from '../domain/principal.ts';
 import { plain } from '../edge/client-address.ts';
@@ -22,9 +22,10 @@ import {
   callerIn,
 } from '../protocol/hop-header.ts';
 import type { HopClaims } from '../protocol/sealed-token.ts';
+import type { Directory } from '../replica/directory.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { receiveBodies } from './bodies.ts';
-import { passedOn } from './caller.ts';
+import { callerOf, passedOn } from './caller.ts';
 import { fromFastify, refuse } from './error-reply.ts';
 import { type RouteDeps, servedHere } from './open-exchange.ts';
 import { passthroughRoutes } from './passthrough.ts';
@@ -33,6 +34,8 @@ import { mountRoutes } from './routes.ts';
 export interface PeerDoor extends HopOptions {
   /** Of the process: what was taken once is taken, whatever configuration goes. */
   readonly reader: HopReader;
+  /** Where sessions are looked for that were handed over. */
+  readonly directory: Pick<Directory, 'lost'>;
   readonly version: string;
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
@@ -82,7 +85,23 @@ export async function createPeerServer(
     const enter = (routes: (scope: FastifyInstance) => void): void => {
       passedOn(app, (request) => callerOn(mount, request, journal), journal, routes);
     };
-    enter((scope) => mountRoutes(scope, mount, deps));
+    enter((scope) => {
+      // The replica that passes it on drains, and has let go of the session: it is ours from now on, if it can be had.
+      scope.addHook('preHandler', (request, reply, next) => {
+        const { takesOver, from } = request.getDecorator<HopClaims>(PASSED_ON);
+        const { 'mcp-session-id': id } = request.headers;
+        if (takesOver !== true || typeof id !== 'string') {
+          next();
+          return;
+        }
+        const sought = ofClients.registry.sought(id, mount, callerOf(request, mount));
+        door.directory.lost(sought, from, 'unknown').then(
+          () => next(),
+          (thrown: unknown) => void refuse(reply, journal, asProxyError(thrown)),
+        );
+      });
+      mountRoutes(scope, mount, deps);
+    });
     if (passage !== null) enter((scope) => passthroughRoutes(scope, mount, passage, deps));
   }
   // Of an upstream that is served there and not here.

@@ -80,7 +80,8 @@ function refusalOf(incoming: Incoming): ProxyError | null {
   // What belongs to a session can be an answer or a cancel: to refuse those would keep what is in flight from ending.
   // A request is looked at again before it is begun.
   const isOfSession = (): boolean => isOfLiveSession(incoming) || elsewhere(incoming) !== null;
-  if (deps.isDraining() && !isOfSession()) return draining();
+  const isModern = request.headers['mcp-protocol-version'] === MODERN_REVISION;
+  if (deps.isDraining() && !isModern && !isOfSession()) return draining();
   if (!isJson(request.headers['content-type'])) {
     return new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
   }
@@ -115,8 +116,11 @@ function elsewhere(incoming: Incoming): Elsewhere | null {
   const { request, mount, deps } = incoming;
   const { 'mcp-session-id': sessionId, 'mcp-protocol-version': version } = request.headers;
   // [spec 2026-07-28 transports] there a session id means nothing.
-  if (deps.hops === null || typeof sessionId !== 'string' || version === MODERN_REVISION) return null;
-  return isOfLiveSession(incoming) ? null : deps.hops.ofSession(sessionId, mount, callerOf(request, mount));
+  // Whether a call waits for it here is seen in its body.
+  if (deps.hops === null || version === MODERN_REVISION || isOfLiveSession(incoming)) return null;
+  const id = typeof sessionId === 'string' && sessionId !== '' ? sessionId : null;
+  const owner = id === null ? null : deps.hops.ofSession(id, mount, callerOf(request, mount));
+  return owner ?? (deps.isDraining() ? deps.hops.successor(id) : null);
 }
 
 function serveSingle(body: Buffer, incoming: Incoming): void {
@@ -140,7 +144,7 @@ function serveSingle(body: Buffer, incoming: Incoming): void {
     } else {
       const isHandshake = classified.mode === 'handshake';
       const speaker = isHandshake ? handshakeSpeaker(message) : speakerOf(session, incoming);
-      const open = openReply(incoming, session, [message]);
+      const open = openReply(incoming, session, { requests: [message] });
       const times = exchangeTimes(incoming, session);
       const exchange = openExchange(message, open.sink, speaker, times, incoming);
       open.owner = exchange;
@@ -163,13 +167,17 @@ function spendCalls(howMany: number, { request, mount, deps }: Incoming): void {
 function serveModernOne(message: Request, body: Buffer, incoming: Incoming): void {
   const { request, reply, mount, deps } = incoming;
   const state = methodRow(message.method).mayAskBack === true ? stateOf(message) : null;
-  const to = state === null ? null : (deps.hops?.ofState(state, mount, callerOf(request, mount)) ?? null);
+  const owner = state === null ? null : (deps.hops?.ofState(state, mount, callerOf(request, mount)) ?? null);
+  const isListen = message.method === 'subscriptions/listen';
+  const isHeldHere = holderOf(message, deps.ofName(mount)) !== null;
+  // A listen would end with us, wherever it is served.
+  const isForOthers = deps.isDraining() && !isHeldHere && !isListen;
+  const to = owner ?? (isForOthers ? (deps.hops?.successor(null) ?? null) : null);
   if (to === null || deps.hops === null) {
     serveAlone(message, incoming);
     return;
   }
   if (isFull(deps)) throw inFlightLimit();
-  if (deps.isDraining()) throw draining();
   const here = (): void => {
     try {
       serveAlone(message, { ...incoming, deps: servedHere(deps) });
@@ -184,7 +192,8 @@ function serveModernOne(message: Request, body: Buffer, incoming: Incoming): voi
  * Revision 2026-07-28: a request that stands alone, but where a call is held for it, perhaps by a mount that is on its way
  * out. Throws a ProxyError, with nothing begun. */
 function serveAlone(message: Request, given: Incoming): void {
-  const mount = holderOf(message, given.deps.ofName(given.mount)) ?? given.mount;
+  const holder = holderOf(message, given.deps.ofName(given.mount));
+  const mount = holder ?? given.mount;
   const incoming = { ...given, mount };
   const { request, deps } = incoming;
   const isListen = message.method === 'subscriptions/listen';
@@ -198,7 +207,7 @@ function serveAlone(message: Request, given: Incoming): void {
   const refusal = isListen ? deps.budgets.refusal('listens', principal) : null;
   if (refusal !== null) throw refusal;
   // A listen waits for nothing that would come by itself, so nothing waits for it.
-  const open = openReply(incoming, null, isListen ? 0 : 1);
+  const open = openReply(incoming, null, { requests: isListen ? 0 : 1, isOfWhatRuns: holder !== null });
   if (isListen) {
     deps.listens.begin();
     const giveBack = deps.budgets.take('listens', principal);
@@ -239,7 +248,7 @@ function serveBatch(body: Buffer, incoming: Incoming): void {
       return;
     }
     spendCalls(requests.length, incoming);
-    const open = openReply(incoming, session, requests);
+    const open = openReply(incoming, session, { requests });
     const { heartbeatMs } = exchangeTimes(incoming, session);
     const together = new BatchReply(open.sink, mount.timers, heartbeatMs);
     const times = { heartbeatMs: null };

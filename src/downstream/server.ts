@@ -83,13 +83,10 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
     held: deps.received,
   });
 
-  app.get(HEALTH, async (_request, reply) => {
-    // A new connection would be refused: who probes over one that is kept open hears of the end too.
-    if (deps.isDraining()) void reply.header('connection', 'close');
+  app.get(HEALTH, async () => {
     return { status: 'ok' };
   });
   app.get(READY, async (_request, reply) => {
-    if (deps.isDraining()) void reply.header('connection', 'close');
     const status = readiness(deps.isLeaving(), mounts);
     // Everything that lives here goes on without it.
     const store = deps.isStoreUp() ? {} : { store: 'unavailable' };
@@ -133,6 +130,8 @@ export async function createServer(config: Config, mounts: readonly Mount[], dep
   app.setErrorHandler((error, _request, reply) => refuse(reply, journal, fromFastify(error)));
   await app.ready();
   const answer: RequestListener = (request, response) => {
+    // Soon a new connection will be refused: whoever keeps this one is to look elsewhere before it comes to that.
+    if (deps.isLeaving()) response.shouldKeepAlive = false;
     showToPage(request, response, rules.origins);
     app.routing(request, response);
   };

@@ -12,6 +12,7 @@ import type { Session } from '../traffic/session.ts';
 import { callerOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
 import {
+  type Elsewhere,
   type Incoming,
   type RouteDeps,
   draining,
@@ -77,9 +78,10 @@ function sessionOf(incoming: Incoming, serve: (incoming: Incoming) => void): Ses
   if (classified.mode !== 'session') throw new ProxyError('session_required', `${request.method} needs a session`);
   const { sessionId: id } = classified;
   const caller = callerOf(request, mount);
-  const to = deps.registry.has(id, mount, caller) ? null : (deps.hops?.ofSession(id, mount, caller) ?? null);
+  const isHere = deps.registry.has(id, mount, caller);
+  const successor = (): Elsewhere | null => (deps.isDraining() ? (deps.hops?.successor(id) ?? null) : null);
+  const to = isHere ? null : (deps.hops?.ofSession(id, mount, caller) ?? successor());
   if (to !== null && deps.hops !== null) {
-    if (deps.isDraining() && request.method === 'GET' && headers['last-event-id'] === undefined) throw draining();
     const here = (): void => within({ ...incoming, deps: servedHere(deps) }, serve);
     deps.hops.pass({ incoming, to, target: mount.path, body: null, here });
     return null;

@@ -34,10 +34,18 @@ export interface HopOptions {
   readonly wallSeconds: () => number;
 }
 
+interface Meant {
+  readonly owner: string;
+  readonly mount: string;
+  readonly principal: Principal;
+  /** See HopClaims. */
+  readonly takesOver?: boolean;
+}
+
 /** The text for a request of this caller to this mount; another one each time. */
 export function sealHop(
   { sealer, owner: from, wallSeconds }: HopOptions,
-  { owner, mount, principal }: { readonly owner: string; readonly mount: string; readonly principal: Principal },
+  { owner, mount, principal, takesOver = false }: Meant,
 ): string {
   const { key, proof, inboundKey } = principal;
   return sealer.seal({
@@ -48,6 +56,7 @@ export function sealHop(
     principal: key,
     proof,
     ...(inboundKey !== undefined && { inboundKey }),
+    ...(takesOver && { takesOver: true as const }),
     expiresAt: wallSeconds() + HOP_SECONDS,
   });
 }

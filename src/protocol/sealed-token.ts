@@ -63,6 +63,8 @@ export interface HopClaims extends Sealed {
   readonly from: string;
   readonly proof: string;
   readonly inboundKey?: string;
+  /** The session was handed over, and is to be taken by the one that is meant. */
+  readonly takesOver?: true;
 }
 
 /** A replica asks another how it is. */

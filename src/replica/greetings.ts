@@ -21,12 +21,17 @@ export interface GreetingsOptions extends HopOptions {
 
 interface Seen {
   readonly state: PeerState;
+  /** Which life of the process there; null: it did not say. */
+  readonly owner: string | null;
   readonly version: string | null;
   readonly clockMs: number | null;
   readonly cause?: unknown;
 }
 
 const EVERY_MS = 10_000;
+/** Replicas that start together do not hear each other at once. */
+const SOON_MS = 1000;
+const SOON_ROUNDS = 10;
 const ANSWER_MS = 2000;
 /** A hop is good for ten seconds; half of that is left for clocks. */
 const APART_MS = 4000;
@@ -43,6 +48,8 @@ export class Greetings {
   #seen = new Map<string, Seen>();
   #timer: Timer | null = null;
   #isClosed = false;
+  #rounds = 0;
+  #greeting: Promise<void> | null = null;
 
   constructor(options: GreetingsOptions) {
     this.#options = options;
@@ -50,7 +57,7 @@ export class Greetings {
 
   /** Rejects with a ConfigError where every other replica that answers has another time than this one. */
   async start(): Promise<void> {
-    await this.#greetAll();
+    await this.again();
     const answered = [...this.#seen.values()].filter(({ clockMs }) => clockMs !== null);
     if (answered.length > 0 && answered.every(({ state }) => state === 'apart')) {
       const ahead = Math.round((answered[0]?.clockMs ?? 0) / 1000);
@@ -61,11 +68,28 @@ export class Greetings {
     this.#later();
   }
 
+  /** Those that serve, by what they said last: HOST:PORT of each, and which life of the process that is. */
+  get up(): readonly { readonly address: string; readonly owner: string }[] {
+    return this.#options.peers.all.flatMap((address) => {
+      const { state, owner = null } = this.#seen.get(address) ?? {};
+      return state === 'up' && owner !== null ? [{ address, owner }] : [];
+    });
+  }
+
   get seen(): readonly PeerGauge[] {
     return this.#options.peers.all.map((peer) => {
       const { state = null, version = null, clockMs = null } = this.#seen.get(peer) ?? {};
       return { peer, state, version, clockMs };
     });
+  }
+
+  /** Asks now; with those who ask already. Never rejects. */
+  again(): Promise<void> {
+    this.#rounds++;
+    this.#greeting ??= this.#greetAll().finally(() => {
+      this.#greeting = null;
+    });
+    return this.#greeting;
   }
 
   close(): void {
@@ -75,7 +99,11 @@ export class Greetings {
 
   #later(): void {
     if (this.#isClosed) return;
-    this.#timer = this.#options.timers.after(EVERY_MS, () => void this.#greetAll().then(() => this.#later()));
+    const isAway = [...this.#seen.values()].some(({ state }) => state === 'unreachable');
+    const soon = isAway && this.#rounds < SOON_ROUNDS;
+    this.#timer = this.#options.timers.after(soon ? SOON_MS : EVERY_MS, () => {
+      void this.again().then(() => this.#later());
+    });
   }
 
   async #greetAll(): Promise<void> {
@@ -83,7 +111,7 @@ export class Greetings {
     const found = await Promise.all(
       peers.all.map(async (peer) => {
         const seen = await this.#greet(peer).catch((cause: unknown): Seen => {
-          return { state: 'unreachable', version: null, clockMs: null, cause };
+          return { state: 'unreachable', owner: null, version: null, clockMs: null, cause };
         });
         return [peer, seen] as const;
       }),
@@ -118,11 +146,11 @@ export class Greetings {
     });
     const text = await textOf(body);
     const hello = statusCode === 200 ? readHello(this.#options, text, nonce) : null;
-    if (hello === null) return { state: 'refusing', version: null, clockMs: null };
+    if (hello === null) return { state: 'refusing', owner: null, version: null, clockMs: null };
     const clockMs = Math.round(hello.wallMs - (askedAt + wallMs()) / 2);
-    const { version, isDraining } = hello;
+    const { version, owner, isDraining } = hello;
     const state = Math.abs(clockMs) > APART_MS ? 'apart' : isDraining ? 'draining' : 'up';
-    return { state, version, clockMs };
+    return { state, owner, version, clockMs };
   }
 }
 

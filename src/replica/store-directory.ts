@@ -23,6 +23,9 @@ const STORE_MS = 2000;
 /** Of an owner that cannot be reached: for that the sign of its life is gone, which takes three seconds. */
 const DEAD_MS = 4000;
 const AGAIN_MS = 200;
+/** Of an owner that has let go of a session: until that is written. */
+const WRITTEN_MS = 1000;
+const SOON_MS = 50;
 /** Others can be faster to take it, or to give it up. */
 const MAX_ROUNDS = 4;
 /** Sessions of which it is known that they are where their tokens do not say; and that they have ended. */
@@ -111,8 +114,8 @@ export class StoreDirectory implements Directory {
     if (owner === this.#self) return this.#ended.has(sought.id) ? NOWHERE : null;
     if (owner === asked) {
       if (how === 'gone' || how === 'closed') return null;
-      // It says itself that it has ended.
-      if (how === 'unknown') return NOWHERE;
+      // It says itself that it has ended; or it has just let go of it, and that is not written yet.
+      if (how === 'unknown') return (await this.#changes(sought, owner)) ? null : NOWHERE;
       return (await this.#dies(owner)) ? null : this.#not(sought, 'alive');
     }
     if (!(await this.#options.store.isAlive(owner))) return null;
@@ -120,6 +123,18 @@ export class StoreDirectory implements Directory {
     if (where.at !== 'peer') return this.#not(sought, 'alive');
     remember(this.#moved, sought.id, owner);
     return where;
+  }
+
+  async #changes(sought: Sought, owner: string): Promise<boolean> {
+    const { store, clock, timers } = this.#options;
+    const until = clock.now() + WRITTEN_MS;
+    while (clock.now() < until) {
+      // oxlint-disable-next-line no-await-in-loop -- asked again and again
+      await passed(timers, SOON_MS);
+      // oxlint-disable-next-line no-await-in-loop -- the same
+      if ((await store.leaseOf(sought))?.owner !== owner) return true;
+    }
+    return false;
   }
 
   /** No connection to it comes about; whether it is gone, or the network between us, its sign of life tells. */

@@ -60,6 +60,8 @@ export class SessionRegistry {
   /** Null: no copies are kept. */
   readonly #kept: KeptSessions | null;
   #sweep: Timer | null = null;
+  #isSendingAway = false;
+  #isHandingOver = false;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -168,6 +170,10 @@ export class SessionRegistry {
       store: events,
       firstNumber,
       onChange,
+      // What the call has come to is still to be said.
+      onIdle: () => {
+        if (this.#isHandingOver) timers.after(0, () => this.#handOverIfIdle(session));
+      },
       streams: new SessionStreams({
         store,
         timers: mount.timers,
@@ -223,6 +229,7 @@ export class SessionRegistry {
     if (
       session === undefined ||
       !isTheirs(session, principal) ||
+      (this.#isSendingAway && !isOfWhatRuns) ||
       (session.mount !== mount && !(isOfWhatRuns && session.mount.name === mount.name))
     ) {
       throw new ProxyError('session_unknown', 'unknown or ended session: send initialize again');
@@ -239,6 +246,27 @@ export class SessionRegistry {
     this.#sessions.delete(session.id);
     this.#givenBack.get(session)?.();
     this.#givenBack.delete(session);
+  }
+
+  /**
+   * Sessions end here, to go on with another replica: those without a call at once, the others when their last call has its
+   * outcome. Without a store they would end for good: see sendAway.
+   */
+  handOver(): void {
+    this.#isHandingOver = true;
+    for (const session of this.#sessions.values()) this.#handOverIfIdle(session);
+  }
+
+  #handOverIfIdle(session: Session): void {
+    if (this.#isHandingOver && session.state.phase === 'live' && session.isIdle) this.end(session, 'shutdown');
+  }
+
+  /**
+   * From now on sessions take what belongs to what runs in them, and to all else are unknown: their clients begin anew, with
+   * another replica.
+   */
+  sendAway(): void {
+    this.#isSendingAway = true;
   }
 
   endThose(areMeant: (session: Session) => boolean, why: 'reloaded' | 'shutdown'): void {

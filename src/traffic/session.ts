@@ -55,6 +55,8 @@ export interface SessionOptions {
   readonly firstNumber?: number;
   /** What is in its record is another by now. */
   readonly onChange?: () => void;
+  /** The last of its calls has its outcome. */
+  readonly onIdle?: () => void;
   /** Another replica had it, and it goes on from there; without a link for now. */
   readonly earlier?: EarlierSession;
 }
@@ -105,6 +107,7 @@ export class Session implements MountSession {
   readonly #leaveMount: () => void;
   readonly #offer: HandshakeOffer;
   readonly #onChange: () => void;
+  readonly #onIdle: () => void;
   /** The client has said that it is initialized, or acts like it: nothing is sent to it before. */
   #isReady = false;
   /** Of the upstream, since it was reached first. */
@@ -119,6 +122,7 @@ export class Session implements MountSession {
     this.#usedAt = mount.clock.now();
     this.createdAt = this.#usedAt - (options.earlier?.ageMs ?? 0);
     this.#onChange = options.onChange ?? (() => {});
+    this.#onIdle = options.onIdle ?? (() => {});
     this.wants = new Wants(mount.onlyLink.wants, this.#onChange);
     this.#offer = options.offer;
     this.#profile = profile;
@@ -203,6 +207,11 @@ export class Session implements MountSession {
       running: unanswered(record.running, events),
       lastWords: (id) => errorReply(encode(id), lost, this.mount.name).body,
     });
+  }
+
+  /** No call of its client is open. */
+  get isIdle(): boolean {
+    return this.#calls.size === 0;
   }
 
   /** When the session was last used; now, while a call is open or the client listens. */
@@ -503,6 +512,7 @@ export class Session implements MountSession {
     if (same === undefined) return;
     if (same.includes(call)) same.splice(same.indexOf(call), 1);
     if (same.length === 0) this.#calls.delete(key);
+    if (this.isIdle) this.#onIdle();
   }
 
   /** The oldest first, but for ids given twice. */
