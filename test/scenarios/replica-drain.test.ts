@@ -2,9 +2,10 @@
 
 import { expect, test } from 'vitest';
 import { openEvents } from '../support/event-client.ts';
-import { JSON_HEADERS, type RawClient, requestBytes } from '../support/gateway.ts';
+import { IN_STORE, JSON_HEADERS, type RawClient, requestBytes } from '../support/gateway.ts';
 import { type LegacyCall, text } from '../support/legacy-behaviour.ts';
 import { type ModernMessage, modernMessage } from '../support/modern-client.ts';
+import { MemoryStore } from '../support/memory-shelf.ts';
 import { type Replica, startReplicas } from '../support/replicas.ts';
 import { IN } from '../support/session-client.ts';
 
@@ -108,4 +109,47 @@ test('the last one of all says that it drains', async () => {
 
   expect(refused.text).toMatch(/"reason":"draining"/);
   expect((await slow).status).toBe(200);
+});
+
+/** Two that keep their sessions in one store. */
+function startKeeping() {
+  const store = new MemoryStore();
+  const shelves = [store.shelf(), store.shelf()];
+  const shelf = (at: number) => shelves[at] ?? expect.fail();
+  return startReplicas(2, HELD, { store: IN_STORE, drain: { timeout: '10s' } }, { shelf });
+}
+
+test('with a store its sessions are handed over, and their clients notice no more than that their streams end', async () => {
+  const { replicas, upstream } = await startKeeping();
+  const [first, second] = replicas;
+  const idle = await first.openSession(V11);
+  const busy = await first.openSession(V11);
+  const stream = await openEvents(first, { sessionId: idle });
+  const waiting = second.call('wait', {}, 4, IN(busy));
+  const running = await upstream.nextCall('wait');
+  // What keeps it from its end.
+  const alone = first.call('wait', {}, 8);
+  const last = await upstream.nextCall('wait');
+  const [connection] = await kept(first, 1);
+
+  const closing = first.app.close();
+  const ended = await stream.closed;
+  const again = await openEvents(second, { sessionId: idle });
+  const over = await second.call('add', { a: 1, b: 2 }, 5, IN(idle));
+  const besides = await second.call('add', { a: 2, b: 2 }, 6, IN(busy));
+  running.release();
+  const answer = await waiting;
+  await expect.poll(() => first.app.registry.size).toBe(0);
+  const through = await ask(connection, ECHO, IN(busy));
+  last.release();
+  await alone;
+  await closing;
+  const after = await second.call('add', { a: 3, b: 2 }, 7, IN(busy));
+
+  expect([ended, stream.text]).toEqual(['ended', expect.stringMatching(/\nretry: \d+\n\n$/)]);
+  expect(again.status).toBe(200);
+  expect([over, besides, answer, after].map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  expect(through.text).toMatch(/^HTTP\/1\.1 200 [^]*hello/);
+  expect(second.journal.of('takeover').map(({ outcome }) => outcome)).toEqual(['taken', 'taken']);
+  expect(first.journal.of('session_ended').map(({ why }) => why)).toEqual(['shutdown', 'shutdown']);
 });
