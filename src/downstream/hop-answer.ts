@@ -122,9 +122,10 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
 
   onResponseError(_: Dispatcher.DispatchController, cause: Error): void {
     if (this.#isOver) return;
-    if (this.#verdict !== null) this.#judged(this.#verdict);
+    if (this.#raw.destroyed) this.#done({ outcome: 'client_gone' });
+    else if (this.#verdict !== null) this.#judged(this.#verdict);
     else if (this.#controller === null) this.#done({ outcome: 'unreachable', cause });
-    else if (!this.#isAnswering && this.#mayAskAgain) this.#done({ outcome: 'again' });
+    else if (!this.#isAnswering && this.#mayAskAgain && !isLate(cause)) this.#done({ outcome: 'again' });
     else this.#lost(cause);
   }
 
@@ -255,6 +256,11 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
     this.#raw.off('close', this.#clientClosed);
     this.#settle(end);
   }
+}
+
+/** The connection is there, and nothing comes over it. */
+function isLate(cause: Error): boolean {
+  return 'code' in cause && cause.code === 'UND_ERR_HEADERS_TIMEOUT';
 }
 
 function picked(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
