@@ -111,6 +111,13 @@ describe('a fact is counted', () => {
       ['causeway_refusals_total admin host_refused 1'],
     ],
     [
+      'a hop',
+      { fact: 'hop', upstream, method: 'POST', peer: '10.0.0.2:8082', outcome: 'served', durationMs: 1 },
+      ['causeway_hops_total billing served 1'],
+    ],
+    ['a hop that was refused', { fact: 'hop_refused', why: 'replayed' }, ['causeway_hops_refused_total replayed 1']],
+    ['how another replica is: a gauge says it', { fact: 'peer', peer: '10.0.0.2:8082', state: 'apart' }, []],
+    [
       'a link that opened',
       { fact: 'link_open', upstream, link, revision: '2024-11-05', openMs: 40 },
       [
