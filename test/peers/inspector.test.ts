@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { Child } from './support/child.ts';
+import { Child } from '../support/child.ts';
 import { everything, ownServer } from './support/legacy-peers.ts';
 import { peerFile } from './support/packages.ts';
 import { place } from './support/sessions/places.ts';

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type CallOptions, type EventClient, openCall, openEvents } from '../support/event-client.ts';
 import { type Gateway, type GatewayConfig, JSON_HEADERS, startGateway } from '../support/gateway.ts';
 import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
-import { nginxBefore } from './support/nginx.ts';
+import { nginxBefore } from '../support/nginx.ts';
 
 const QUIET_MS = 20_000;
 const IMPATIENT = ['proxy_read_timeout 2s;'];

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { documentAt } from '../probe/probed.ts';
-import { Child } from './support/child.ts';
+import { Child } from '../support/child.ts';
 import {
   type LegacyPeer,
   everything,
@@ -12,7 +12,7 @@ import {
   playwrightMcp,
   supergateway,
 } from './support/legacy-peers.ts';
-import type { ChildOptions } from './support/watched-child.ts';
+import type { ChildOptions } from '../support/watched-child.ts';
 
 const NODE_SERVERS = ['typescript-sdk', 'supergateway'];
 

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { JSON_HEADERS, startGateway } from '../support/gateway.ts';
 import { startLegacyServer } from '../support/legacy-server.ts';
 import { PAYLOADS, faultIn, fateOf } from '../support/smuggling.ts';
-import { nginxBefore } from './support/nginx.ts';
+import { nginxBefore } from '../support/nginx.ts';
 
 /** nginx takes some that the gateway would refuse. Then what is behind them is a request to both, and answered as one. */
 const ASKED = ['outer', 'smuggled', 'after'];

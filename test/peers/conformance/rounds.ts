@@ -3,7 +3,7 @@
 // does not speak there is only what the gateway makes of it.
 import { fileURLToPath } from 'node:url';
 import { gatewayArgs, gatewayUrl } from '../support/gateway-program.ts';
-import { WatchedChild } from '../support/watched-child.ts';
+import { WatchedChild } from '../../support/watched-child.ts';
 import { revisions, type Revision } from './revisions.ts';
 import { runSuite, type ScenarioOutcome } from './suite.ts';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { peerFile } from '../support/packages.ts';
-import { WatchedChild } from '../support/watched-child.ts';
+import { WatchedChild } from '../../support/watched-child.ts';
 
 export interface ScenarioOutcome {
   readonly scenario: string;

@@ -1,7 +1,7 @@
 // The built gateway as a command line, and the one thing that is read from its log: where it listens.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { WatchedChild } from './watched-child.ts';
+import type { WatchedChild } from '../../support/watched-child.ts';
 
 const program = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 

@@ -1,5 +1,5 @@
 // The gateway as its users run it: the built program as a child process, known only by its command line, its log and its URL.
-import { Child } from './child.ts';
+import { Child } from '../../support/child.ts';
 import { gatewayArgs, gatewayUrl } from './gateway-program.ts';
 
 export interface Gateway {

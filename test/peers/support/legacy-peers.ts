@@ -1,9 +1,9 @@
 // The real legacy servers: each a child process that speaks HTTP+SSE on a loopback port of its own.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Child } from './child.ts';
+import { Child } from '../../support/child.ts';
 import { peerFile } from './packages.ts';
-import type { ChildOptions, WatchedChild } from './watched-child.ts';
+import type { ChildOptions, WatchedChild } from '../../support/watched-child.ts';
 
 const loopbackListen = fileURLToPath(new URL('./loopback-listen.ts', import.meta.url));
 

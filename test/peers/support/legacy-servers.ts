@@ -5,7 +5,7 @@ import { everything, fastmcp, firstEverything, mcpProxy, playwrightMcp, supergat
 import { peerVersion } from './packages.ts';
 import type { ClientOptions, SessionClient } from './sessions/client.ts';
 import { textOf } from './sessions/places.ts';
-import type { ChildOptions } from './watched-child.ts';
+import type { ChildOptions } from '../../support/watched-child.ts';
 
 export interface LegacyServer {
   readonly name: string;

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { Child } from './child.ts';
+import { Child } from '../../support/child.ts';
 import { peerFile } from './packages.ts';
 
 export const mcpRemotes = ['mcp-remote', 'mcp-remote-latest'] as const;

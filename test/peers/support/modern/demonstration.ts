@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { modernClient, type ClientOptions, type ModernSdk, type SessionClient } from '../sessions/client.ts';
 import { textOf } from '../sessions/places.ts';
-import type { WatchedChild } from '../watched-child.ts';
+import type { WatchedChild } from '../../../support/watched-child.ts';
 import { countedBeyond, everythingPlace, linksMin } from './places.ts';
 import { askable } from './stories.ts';
 

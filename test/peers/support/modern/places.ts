@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, onTestFailed } from 'vitest';
 import { startLegacyServer, type LegacyServer } from '../../../support/legacy-server.ts';
 import { gatewayArgs, gatewayUrl } from '../gateway-program.ts';
 import { everything, listening } from '../legacy-peers.ts';
-import { WatchedChild } from '../watched-child.ts';
+import { WatchedChild } from '../../../support/watched-child.ts';
 import { scripted } from './scripted.ts';
 
 interface Upstream {

@@ -3,11 +3,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, onTestFailed } from 'vitest';
 import { z } from 'zod';
-import { Child } from '../child.ts';
+import { Child } from '../../../support/child.ts';
 import { gatewayArgs, gatewayUrl } from '../gateway-program.ts';
 import { startGateway } from '../gateway.ts';
 import { listening, type LegacyPeer } from '../legacy-peers.ts';
-import { WatchedChild, type ChildOptions } from '../watched-child.ts';
+import { WatchedChild, type ChildOptions } from '../../../support/watched-child.ts';
 import type { Answering, CallOptions, SessionClient } from './client.ts';
 
 export interface Place {

@@ -2,11 +2,14 @@
 // bound; never for time to pass. Whoever starts one stops it.
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { PATH } from './installed.ts';
 
 const keptOutputChars = 200_000;
 
 export interface ChildOptions {
   readonly name: string;
+  /** The same Node as the tests, where it is not given: the one on the machine's PATH may be too old. */
+  readonly program?: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -16,7 +19,6 @@ export interface ChildEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Runs the same Node as the tests: the one on the machine's PATH may be too old. */
 export class WatchedChild {
   readonly name: string;
   readonly exited: Promise<ChildEnd>;
@@ -26,11 +28,11 @@ export class WatchedChild {
   #stderr = '';
   #end: ChildEnd | undefined;
 
-  constructor({ name, args, env = {} }: ChildOptions) {
+  constructor({ name, program = process.execPath, args, env = {} }: ChildOptions) {
     this.name = name;
     // Not our whole environment: a proxy variable or a NODE_OPTIONS of the test runner would change the peer.
-    const kept = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' };
-    this.#process = spawn(process.execPath, args, { env: { ...kept, ...env }, stdio: 'pipe' });
+    const kept = { PATH, HOME: process.env['HOME'] ?? '' };
+    this.#process = spawn(program, args, { env: { ...kept, ...env }, stdio: 'pipe' });
     // Its stdin may close before we are done writing; whoever waits for an answer then hears of the exit.
     this.#process.stdin.on('error', () => {});
     this.#process.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -46,6 +48,7 @@ export class WatchedChild {
         this.#stderr += String(error);
       });
       this.#process.once('close', (code, signal) => {
+        process.removeListener('exit', this.#kill);
         this.#end = { code, signal };
         resolve(this.#end);
         this.#grown();
@@ -60,6 +63,11 @@ export class WatchedChild {
 
   get stderr(): string {
     return this.#stderr;
+  }
+
+  get pid(): number {
+    if (this.#process.pid === undefined) throw new Error(`${this.name} was not started`);
+    return this.#process.pid;
   }
 
   get isAlive(): boolean {
@@ -109,13 +117,18 @@ export class WatchedChild {
 
   /** SIGTERM, and SIGKILL for one that does not go: some peers wait for their open streams. */
   async stop(): Promise<void> {
-    process.removeListener('exit', this.#kill);
     if (this.#end !== undefined) return;
     this.#process.kill('SIGCONT');
     this.#process.kill('SIGTERM');
     const impatience = setTimeout(this.#kill, 5_000);
     await this.exited;
     clearTimeout(impatience);
+  }
+
+  /** SIGKILL; resolves once it is gone. */
+  async kill(): Promise<void> {
+    this.#kill();
+    await this.exited;
   }
 
   readonly #kill = () => {

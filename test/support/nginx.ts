@@ -1,0 +1,77 @@
+// The system's nginx as a reverse proxy, with its defaults where nothing else is said: it buffers replies.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { freePort } from './free-port.ts';
+import { WatchedChild } from './watched-child.ts';
+
+/** In the reply: which of the servers behind it has served a request. */
+export const SERVED_BY = 'x-served-by';
+
+export interface NginxOptions {
+  /** What stands in its one location, beside where it leads. */
+  readonly directives?: readonly string[];
+  /** What stands above that. */
+  readonly ofServer?: readonly string[];
+}
+
+export interface Nginx {
+  readonly origin: string;
+  stop(): Promise<void>;
+}
+
+/** For one test. Returns its origin. */
+export async function nginxBefore(
+  origin: string,
+  directives: readonly string[],
+  ofServer: readonly string[] = [],
+): Promise<string> {
+  const nginx = await startNginx([origin], { directives, ofServer });
+  onTestFinished(() => nginx.stop());
+  return nginx.origin;
+}
+
+/**
+ * For whoever stops it. It keeps connections to the origins open, and calls them localhost. Several take turns, whoever asks;
+ * one that refuses a connection is passed over for that request, and is asked again for the next.
+ */
+export async function startNginx(origins: readonly string[], options: NginxOptions = {}): Promise<Nginx> {
+  const { directives = [], ofServer = [] } = options;
+  const folder = await mkdtemp(join(tmpdir(), 'nginx-'));
+  const port = await freePort();
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (of) => `${of}_temp_path ${folder}/${of};`,
+  );
+  const servers = origins.map((origin) => `server ${new URL(origin).host} max_fails=0;`);
+  const file = join(folder, 'nginx.conf');
+  await writeFile(
+    file,
+    `daemon off; master_process off; pid ${folder}/pid; error_log stderr notice;
+     events {}
+     http {
+       access_log off; gzip off; ${temporary.join(' ')}
+       upstream localhost { ${servers.join(' ')} keepalive ${origins.length}; }
+       server {
+         listen 127.0.0.1:${port}; ${ofServer.join(' ')}
+         location / {
+           proxy_pass http://localhost; proxy_http_version 1.1; proxy_set_header Connection '';
+           add_header ${SERVED_BY} $upstream_addr always; ${directives.join(' ')}
+         }
+       }
+     }`,
+  );
+  const child = new WatchedChild({ name: 'nginx', program: 'nginx', args: ['-p', folder, '-c', file, '-e', 'stderr'] });
+  const stop = async (): Promise<void> => {
+    await child.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    // Said when its sockets listen.
+    await child.printed(({ stderr }) => /event method/.exec(stderr) ?? undefined, 'word that it is ready', 10_000);
+  } catch (cause) {
+    await stop();
+    throw new Error(`nginx did not start: is it installed? ${child.stderr}`, { cause });
+  }
+  return { origin: `http://127.0.0.1:${port}`, stop };
+}
