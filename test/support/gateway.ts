@@ -213,7 +213,7 @@ export function clientOf(origin: string, dispatcher: Dispatcher, path = '/mcp'):
       };
     },
     async connect() {
-      const socket = connect(Number(new URL(origin).port), '127.0.0.1');
+      const socket = connect(Number(new URL(origin).port), new URL(origin).hostname);
       const incoming = new Incoming(socket);
       await once(socket, 'connect');
       return {
