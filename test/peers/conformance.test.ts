@@ -1,13 +1,21 @@
 // The official conformance suite against the gateway and against the server behind it, scenario by scenario.
 import { beforeAll, describe, expect, test } from 'vitest';
-import { failuresOf, pollingIn, playRounds, unprovenIn, warningsOf, type Round } from './conformance/rounds.ts';
+import {
+  failuresOf,
+  pollingIn,
+  playRounds,
+  unprovenIn,
+  warningsOf,
+  type Round,
+  type Rounds,
+} from './conformance/rounds.ts';
 import { revisions, type Revision } from './conformance/revisions.ts';
 
-const rounds = new Map<Revision, Round>();
+let played: Rounds | undefined;
 
 beforeAll(async () => {
-  for (const round of await playRounds()) rounds.set(round.revision, round);
-}, 1_300_000);
+  played = await playRounds();
+}, 1_900_000);
 
 const [direct, indirect] = [
   revisions.filter(({ isDirect }) => isDirect),
@@ -65,8 +73,25 @@ test('the suite has no warning about the stream of a long call', () => {
   expect(warningsOf(polling)).toEqual([]);
 });
 
+test.each(revisions)(
+  '$revision through three replicas, each request on another one, is what it is through one',
+  ({ revision }) => {
+    const { gateway, replicas } = roundOf(revision);
+
+    expect(replicas).toEqual(gateway);
+  },
+);
+
+test('every replica has taken its share of that, and what was not its own it has handed on', () => {
+  const { taken = [], hops = 0 } = played ?? {};
+
+  console.log(`requests taken by the replicas: ${taken.join(', ')}; handed to another: ${hops}`);
+  expect(Math.min(...taken)).toBeGreaterThan(Math.max(...taken) * 0.9);
+  expect(hops).toBeGreaterThan(100);
+});
+
 function roundOf(revision: Revision): Round {
-  const round = rounds.get(revision);
+  const round = played?.rounds.find((each) => each.revision === revision);
   if (round === undefined) throw new Error(`the suite was not run for ${revision}`);
   return round;
 }

@@ -2,15 +2,17 @@
 import { expect, test } from 'vitest';
 import { startGateway } from './support/gateway.ts';
 import { startHangingUpstream } from './support/hanging-upstream.ts';
-import { brokenConnectionsOf } from './support/sessions/broken-connections.ts';
+import { brokenConnectionsOf, serverRestartsOf } from './support/sessions/broken-connections.ts';
 import { callbacksOf } from './support/sessions/callbacks.ts';
 import { connectedClient } from './support/sessions/client.ts';
 import { demonstrationOf } from './support/sessions/demonstration.ts';
-import { livesOf } from './support/sessions/lives.ts';
+import { livesOf, modesOf } from './support/sessions/lives.ts';
 
 callbacksOf('v1');
 brokenConnectionsOf('v1');
+serverRestartsOf('v1');
 livesOf('v1');
+modesOf('v1');
 demonstrationOf('v1');
 
 test('the gateway ends when it is told to, though the POST of a call that failed is still not answered', async () => {

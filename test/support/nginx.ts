@@ -1,5 +1,5 @@
 // The system's nginx as a reverse proxy, with its defaults where nothing else is said: it buffers replies.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -18,6 +18,8 @@ export interface NginxOptions {
 
 export interface Nginx {
   readonly origin: string;
+  /** Of all requests that are over: the address that has served it, in their order. */
+  served(): Promise<readonly string[]>;
   stop(): Promise<void>;
 }
 
@@ -50,7 +52,7 @@ export async function startNginx(origins: readonly string[], options: NginxOptio
     `daemon off; master_process off; pid ${folder}/pid; error_log stderr notice;
      events {}
      http {
-       access_log off; gzip off; ${temporary.join(' ')}
+       log_format served $upstream_addr; access_log ${folder}/served served; gzip off; ${temporary.join(' ')}
        upstream localhost { ${servers.join(' ')} keepalive ${origins.length}; }
        server {
          listen 127.0.0.1:${port}; ${ofServer.join(' ')}
@@ -73,5 +75,12 @@ export async function startNginx(origins: readonly string[], options: NginxOptio
     await stop();
     throw new Error(`nginx did not start: is it installed? ${child.stderr}`, { cause });
   }
-  return { origin: `http://127.0.0.1:${port}`, stop };
+  const served = async (): Promise<readonly string[]> =>
+    (await readFile(`${folder}/served`, 'utf8')).split('\n').slice(0, -1).map(lastOf);
+  return { origin: `http://127.0.0.1:${port}`, served, stop };
+}
+
+/** One that refused the connection is named before the one that took it. */
+export function lastOf(addresses: string): string {
+  return addresses.split(', ').at(-1) ?? '';
 }

@@ -13,7 +13,7 @@ import type { ConfigInput } from '../../src/config/schema.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
 import { type GatewayClient, clientOf } from './gateway.ts';
-import { type Nginx, type NginxOptions, SERVED_BY, startNginx } from './nginx.ts';
+import { type Nginx, type NginxOptions, SERVED_BY, lastOf, startNginx } from './nginx.ts';
 import { type Scrape, readScrape } from './prometheus.ts';
 import { type ChildEnd, WatchedChild } from './watched-child.ts';
 
@@ -148,6 +148,8 @@ export interface Replicas {
   readonly secret: string;
   /** By what is in a reply of nginx: which has served it. */
   servedBy(headers: Readonly<Record<string, string | string[] | undefined>>): Replica;
+  /** How many requests each has taken of nginx. */
+  taken(): Promise<readonly number[]>;
   /** The sum of all that run. */
   sum(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   /** What they wrote last. */
@@ -198,16 +200,20 @@ export async function startReplicas(options: ReplicasOptions): Promise<Replicas>
     await stop();
     throw error;
   }
+  const before = nginx;
   return {
     all,
-    front: clientOf(nginx.origin, dispatcher),
+    front: clientOf(before.origin, dispatcher),
     secret,
     servedBy(headers) {
-      // One that refused the connection is named before the one that took it.
-      const last = String(headers[SERVED_BY]).split(', ').at(-1);
-      const served = all.find(({ origin }) => new URL(origin).host === last);
-      if (served === undefined) throw new Error(`no replica is ${last}`);
-      return served;
+      const last = lastOf(String(headers[SERVED_BY]));
+      const replica = all.find((each) => new URL(each.origin).host === last);
+      if (replica === undefined) throw new Error(`no replica is ${last}`);
+      return replica;
+    },
+    async taken() {
+      const each = await before.served();
+      return all.map((replica) => each.filter((address) => address === new URL(replica.origin).host).length);
     },
     async sum(name, labels) {
       const scrapes = await Promise.all(all.filter(({ isAlive }) => isAlive).map((replica) => replica.scrape()));

@@ -6,11 +6,11 @@ import { startCountingRelay } from '../counting-relay.ts';
 import { startGateway } from '../gateway.ts';
 import { ownServer, startEverything, startOwnServer } from '../legacy-peers.ts';
 import { connectedClient, type Sdk } from './client.ts';
-import { announce, place, lastingCall, release, textOf, withModel } from './places.ts';
+import { announce, place, lastingCall, release, textOf, withModel, type PlaceOf } from './places.ts';
 
-export function brokenConnectionsOf(sdk: Sdk): void {
+export function brokenConnectionsOf(sdk: Sdk, placeOf: PlaceOf = place): void {
   describe(`SDK ${sdk} when its connections break`, () => {
-    const here = place(ownServer);
+    const here = placeOf(ownServer);
 
     test('a call goes on, and its progress and its answer come once when the SDK has reconnected', async () => {
       const { server, url } = here();
@@ -88,7 +88,9 @@ export function brokenConnectionsOf(sdk: Sdk): void {
       for (const error of client.errors) expect(error).toMatch(/SSE stream disconnected/);
     });
   });
+}
 
+export function serverRestartsOf(sdk: Sdk): void {
   describe(`the session of SDK ${sdk} when its server is started again`, () => {
     test('has the calls that ran failed, and keeps the level of its log', async () => {
       const [first, next] = await Promise.all([startOwnServer(), startOwnServer()]);

@@ -12,11 +12,12 @@ import {
   release,
   textOf,
   withModel,
+  type PlaceOf,
 } from './places.ts';
 
-export function callbacksOf(sdk: Sdk): void {
+export function callbacksOf(sdk: Sdk, placeOf: PlaceOf = place): void {
   describe(`SDK ${sdk} before the project's own server`, () => {
-    const here = place(ownServer);
+    const here = placeOf(ownServer);
 
     test('progress reaches the callback of its call, in order', async () => {
       const { url } = here();

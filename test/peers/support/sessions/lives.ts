@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { Heard } from '../heard.ts';
 import { ownServer } from '../legacy-peers.ts';
 import { connectedClient, httpClient, type Sdk } from './client.ts';
-import { announce, ownPlace, place, textOf, withModel } from './places.ts';
+import { announce, ownPlace, place, textOf, withModel, type PlaceOf } from './places.ts';
 
-export function livesOf(sdk: Sdk): void {
+export function livesOf(sdk: Sdk, placeOf: PlaceOf = place): void {
   describe(`the session of SDK ${sdk}`, () => {
-    const here = place(ownServer);
+    const here = placeOf(ownServer);
 
     test.each(['2025-03-26', '2025-06-18', '2025-11-25'])(
       'is of revision %s when its client asks for that, and works both ways',
@@ -79,7 +79,12 @@ export function livesOf(sdk: Sdk): void {
       expect(client.transport.sessionId).toBeUndefined();
       expect(client.errors).toEqual([]);
     });
+  });
+}
 
+/** By what the gateway is told. */
+export function modesOf(sdk: Sdk): void {
+  describe(`the session of SDK ${sdk}`, () => {
     test('is the only way in with --mode session', async () => {
       const { url } = await ownPlace(ownServer, '--mode', 'session');
       const client = await connectedClient(sdk, url);

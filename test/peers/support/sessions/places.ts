@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, onTestFailed } from 'vitest';
 import { z } from 'zod';
 import { Child } from '../../../support/child.ts';
+import { type Replicas, startReplicas } from '../../../support/replica-processes.ts';
 import { gatewayArgs, gatewayUrl } from '../gateway-program.ts';
 import { startGateway } from '../gateway.ts';
 import { listening, type LegacyPeer } from '../legacy-peers.ts';
@@ -39,6 +40,31 @@ export function place(server: () => ChildOptions, ...flags: readonly string[]): 
       for (const { name, stderr } of children)
         console.error(`--- ${name} wrote to stderr, last part ---\n${stderr.slice(-3_000)}`);
     });
+    return started;
+  };
+}
+
+export type PlaceOf = (server: () => ChildOptions) => () => Place;
+
+/** The same, but three replicas of the gateway behind nginx, which sends each request to another one. */
+export function replicatedPlace(server: () => ChildOptions): () => Place & { readonly replicas: Replicas } {
+  const stops: (() => Promise<void>)[] = [];
+  let started: (Place & { readonly replicas: Replicas }) | undefined;
+  beforeAll(async () => {
+    const child = new WatchedChild(server());
+    stops.push(() => child.stop());
+    const peer = await listening(child);
+    const replicas = await startReplicas({ upstream: new URL(`http://${peer.host}:${peer.port}/sse`) });
+    stops.unshift(() => replicas.stop());
+    started = { server: peer, url: replicas.front.endpoint, replicas };
+  });
+  afterAll(async () => {
+    for (const stop of stops) await stop();
+  });
+  return () => {
+    if (started === undefined) throw new Error('server and replicas were not started');
+    const { replicas } = started;
+    onTestFailed(() => console.error(replicas.logs()));
     return started;
   };
 }

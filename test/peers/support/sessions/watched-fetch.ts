@@ -1,5 +1,6 @@
 // The fetch that a client's transport is given: the real one, which notes what was sent and which status came back.
 import { z } from 'zod';
+import { SERVED_BY } from '../../../support/nginx.ts';
 import type { Heard } from '../heard.ts';
 
 export interface HttpRequest {
@@ -9,6 +10,8 @@ export interface HttpRequest {
   readonly lastEventId: string | null;
   /** Once the head of the response is there. */
   readonly status: number | undefined;
+  /** The replica, where nginx stands before several. */
+  readonly servedBy: string | undefined;
 }
 
 const messageWithMethod = z.object({ method: z.string() });
@@ -22,11 +25,13 @@ export function watchedFetch(requests: Heard<HttpRequest>, revision?: string): t
       message: body === undefined ? undefined : messageWithMethod.safeParse(JSON.parse(body)).data?.method,
       lastEventId: new Headers(init.headers).get('last-event-id'),
       status: undefined,
+      servedBy: undefined,
     };
     requests.add(sent);
     const isChanged = sent.message === 'initialize' && body !== undefined && revision !== undefined;
     const response = await fetch(url, isChanged ? { ...init, body: asking(body, revision) } : init);
     sent.status = response.status;
+    sent.servedBy = response.headers.get(SERVED_BY) ?? undefined;
     requests.changed();
     return response;
   };
