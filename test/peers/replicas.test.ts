@@ -107,7 +107,7 @@ async function ownReplicas(): Promise<{ readonly replicas: Replicas }> {
 /** The one that holds the only session there is. */
 async function ownerIn({ all }: Replicas): Promise<Replica> {
   const held = await Promise.all(all.map(async (replica) => (await replica.scrape()).sum('causeway_sessions')));
-  expect(held.toSorted()).toEqual([0, 0, 1]);
+  expect(held.filter((sessions) => sessions > 0)).toEqual([1]);
   return all[held.indexOf(1)] ?? expect.fail();
 }
 

@@ -1,0 +1,251 @@
+// The replica that holds sessions is killed, and what a store keeps of them is enough: whoever is asked next takes them over.
+// `REPLICA_KILLS=50` kills as often as you like.
+
+import { expect, onTestFinished, test, type TestContext } from 'vitest';
+import { type EventClient, type SseEvent, openCall, openEvents } from '../support/event-client.ts';
+import { within } from '../support/eventually.ts';
+import type { GatewayClient } from '../support/gateway.ts';
+import { takes } from '../support/installed.ts';
+import type { LegacyCall, LegacyStream } from '../support/legacy-behaviour.ts';
+import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { type Replica, type Replicas, replicasBefore } from '../support/replica-processes.ts';
+import { IN } from '../support/session-client.ts';
+
+const KILLS = Number(process.env['REPLICA_KILLS'] ?? 10);
+/** For the first answer after a kill. */
+const TAKEN_OVER_MS = 2_000;
+const WAIT_MS = 10_000;
+/** Said while nobody listens. */
+const MISSED = 20;
+
+interface World {
+  readonly redis: RedisServer;
+  readonly upstream: LegacyServer;
+  readonly replicas: Replicas;
+  readonly front: GatewayClient;
+}
+
+async function storedReplicas(context: TestContext): Promise<World> {
+  takes(context, 'nginx', 'redis-server');
+  const [redis, upstream] = await Promise.all([startRedis(), startLegacyServer()]);
+  onTestFinished(() => upstream.close());
+  const replicas = await replicasBefore({ upstream: upstream.url, config: { store: redis.url() } });
+  return { redis, upstream, replicas, front: replicas.front };
+}
+
+interface Held {
+  readonly id: string;
+  /** Its client, as the server knows it. */
+  readonly client: string;
+}
+
+async function openAt(owner: Replica, client: string): Promise<Held> {
+  const clientInfo = { name: client, version: '1' };
+  return { id: await owner.client.openSession({ protocolVersion: '2025-11-25', clientInfo }), client };
+}
+
+/** The session's own link, the newest if it had several. */
+function linkOf({ received, streams }: LegacyServer, { client }: Held): LegacyStream {
+  const own = received.findLast(
+    ({ message: { method, params } }) =>
+      method === 'initialize' && JSON.stringify(params?.['clientInfo']).includes(`"${client}"`),
+  );
+  return streams.find(({ sessionId }) => own?.url.includes(sessionId)) ?? expect.fail(`no link of ${client}`);
+}
+
+function say(upstream: LegacyServer, to: LegacyStream, data: number | string): void {
+  upstream.sendTo(to, { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data } });
+}
+
+const isSaid = ({ json }: SseEvent): boolean => json?.method === 'notifications/message';
+const said = (events: readonly SseEvent[]): (number | string)[] =>
+  events.filter(isSaid).map(({ json }) => json.params.data);
+const lastId = (events: readonly SseEvent[]): string =>
+  events.findLast(({ id }) => id !== undefined)?.id ?? expect.fail('no id');
+
+/** How many entries the store has of event streams of all sessions. */
+async function storedEvents({ admin }: RedisServer): Promise<number> {
+  const keys = await admin.keys('causeway:v1:*:events');
+  const lengths = await Promise.all(keys.map((key) => admin.xlen(key)));
+  return lengths.reduce((total, length) => total + length, 0);
+}
+
+/** What each of three clients has of its session when its owner is killed. */
+interface Scene {
+  /** Has left; meanwhile all of `MISSED` was said to it, and stored. */
+  readonly away: Held & { readonly lastEventId: string };
+  /** Reads its stream while more and more is said to it. */
+  readonly listening: Held & { readonly stream: EventClient; readonly said: () => number };
+  /** Has a call that is not answered, on a stream that says how far it is. */
+  readonly calling: Held & { readonly stream: EventClient; readonly call: LegacyCall };
+}
+
+async function sceneAt(owner: Replica, { redis, upstream, front }: World, number: number): Promise<Scene> {
+  const [away, listening, calling] = await Promise.all(
+    ['away', 'listening', 'calling'].map((what) => openAt(owner, `${what} ${number}`)),
+  );
+  if (away === undefined || listening === undefined || calling === undefined) return expect.fail();
+
+  const first = await openEvents(front, { sessionId: away.id });
+  say(upstream, linkOf(upstream, away), 'before');
+  await first.until(isSaid);
+  await first.leave();
+  const before = await storedEvents(redis);
+  const link = linkOf(upstream, away);
+  for (let missed = 1; missed <= MISSED; missed++) say(upstream, link, missed);
+  await expect.poll(() => storedEvents(redis), { timeout: WAIT_MS, interval: 5 }).toBe(before + MISSED);
+
+  const opening = openCall(front, calling.id, 'slow', { id: 'in flight', progressToken: 1 });
+  const call = await upstream.nextCall('slow');
+  call.progress(1);
+  const reply = await opening;
+  await reply.until(({ json }) => json?.method === 'notifications/progress');
+
+  const stream = await openEvents(front, { sessionId: listening.id });
+  let count = 0;
+  const to = linkOf(upstream, listening);
+  const talk = setInterval(() => {
+    for (let each = 0; each < 5; each++) say(upstream, to, ++count);
+  }, 1);
+  void to.closed.then(() => clearInterval(talk));
+  onTestFinished(() => clearInterval(talk));
+  // Killed at some moment within what is said.
+  const enough = 20 + Math.floor(Math.random() * 200);
+  await stream.until((event) => isSaid(event) && event.json.params.data >= enough);
+  return {
+    away: { ...away, lastEventId: lastId(first.seen) },
+    listening: { ...listening, stream, said: () => count },
+    calling: { ...calling, stream: reply, call },
+  };
+}
+
+test(`of ${KILLS} owners that are killed, each session goes on elsewhere, and its streams where they were`, async (context) => {
+  const world = await storedReplicas(context);
+  const { upstream, replicas, front } = world;
+  const tookMs: number[] = [];
+  const lostMs: number[] = [];
+  const neverStored: number[] = [];
+
+  for (let kill = 0; kill < KILLS; kill++) {
+    const owner = replicas.all[kill % replicas.all.length] ?? expect.fail();
+    const scene = await sceneAt(owner, world, kill);
+    const { away, listening, calling } = scene;
+
+    await owner.kill();
+    const since = performance.now();
+    const answers = await Promise.all(
+      [away, listening].map(async ({ id }) => {
+        const answer = await front.call('add', { a: kill, b: 1 }, 'next', IN(id));
+        tookMs.push(performance.now() - since);
+        return answer;
+      }),
+    );
+    for (const { json } of answers) expect(json).toMatchObject({ result: { content: [{ text: String(kill + 1) }] } });
+
+    // What was stored while it was away, and what is said now.
+    const again = await openEvents(front, { sessionId: away.id, lastEventId: away.lastEventId });
+    say(upstream, linkOf(upstream, away), 'after');
+    await again.until((event) => isSaid(event) && event.json.params.data === 'after');
+    expect(said(again.seen)).toEqual([...Array.from({ length: MISSED }, (_, index) => index + 1), 'after']);
+
+    // Whatever it has heard, and what was stored beyond that: nothing is left out in the middle, nothing comes twice.
+    await listening.stream.closed;
+    const heard = listening.stream.seen;
+    const resumed = await openEvents(front, { sessionId: listening.id, lastEventId: lastId(heard) });
+    say(upstream, linkOf(upstream, listening), 'after');
+    await resumed.until((event) => isSaid(event) && event.json.params.data === 'after');
+    const all = [...said(heard), ...said(resumed.seen)];
+    expect(all).toEqual([...Array.from({ length: all.length - 1 }, (_, index) => index + 1), 'after']);
+    neverStored.push(listening.said() - (all.length - 1));
+    const ids = [...heard, ...resumed.seen].filter(isSaid).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+
+    // Nobody knows whether it has run, and that is what its client is told, at the end of its stream.
+    await calling.stream.closed;
+    const askedAt = performance.now();
+    const end = await openEvents(front, { sessionId: calling.id, lastEventId: lastId(calling.stream.seen) });
+    const rest = await end.rest();
+    lostMs.push(performance.now() - askedAt);
+    expect(rest.filter(({ json }) => json !== undefined).map(({ json }) => json)).toMatchObject([
+      { id: 'in flight', error: { data: { reason: 'owner_lost', outcome: 'unknown' } } },
+    ]);
+
+    await Promise.all([again, resumed].map((stream) => stream.leave()));
+    const ended = await Promise.all(
+      [away, listening, calling].map(({ id }) => front.send('DELETE', '/mcp', IN(id)).then(({ status }) => status)),
+    );
+    expect(ended).toEqual([204, 204, 204]);
+    await owner.start();
+  }
+
+  console.log(
+    `${KILLS} owners killed: the next answer after ${spread(tookMs)} ms, the end of what was in flight after ` +
+      `${spread(lostMs)} ms; of what was said in the last moment, never stored: ${spread(neverStored)} events`,
+  );
+  expect(Math.max(...tookMs)).toBeLessThanOrEqual(TAKEN_OVER_MS);
+  // None was carried out twice.
+  const calls = upstream.received.filter(({ message }) => message.method === 'tools/call');
+  expect(calls).toHaveLength(KILLS * 3);
+});
+
+test('the log level and the subscriptions of a session are those of its next link', async (context) => {
+  const { upstream, replicas, front } = await storedReplicas(context);
+  upstream.behaviour.capabilities = { tools: {}, logging: {}, resources: { subscribe: true } };
+  upstream.behaviour.methods = { 'resources/subscribe': () => ({}) };
+  const [owner = expect.fail()] = replicas.all;
+  const held = await openAt(owner, 'with wants');
+  const ask = (method: string, params: object): Promise<{ readonly status: number }> =>
+    front.post({ jsonrpc: '2.0', id: method, method, params }, IN(held.id));
+  await ask('logging/setLevel', { level: 'warning' });
+  await ask('resources/subscribe', { uri: 'test://one' });
+  for (const method of ['logging/setLevel', 'resources/subscribe']) await upstream.nextRequest(method);
+
+  await owner.kill();
+  const answer = await front.call('add', { a: 1, b: 2 }, 1, IN(held.id));
+  const again = await within(
+    WAIT_MS,
+    'what the session wants',
+    Promise.all(['logging/setLevel', 'resources/subscribe'].map((method) => upstream.nextRequest(method))),
+  );
+
+  expect(answer.json.result.content[0].text).toBe('3');
+  expect(again.map(({ message: { params } }) => params)).toMatchObject([{ level: 'warning' }, { uri: 'test://one' }]);
+});
+
+test('an owner that was held still, and is no owner any more when it goes on, hands on what comes to it', async (context) => {
+  const { upstream, redis, replicas, front } = await storedReplicas(context);
+  const [owner = expect.fail(), other = expect.fail()] = replicas.all;
+  const held = await openAt(owner, 'held still');
+  const listener = await openEvents(other.client, { sessionId: held.id });
+  say(upstream, linkOf(upstream, held), 'before');
+  await listener.until(isSaid);
+  listener.cut();
+
+  owner.signal('SIGSTOP');
+  // The others ask the store who lives.
+  const isGone = async (): Promise<number> => (await redis.admin.keys('causeway:v1:replica:*')).length;
+  await expect.poll(isGone, { timeout: WAIT_MS }).toBe(2);
+  const since = performance.now();
+  const taken = await other.client.call('count', {}, 'taken', IN(held.id));
+  const tookMs = performance.now() - since;
+  owner.signal('SIGCONT');
+  const after = [];
+  for (const { client } of replicas.all) after.push(await client.call('count', {}, 'after', IN(held.id)));
+
+  // On one link, whoever is asked.
+  const counted = [taken, ...after].map(({ json }) => json.result?.content[0].text);
+  console.log(`owner held still: taken over ${tookMs.toFixed(0)} ms after it was known`);
+  expect(counted).toEqual(['1', '2', '3', '4']);
+  expect(tookMs).toBeLessThanOrEqual(TAKEN_OVER_MS);
+  await within(WAIT_MS, 'the end of the link that it had', upstream.whenStreams(1));
+  expect((await front.send('DELETE', '/mcp', IN(held.id))).status).toBe(204);
+  await within(WAIT_MS, 'the end of its link', upstream.whenStreams(0));
+});
+
+/** Least, median and most. */
+function spread(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (part: number): string => (sorted[Math.floor((sorted.length - 1) * part)] ?? NaN).toFixed(0);
+  return `${at(0)} to ${at(1)} (median ${at(0.5)})`;
+}
