@@ -104,11 +104,13 @@ async function ownReplicas(): Promise<{ readonly replicas: Replicas }> {
   return { replicas: await replicasBefore({ upstream: new URL(`http://${host}:${port}/sse`) }) };
 }
 
-/** The one that holds the only session there is. */
+/** The one that has served the only call so far: it holds the session. */
 async function ownerIn({ all }: Replicas): Promise<Replica> {
-  const held = await Promise.all(all.map(async (replica) => (await replica.scrape()).sum('causeway_sessions')));
-  expect(held.filter((sessions) => sessions > 0)).toEqual([1]);
-  return all[held.indexOf(1)] ?? expect.fail();
+  const calls = await Promise.all(
+    all.map(async (replica) => (await replica.scrape()).sum('causeway_exchanges_total', { method: 'tools/call' })),
+  );
+  expect(calls.filter((count) => count > 0)).toEqual([1]);
+  return all[calls.indexOf(1)] ?? expect.fail();
 }
 
 function handedOn(replicas: Replicas): Promise<number> {
