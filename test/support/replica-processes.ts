@@ -25,11 +25,14 @@ const NAMES = ['a', 'b', 'c', 'd', 'e'] as const;
 export interface ReplicasOptions {
   readonly upstream: URL;
   readonly count?: number;
-  /** For all of them; what is said here of peers is added to what each is told of the others. */
+  /** For all of them, beside where each is and who the others are. */
   readonly config?: Partial<Omit<ConfigInput, 'upstreams' | 'listen' | 'admin'>>;
   readonly ofUpstream?: Partial<ConfigInput['upstreams'][number]>;
-  /** In place of `config`, or beside it, for one of them. */
-  readonly own?: (replica: Place) => Partial<Omit<ConfigInput, 'upstreams' | 'listen' | 'admin'>>;
+  /** In place of what stands there otherwise, for one of them. */
+  readonly own?: (
+    replica: Place,
+    all: readonly Place[],
+  ) => Partial<Omit<ConfigInput, 'upstreams' | 'listen' | 'admin'>>;
   /** Of Node, for one of them. */
   readonly nodeArgs?: (replica: Place) => readonly string[];
   readonly nginx?: NginxOptions;
@@ -246,7 +249,7 @@ function configOf(place: Place, all: readonly Place[], options: ReplicasOptions)
     log: { format: 'json' },
     ...(all.length > 1 && { peers }),
     ...options.config,
-    ...options.own?.(place),
+    ...options.own?.(place, all),
     upstreams: [{ url: options.upstream.href, ...options.ofUpstream }],
   };
 }
