@@ -15,7 +15,7 @@ import { freePort } from './free-port.ts';
 import { type GatewayClient, clientOf } from './gateway.ts';
 import { type Nginx, type NginxOptions, SERVED_BY, lastOf, startNginx } from './nginx.ts';
 import { type Scrape, readScrape } from './prometheus.ts';
-import { type ChildEnd, WatchedChild } from './watched-child.ts';
+import { type ChildEnd, type ChildOptions, WatchedChild } from './watched-child.ts';
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
 const START_MS = 20_000;
@@ -33,8 +33,6 @@ export interface ReplicasOptions {
     replica: Place,
     all: readonly Place[],
   ) => Partial<Omit<ConfigInput, 'upstreams' | 'listen' | 'admin'>>;
-  /** Of Node, for one of them. */
-  readonly nodeArgs?: (replica: Place) => readonly string[];
   readonly nginx?: NginxOptions;
 }
 
@@ -47,6 +45,8 @@ export interface Place {
   readonly peer: string;
 }
 
+type Command = Required<Pick<ChildOptions, 'args' | 'env'>>;
+
 export class Replica implements Place {
   readonly name: string;
   readonly origin: string;
@@ -54,24 +54,23 @@ export class Replica implements Place {
   readonly peer: string;
   /** A client that has this replica and no other. */
   readonly client: GatewayClient;
+  /** How it is started. */
+  readonly command: Command;
   /** Of all its lives. */
   readonly #lives: WatchedChild[] = [];
-  readonly #args: readonly string[];
-  readonly #env: Readonly<Record<string, string>>;
 
-  constructor(place: Place, client: GatewayClient, args: readonly string[], env: Readonly<Record<string, string>>) {
+  constructor(place: Place, client: GatewayClient, command: Command) {
     this.name = place.name;
     this.origin = place.origin;
     this.admin = place.admin;
     this.peer = place.peer;
     this.client = client;
-    this.#args = args;
-    this.#env = env;
+    this.command = command;
   }
 
   /** Resolves once it serves. */
   async start(): Promise<void> {
-    const child = new WatchedChild({ name: `replica ${this.name}`, args: this.#args, env: this.#env });
+    const child = new WatchedChild({ name: `replica ${this.name}`, ...this.command });
     this.#lives.push(child);
     await child.printed(
       ({ stderr }) => /"msg":"listening"/.exec(stderr) ?? undefined,
@@ -180,8 +179,8 @@ export async function startReplicas(options: ReplicasOptions): Promise<Replicas>
     places.map(async (place) => {
       const file = join(folder, `${place.name}.yaml`);
       await writeFile(file, JSON.stringify(configOf(place, places, options)));
-      const args = [...(options.nodeArgs?.(place) ?? []), MAIN, 'serve', '-c', file];
-      return new Replica(place, clientOf(place.origin, dispatcher), args, { REPLICA_KEY: secret });
+      const command = { args: [MAIN, 'serve', '-c', file], env: { REPLICA_KEY: secret } };
+      return new Replica(place, clientOf(place.origin, dispatcher), command);
     }),
   );
   let nginx: Nginx | undefined;
