@@ -9,54 +9,76 @@ import { takes } from '../support/installed.ts';
 import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
 import { callTool } from '../support/modern-client.ts';
 import { startRedis } from '../support/redis.ts';
-import { replicasBefore } from '../support/replica-processes.ts';
+import { type Replicas, type ReplicasOptions, replicasBefore } from '../support/replica-processes.ts';
 import { IN } from '../support/session-client.ts';
 
 /** `REPLICA_ROLLS=5` goes round as often. */
 const ROLLS = Number(process.env['REPLICA_ROLLS'] ?? 1);
 const CALLS_A_SECOND = 100;
 const SESSIONS = 30;
+const LISTENERS = 10;
 const DRAIN = { delay: '500ms', timeout: '4s' } as const;
 /** What a call takes: none, or a good part of the drain. */
 const LASTING_MS = [0, 0, 0, 50, 1_000];
 
 interface Outcome {
-  readonly kind: string;
+  readonly kind: Kind;
   readonly tookMs: number;
   /** Undefined where it was answered as it should be. */
   readonly fault: unknown;
 }
 
+const KINDS = ['session', 'sessionless', 'modern'] as const;
+type Kind = (typeof KINDS)[number];
+
 /** Begins so many calls a second, whatever becomes of those before. */
-function callsOf(front: GatewayClient, sessions: readonly string[]): { stop(): Promise<readonly Outcome[]> } {
-  const kinds = [
-    [
-      'session',
-      (args: object, number: number) => front.call('lasts', args, number, IN(sessions[number % SESSIONS] ?? '')),
-    ],
-    ['sessionless', (args: object, number: number) => front.call('lasts', args, number)],
-    ['modern', (args: object, number: number) => callTool(front, 'lasts', args, { id: number })],
-  ] as const satisfies readonly (readonly [string, (args: object, number: number) => Promise<Answer>])[];
-  const outcomes: Promise<Outcome>[] = [];
-  const begin = async (number: number): Promise<Outcome> => {
-    const [kind, call] = kinds[number % kinds.length] ?? expect.fail();
+class Load {
+  /** A session that is unknown is opened anew, as clients do it; so often it was. */
+  reopened = 0;
+  readonly #front: GatewayClient;
+  readonly #sessions: Promise<string>[];
+  readonly #outcomes: Promise<Outcome>[] = [];
+  readonly #beat: NodeJS.Timeout;
+
+  constructor(front: GatewayClient, sessions: readonly string[]) {
+    this.#front = front;
+    this.#sessions = sessions.map((session) => Promise.resolve(session));
+    const startedAt = performance.now();
+    this.#beat = setInterval(() => {
+      const due = ((performance.now() - startedAt) / 1000) * CALLS_A_SECOND;
+      while (this.#outcomes.length < due) this.#outcomes.push(this.#begin(this.#outcomes.length));
+    }, 5);
+    onTestFinished(() => clearInterval(this.#beat));
+  }
+
+  stop(): Promise<readonly Outcome[]> {
+    clearInterval(this.#beat);
+    return Promise.all(this.#outcomes);
+  }
+
+  async #begin(number: number): Promise<Outcome> {
+    const kind = KINDS[number % KINDS.length] ?? expect.fail();
     const ms = LASTING_MS[number % LASTING_MS.length];
     const since = performance.now();
-    const answer = await call({ ms, says: `call ${number}` }, number).catch((error: unknown) => ({ error }));
+    const args = { ms, says: `call ${number}` };
+    const answer = await this.#call(kind, args, number).catch((error: unknown) => ({ error }));
     const isRight = 'json' in answer && answer.json?.result?.structuredContent?.says === `call ${number}`;
     return { kind, tookMs: performance.now() - since, fault: isRight ? undefined : answer };
-  };
-  const startedAt = performance.now();
-  const beat = setInterval(() => {
-    const due = ((performance.now() - startedAt) / 1000) * CALLS_A_SECOND;
-    while (outcomes.length < due) outcomes.push(begin(outcomes.length));
-  }, 5);
-  const stop = (): Promise<readonly Outcome[]> => {
-    clearInterval(beat);
-    return Promise.all(outcomes);
-  };
-  onTestFinished(() => clearInterval(beat));
-  return { stop };
+  }
+
+  async #call(kind: Kind, args: object, number: number): Promise<Answer> {
+    if (kind === 'modern') return callTool(this.#front, 'lasts', args, { id: number });
+    if (kind === 'sessionless') return this.#front.call('lasts', args, number);
+    const place = number % this.#sessions.length;
+    const session = this.#sessions[place] ?? expect.fail();
+    const answer = await this.#front.call('lasts', args, number, IN(await session));
+    if (answer.json?.error?.data?.reason !== 'session_unknown') return answer;
+    if (this.#sessions[place] === session) {
+      this.reopened++;
+      this.#sessions[place] = this.#front.openSession({ protocolVersion: '2025-11-25' });
+    }
+    return this.#call(kind, args, number);
+  }
 }
 
 /** A client that reads what a session is told, and comes back wherever it has been cut. */
@@ -94,35 +116,32 @@ function tellAll(upstream: LegacyServer, data: unknown): void {
   }
 }
 
-test('no call fails that is shorter than the drain, and streams are only cut', async (context) => {
-  takes(context, 'nginx', 'redis-server');
-  const [redis, upstream] = await Promise.all([
-    startRedis(),
-    startLegacyServer({
-      tools: {
-        lasts: async ({ args: { ms, says } }) => {
-          await passed(Number(ms), undefined, { ref: false });
-          return { content: [], structuredContent: { says } };
-        },
-      },
-    }),
-  ]);
-  onTestFinished(() => upstream.close());
-  const config = { store: redis.url(), drain: DRAIN };
-  const { all, front } = await replicasBefore({ upstream: upstream.url, config });
-  const sessions = await Promise.all(
-    Array.from({ length: SESSIONS }, () => front.openSession({ protocolVersion: '2025-11-25' })),
-  );
-  const listeners = sessions.slice(0, 10).map((session) => listenerOf(front, session));
-  await expect
-    .poll(() => listeners.map(({ comings }) => comings()), { timeout: 10_000 })
-    .toEqual(listeners.map(() => 1));
-  const load = callsOf(front, sessions);
-  let told = 0;
-  const talk = setInterval(() => tellAll(upstream, ++told), 100);
-  onTestFinished(() => clearInterval(talk));
-  const drains: number[] = [];
+interface World {
+  readonly upstream: LegacyServer;
+  readonly replicas: Replicas;
+  readonly sessions: readonly string[];
+}
 
+async function sessionsAtWork(config: ReplicasOptions['config']): Promise<World> {
+  const upstream = await startLegacyServer({
+    tools: {
+      lasts: async ({ args: { ms, says } }) => {
+        await passed(Number(ms), undefined, { ref: false });
+        return { content: [], structuredContent: { says } };
+      },
+    },
+  });
+  onTestFinished(() => upstream.close());
+  const replicas = await replicasBefore({ upstream: upstream.url, config: { ...config, drain: DRAIN } });
+  const sessions = await Promise.all(
+    Array.from({ length: SESSIONS }, () => replicas.front.openSession({ protocolVersion: '2025-11-25' })),
+  );
+  return { upstream, replicas, sessions };
+}
+
+/** Each is told to stop, and started again, once the one before it is ready. How long each took to end. */
+async function rolled({ all }: Replicas): Promise<readonly number[]> {
+  const drains: number[] = [];
   for (let roll = 0; roll < ROLLS; roll++) {
     for (const replica of all) {
       const since = performance.now();
@@ -131,6 +150,54 @@ test('no call fails that is shorter than the drain, and streams are only cut', a
       await replica.start();
     }
   }
+  return drains;
+}
+
+/** The figures. */
+function told(outcomes: readonly Outcome[], drains: readonly number[]): string {
+  const by = KINDS.map((kind) => {
+    const own = outcomes.filter((outcome) => outcome.kind === kind);
+    return `${own.length} ${kind} (${own.filter(({ fault }) => fault !== undefined).length} failed)`;
+  });
+  const slowest = Math.max(...outcomes.map(({ tookMs }) => tookMs));
+  return (
+    `${drains.length} replicas restarted under ${CALLS_A_SECOND} calls a second: ${by.join(', ')}; ` +
+    `the slowest took ${slowest.toFixed(0)} ms; drains ${drains.map((ms) => `${ms.toFixed(0)} ms`).join(', ')}`
+  );
+}
+
+function faultsOf(outcomes: readonly Outcome[]): readonly unknown[] {
+  return outcomes.flatMap(({ kind, fault }) => (fault === undefined ? [] : [[kind, fault]]));
+}
+
+test('no call fails that is shorter than the drain; a session whose replica ends is unknown, and is opened anew', async (context) => {
+  takes(context, 'nginx');
+  const { replicas, sessions } = await sessionsAtWork({});
+  const load = new Load(replicas.front, sessions);
+
+  const drains = await rolled(replicas);
+  const outcomes = await load.stop();
+
+  console.log(`without a store, ${told(outcomes, drains)}; sessions opened anew: ${load.reopened}`);
+  expect(faultsOf(outcomes).slice(0, 5)).toEqual([]);
+  expect(load.reopened).toBeGreaterThan(0);
+});
+
+test('with a store no session ends either, and streams are cut and go on', async (context) => {
+  takes(context, 'nginx', 'redis-server');
+  const redis = await startRedis();
+  const { upstream, replicas, sessions } = await sessionsAtWork({ store: redis.url() });
+  const { front } = replicas;
+  const listeners = sessions.slice(0, LISTENERS).map((session) => listenerOf(front, session));
+  await expect
+    .poll(() => listeners.map(({ comings }) => comings()), { timeout: 10_000 })
+    .toEqual(listeners.map(() => 1));
+  const load = new Load(front, sessions);
+  let count = 0;
+  const talk = setInterval(() => tellAll(upstream, ++count), 100);
+  onTestFinished(() => clearInterval(talk));
+
+  const drains = await rolled(replicas);
   const outcomes = await load.stop();
   clearInterval(talk);
   // A session that nobody has called since it was handed over has no link yet.
@@ -140,21 +207,14 @@ test('no call fails that is shorter than the drain, and streams are only cut', a
     .poll(() => listeners.filter(({ events }) => said(events).includes('at the end')).length, { timeout: 10_000 })
     .toBe(listeners.length);
 
-  const faults = outcomes.filter(({ fault }) => fault !== undefined);
-  const slowest = Math.max(...outcomes.map(({ tookMs }) => tookMs));
-  const by = ['session', 'sessionless', 'modern'].map((kind) => {
-    const own = outcomes.filter((outcome) => outcome.kind === kind);
-    return `${own.length} ${kind} (${own.filter(({ fault }) => fault !== undefined).length} failed)`;
-  });
+  const comings = listeners.reduce((total, each) => total + each.comings() - 1, 0);
+  const least = Math.min(...listeners.map(({ events }) => said(events).length - 1));
   console.log(
-    `of ${told} things said to each listener, heard ${Math.min(...listeners.map(({ events }) => said(events).length - 1))} at least`,
+    `with a store, ${told(outcomes, drains)}; sessions opened anew: ${load.reopened}; ${listeners.length} streams came back ` +
+      `${comings} times in all, and of ${count} things that were said to each it heard ${least} at least`,
   );
-  console.log(
-    `${drains.length} replicas restarted under ${CALLS_A_SECOND} calls a second: ${by.join(', ')}; the slowest took ` +
-      `${slowest.toFixed(0)} ms; drains ${drains.map((ms) => `${ms.toFixed(0)} ms`).join(', ')}; streams came back ` +
-      `${listeners.reduce((total, { comings }) => total + comings() - 1, 0)} times`,
-  );
-  expect(faults.map(({ kind, fault }) => [kind, fault]).slice(0, 5)).toEqual([]);
+  expect(faultsOf(outcomes).slice(0, 5)).toEqual([]);
+  expect(load.reopened).toBe(0);
   // In order, and none of it twice.
   for (const { events } of listeners) {
     const heard = said(events);
