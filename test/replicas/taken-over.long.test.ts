@@ -11,6 +11,7 @@ import { type LegacyServer, startLegacyServer } from '../support/legacy-server.t
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type Replica, type Replicas, replicasBefore } from '../support/replica-processes.ts';
 import { IN } from '../support/session-client.ts';
+import { placesOf } from './kept.ts';
 
 const KILLS = Number(process.env['REPLICA_KILLS'] ?? 10);
 /** For the first answer after a kill. */
@@ -64,13 +65,6 @@ const said = (events: readonly SseEvent[]): (number | string)[] =>
 const lastId = (events: readonly SseEvent[]): string =>
   events.findLast(({ id }) => id !== undefined)?.id ?? expect.fail('no id');
 
-/** How many entries the store has of event streams of all sessions. */
-async function storedEvents({ admin }: RedisServer): Promise<number> {
-  const keys = await admin.keys('causeway:v1:*:events');
-  const lengths = await Promise.all(keys.map((key) => admin.xlen(key)));
-  return lengths.reduce((total, length) => total + length, 0);
-}
-
 /** What each of three clients has of its session when its owner is killed. */
 interface Scene {
   /** Has left; meanwhile all of `MISSED` was said to it, and stored. */
@@ -91,10 +85,11 @@ async function sceneAt(owner: Replica, { redis, upstream, front }: World, number
   say(upstream, linkOf(upstream, away), 'before');
   await first.until(isSaid);
   await first.leave();
-  const before = await storedEvents(redis);
+  const { events } = await placesOf(away.id, redis);
+  const before = await redis.admin.xlen(events);
   const link = linkOf(upstream, away);
   for (let missed = 1; missed <= MISSED; missed++) say(upstream, link, missed);
-  await expect.poll(() => storedEvents(redis), { timeout: WAIT_MS, interval: 5 }).toBe(before + MISSED);
+  await expect.poll(() => redis.admin.xlen(events), { timeout: WAIT_MS, interval: 5 }).toBe(before + MISSED);
 
   const opening = openCall(front, calling.id, 'slow', { id: 'in flight', progressToken: 1 });
   const call = await upstream.nextCall('slow');
