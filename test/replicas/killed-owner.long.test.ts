@@ -1,8 +1,8 @@
 // The replica that holds a session is killed, and nothing but it knew of the session: whoever comes is told so at once, by the
-// replica that is asked, and begins anew.
+// replica that is asked, and begins anew. One that only passes requests on holds nothing, and is missed by nobody.
 
 import { expect, onTestFinished, test, type TestContext } from 'vitest';
-import { openEvents } from '../support/event-client.ts';
+import { openCall, openEvents } from '../support/event-client.ts';
 import type { Answer, GatewayClient } from '../support/gateway.ts';
 import { takes } from '../support/installed.ts';
 import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
@@ -148,4 +148,43 @@ test('a call that was on its way ends with its outcome unknown, not twice and no
   expect(stream.text.endsWith('\n\n')).toBe(true);
   expect([resumed.status, resumed.json]).toMatchObject([404, UNKNOWN]);
   expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toHaveLength(2);
+});
+
+test('one that only passes on is killed: its clients come back to others, and nothing that was said meanwhile is missing', async (context) => {
+  const { upstream, owner, others } = await threeReplicas(context);
+  const [passing = expect.fail(), other = expect.fail()] = others;
+  const session = await owner.client.openSession(OF_2025_11);
+  const link = upstream.streams.at(-1) ?? expect.fail('no link');
+  const say = (data: number): void =>
+    upstream.sendTo(link, { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data } });
+  const listener = await openEvents(passing.client, { sessionId: session });
+  const calling = openCall(passing.client, session, 'slow', { id: 'goes on', progressToken: 1 });
+  const call = await upstream.nextCall('slow');
+  call.progress(1);
+  const reply = await calling;
+  await reply.until(({ json }) => json?.params?.progress === 1);
+  // While a call runs they are said on its reply.
+  for (const number of [1, 2, 3]) say(number);
+  await reply.until(({ json }) => json?.params?.data === 3);
+
+  await passing.kill();
+  await Promise.all([reply.closed, listener.closed]);
+  for (const number of [4, 5, 6]) say(number);
+  call.release();
+  const lastEventId = reply.seen.at(-1)?.id ?? expect.fail('no id');
+  const resumed = await openEvents(other.client, { sessionId: session, lastEventId });
+  const rest = await resumed.rest();
+
+  const messages = [...reply.seen, ...rest].flatMap(({ json }) => (json === undefined ? [] : [json]));
+  expect(messages.map(({ params, result }) => params?.data ?? params?.progress ?? result?.content[0].text)).toEqual([
+    1,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    'done',
+  ]);
+  expect((await other.client.post(ADD, IN(session))).json.result.content[0].text).toBe('3');
 });
