@@ -142,7 +142,7 @@ test('a store that holds what another deployment has written, by the same prefix
   });
   const [ours, theirs] = await Promise.all([first.front.openSession(), other.front.openSession()]);
 
-  expectTold(refused, /store/, /another deployment/, /store\.prefix/, /same secrets/);
+  expectTold(refused, /store/, /another deployment/, /store\.prefix/, /secrets\.current/);
   expect(after.toSorted((a, b) => a.localeCompare(b))).toEqual(before.toSorted((a, b) => a.localeCompare(b)));
   expect(ours).not.toBe(theirs);
   const prefixes = new Set((await redis.admin.keys('*')).map((key) => key.split(':')[0]));
