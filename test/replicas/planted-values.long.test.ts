@@ -176,7 +176,10 @@ test('whoever is at work goes on, whatever is planted in the store', async (cont
       replicas.front.post({ jsonrpc: '2.0', id: 1, method: 'logging/setLevel', params: { level: 'error' } }, IN(id)),
     ),
   );
-  await world.owner.counts('causeway_store_operations_total', { operation: 'write', outcome: 'refused' });
+  const refused = await world.owner.counts('causeway_store_operations_total', {
+    operation: 'write',
+    outcome: 'refused',
+  });
   const answers = await Promise.all(
     [1, 2, 3].flatMap(() => sessions.map(({ id }) => replicas.front.call('add', { a: 1, b: 2 }, 1, IN(id)))),
   );
@@ -185,4 +188,5 @@ test('whoever is at work goes on, whatever is planted in the store', async (cont
     status === 200 ? [] : [[PLANTS[index % PLANTS.length]?.[0], status, text]],
   );
   expect(bad).toEqual([]);
+  expect(refused).toBeGreaterThan(0);
 });
