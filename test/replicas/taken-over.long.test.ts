@@ -236,7 +236,7 @@ test('an owner that was held still, and is no owner any more when it goes on, ha
   const isGone = async (): Promise<number> => (await redis.admin.keys('causeway:v1:replica:*')).length;
   await expect.poll(isGone, { timeout: WAIT_MS }).toBe(2);
   const since = performance.now();
-  const taken = await other.client.call('count', {}, 'taken', IN(held.id));
+  const taken = await within(WAIT_MS, 'an answer', other.client.call('count', {}, 'taken', IN(held.id)));
   const tookMs = performance.now() - since;
   owner.signal('SIGCONT');
   const after = [];
