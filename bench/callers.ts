@@ -1,7 +1,10 @@
 // Virtual clients. An HttpCaller posts to a gateway, sessionless or within a session it shares with a few others; a
 // LegacyCaller speaks HTTP+SSE to the upstream itself. Each has one call in flight and its own connections.
 import { AnswerCheck, callBody, type Call, type Verdict } from './answer-check.ts';
-import { GrowingBytes, HttpSocket, READ_BYTES, type Answer } from './http-socket.ts';
+import { doorsOf, homeOf, type Doors, type Target } from './doors.ts';
+import { GrowingBytes, HttpSocket, type Answer } from './http-socket.ts';
+
+export type { Target } from './doors.ts';
 
 export interface Caller {
   /** Ids of a session must not collide while in flight: this caller uses the ids that are `lane` modulo `lanes`. */
@@ -17,11 +20,6 @@ export interface Crew {
   /** Messages that came on a stream on which none belongs. */
   misrouted(): number;
   close(): Promise<void>;
-}
-
-export interface Target {
-  readonly port: number;
-  readonly path: string;
 }
 
 export const REVISION = '2025-06-18';
@@ -92,13 +90,13 @@ interface Lane {
 class HttpCaller implements Caller {
   readonly lane: number;
   readonly lanes: number;
-  readonly #socket: HttpSocket;
+  readonly #doors: Doors;
   readonly #head: string;
   readonly #session: string | undefined;
   readonly #check: AnswerCheck;
 
-  constructor({ port, path }: Target, { session, lane, lanes }: Lane, answers: AnswerCheck) {
-    this.#socket = new HttpSocket(port);
+  constructor(doors: Doors, path: string, { session, lane, lanes }: Lane, answers: AnswerCheck) {
+    this.#doors = doors;
     this.#head = head('POST', path, session?.headers);
     this.#session = session?.id;
     this.#check = answers;
@@ -107,7 +105,7 @@ class HttpCaller implements Caller {
   }
 
   call(call: Call, done: (verdict: Verdict) => void): void {
-    this.#socket.send(this.#head, callBody(call), (answer) => {
+    this.#doors.next().send(this.#head, callBody(call), (answer) => {
       const refusal = refusalOf(answer);
       if (refusal || answer instanceof Error) done(refusal ?? { kind: 'error', why: 'no answer' });
       else if (answer.sessionId !== undefined && answer.sessionId !== this.#session) {
@@ -117,14 +115,17 @@ class HttpCaller implements Caller {
   }
 
   close(): void {
-    this.#socket.close();
+    this.#doors.close();
   }
 }
 
 export function sessionlessCallers(target: Target, count: number): Promise<Crew> {
   const answers = new AnswerCheck();
   const lane = { session: undefined, lane: 0, lanes: 1 };
-  return Promise.resolve(crewOf(Array.from({ length: count }, () => new HttpCaller(target, lane, answers))));
+  const open = doorsOf(target);
+  return Promise.resolve(
+    crewOf(Array.from({ length: count }, () => new HttpCaller(open(), target.path, lane, answers))),
+  );
 }
 
 export function crewOf(callers: readonly Caller[]): Crew {
@@ -159,13 +160,13 @@ function endSession(socket: HttpSocket, { path }: Target, { headers }: Session):
 
 /** Opens it and waits for its head: from then on the session is one that listens. */
 function openStream(
-  { port, path }: Target,
+  doors: Doors,
+  path: string,
   { headers }: Session,
-  readBytes: number,
   take: (bytes: Buffer) => void,
 ): Promise<HttpSocket> {
   return new Promise((resolve, reject) => {
-    const socket = new HttpSocket(port, readBytes);
+    const socket = doors.next();
     const ended = (answer: Answer | Error): void =>
       reject(answer instanceof Error ? answer : new Error(`HTTP ${answer.status} for a GET`));
     socket.send(head('GET', path, headers), '', ended, take, () => resolve(socket));
@@ -180,18 +181,22 @@ export async function sessionCallers(target: Target, count: number, withStream: 
   const watch = (bytes: Buffer): void => {
     if (bytes.includes('"jsonrpc"')) misrouted += 1;
   };
+  const open = doorsOf(target);
   const opened = await Promise.all(
-    Array.from({ length: wanted }, async () => {
-      const socket = new HttpSocket(target.port);
+    Array.from({ length: wanted }, async (_, index) => {
+      const socket = new HttpSocket(homeOf(target, index));
       const session = await openSession(socket, target);
-      const stream = withStream ? await openStream(target, session, READ_BYTES, watch) : undefined;
+      const stream = withStream ? await openStream(open(), target.path, session, watch) : undefined;
       return { socket, session, stream };
     }),
   );
   if (new Set(opened.map(({ session }) => session.id)).size !== wanted) throw new Error('one session was given twice');
   const callers = opened.flatMap(({ session }, index) => {
     const lanes = Math.ceil((count - index) / wanted);
-    return Array.from({ length: lanes }, (_, lane) => new HttpCaller(target, { session, lane, lanes }, answers));
+    return Array.from(
+      { length: lanes },
+      (_, lane) => new HttpCaller(open(), target.path, { session, lane, lanes }, answers),
+    );
   });
   return {
     callers,
@@ -212,14 +217,15 @@ export async function sessionCallers(target: Target, count: number, withStream: 
 /** So many sessions with their streams, and nobody who calls. */
 export async function idleSessions(target: Target, count: number): Promise<Crew> {
   const held: { readonly session: Session; readonly stream: HttpSocket }[] = [];
-  const openers = Array.from({ length: Math.min(OPENERS, count) }, () => new HttpSocket(target.port));
+  const openers = Array.from({ length: Math.min(OPENERS, count) }, (_, index) => new HttpSocket(homeOf(target, index)));
+  const open = doorsOf(target, IDLE_READ_BYTES);
   let left = count;
   await Promise.all(
     openers.map(async (socket) => {
       while (left > 0) {
         left -= 1;
         const session = await openSession(socket, target);
-        held.push({ session, stream: await openStream(target, session, IDLE_READ_BYTES, () => {}) });
+        held.push({ session, stream: await openStream(open(), target.path, session, () => {}) });
       }
     }),
   );

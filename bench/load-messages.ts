@@ -20,6 +20,10 @@ export interface Opening {
   readonly do: 'open';
   readonly port: number;
   readonly path: string;
+  /** Where sessions are opened, one after the other; not given: at `port`. */
+  readonly homes?: readonly number[];
+  /** Where all the rest is sent, in turn, wherever the session is at home; not given: to `port`. */
+  readonly via?: readonly number[];
   readonly way: Way;
   /** Callers, each with one call in flight; `idle`: sessions. */
   readonly count: number;

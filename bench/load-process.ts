@@ -11,8 +11,7 @@ const NOBODY: Crew = { callers: [], misrouted: () => 0, close: () => Promise.res
 let crew = NOBODY;
 
 // oxlint-disable-next-line consistent-return -- the switch is exhaustive, and the compiler checks that
-function open({ port, path, way, count }: Opening): Promise<Crew> {
-  const target = { port, path };
+function open({ way, count, ...target }: Opening): Promise<Crew> {
   switch (way) {
     case 'legacy':
       return legacyCallers(target, count);

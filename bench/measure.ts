@@ -1,5 +1,6 @@
 // The rounds: in each of them every peer has its turn, so that each ratio compares two things of the same minute.
 import { setTimeout as passed } from 'node:timers/promises';
+import type { Target } from './doors.ts';
 import type { LoadClient } from './load-client.ts';
 import type { Shape } from './load-messages.ts';
 import { CORES, busyUs, forgetPeak, peakBytes } from './machine.ts';
@@ -73,28 +74,31 @@ async function measureLoad(bench: Bench, scenario: Scenario, peers: readonly Pee
   return turns.map(({ peer, variant, rounds }) => ({ peer: peer.name, variant: variant.name, rounds }));
 }
 
-async function play(
-  { load, upstreamPid }: Bench,
+/** One turn of one peer. */
+export async function play(
+  { load, upstreamPid }: Pick<Bench, 'load' | 'upstreamPid'>,
   peer: Peer,
   variant: Variant,
   seconds: number,
   rate?: number,
   base = Number.NaN,
 ): Promise<Round> {
-  const { shape, inFlight } = variant;
-  const { port, path } = peer;
+  const { shape, inFlight, outage } = variant;
   try {
-    await load.open({ port, path, way: wayOf(peer, variant), count: inFlight });
+    await load.open({ ...targetOf(peer, variant), way: wayOf(peer, variant), count: inFlight });
   } catch (error) {
     return notOpened(error);
   }
+  if (outage !== undefined) peer.store?.leave(outage);
   const pids = peer.pids();
   const remembersPeak = !Number.isNaN(base) && pids.length > 0;
   if (remembersPeak) forgetPeak(pids);
-  const before = usage(pids, upstreamPid, load.pid);
+  const apart = peer.apart?.() ?? [];
+  const [before, apartBefore] = [usage(pids, upstreamPid, load.pid), cpuUs(apart)];
   const figures = await load.run({ shape, seconds, ...(rate !== undefined && { rate }) });
-  const after = usage(pids, upstreamPid, load.pid);
+  const [after, apartAfter] = [usage(pids, upstreamPid, load.pid), cpuUs(apart)];
   const peak = remembersPeak ? peakBytes(pids) : Number.NaN;
+  if (outage !== undefined) await peer.store?.comeBack(outage);
   await load.close();
   const own = after.own - before.own;
   const mib = (figures.right * (shape.size + shape.payload)) / MIB;
@@ -102,12 +106,17 @@ async function play(
     ...figures,
     cpuUs: own / figures.right,
     upstreamCpuUs: (after.upstream - before.upstream) / figures.right,
+    apartCpuUs: (apartAfter - apartBefore) / figures.right,
     mibPerSecond: (figures.callsPerSecond * (shape.size + shape.payload)) / MIB,
     cpuUsPerMib: own / mib,
     peakPerByte: Math.max(0, peak - base) / (inFlight * shape.size),
     kibPerSession: Number.NaN,
     others: othersShare(before, after),
   };
+}
+
+function targetOf({ port, path, homes = [port], via = [port] }: Peer, { atHome }: Variant): Target {
+  return { port, path, homes, via: atHome === true ? homes : via };
 }
 
 /** It may be the fault of the peer, and the others go on; whoever has no right answer has no figures. */
@@ -223,6 +232,7 @@ const NO_CALLS: Round = {
   reasons: [],
   cpuUs: Number.NaN,
   upstreamCpuUs: Number.NaN,
+  apartCpuUs: Number.NaN,
   mibPerSecond: Number.NaN,
   cpuUsPerMib: Number.NaN,
   peakPerByte: Number.NaN,

@@ -15,6 +15,7 @@ import {
   type Crew,
   type Target,
 } from './callers.ts';
+import { doorsOf, type Doors } from './doors.ts';
 import { HttpSocket, type Answer } from './http-socket.ts';
 
 const MODERN = '2026-07-28';
@@ -135,13 +136,16 @@ class RoundsCaller extends OneConnection {
 }
 
 /** `initialize`, `notifications/initialized`, DELETE: no session id is ever given twice. */
-class ChurnCaller extends OneConnection {
+class ChurnCaller implements Caller {
+  readonly lane = 0;
+  readonly lanes = 1;
+  readonly #doors: Doors;
   readonly #path: string;
   readonly #seen: Set<string>;
 
-  constructor(target: Target, seen: Set<string>) {
-    super(target);
-    this.#path = target.path;
+  constructor(doors: Doors, path: string, seen: Set<string>) {
+    this.#doors = doors;
+    this.#path = path;
     this.#seen = seen;
   }
 
@@ -174,11 +178,15 @@ class ChurnCaller extends OneConnection {
     fail: (verdict: Verdict) => void,
     next: (answer: Answer) => void,
   ): void {
-    this.socket.send(head(method, this.#path, headers), body, (answer) => {
+    this.#doors.next().send(head(method, this.#path, headers), body, (answer) => {
       if (answer instanceof Error) fail({ kind: 'error', why: `${method}: ${answer.message}` });
       else if (statuses.includes(answer.status)) next(answer);
       else fail({ kind: 'error', why: `HTTP ${answer.status} to ${method} ${answer.body.toString('utf8', 0, 200)}` });
     });
+  }
+
+  close(): void {
+    this.#doors.close();
   }
 }
 
@@ -194,7 +202,8 @@ export function roundsCallers(target: Target, count: number): Promise<Crew> {
 
 export function churnCallers(target: Target, count: number): Promise<Crew> {
   const seen = new Set<string>();
-  return Promise.resolve(crewOf(times(count, () => new ChurnCaller(target, seen))));
+  const open = doorsOf(target);
+  return Promise.resolve(crewOf(times(count, () => new ChurnCaller(open(), target.path, seen))));
 }
 
 function times<T>(count: number, make: () => T): T[] {

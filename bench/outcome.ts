@@ -8,6 +8,8 @@ export interface Round extends LoadFigures {
   /** Of the processes between load and upstream, a call. */
   readonly cpuUs: number;
   readonly upstreamCpuUs: number;
+  /** Of `cpuUs`, that of who only passes on, or of the store. */
+  readonly apartCpuUs: number;
   readonly mibPerSecond: number;
   readonly cpuUsPerMib: number;
   /** Most resident memory over what the peer had before any load, per byte of answers in flight. */

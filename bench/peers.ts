@@ -6,12 +6,14 @@ import { notInstalled } from './peers/installed.ts';
 import { nginxMissing, startNginx } from './peers/nginx.ts';
 import { PEER_NAMES, type Ability, type Peer, type PeerName } from './peers/peer.ts';
 import type { Program } from './peers/program.ts';
+import { redisMissing } from './peers/redis.ts';
+import { startPair, startStored } from './peers/replicas.ts';
 
-export { PEER_NAMES, type Ability, type Peer, type PeerName } from './peers/peer.ts';
+export { PEER_NAMES, type Ability, type Outage, type Peer, type PeerName } from './peers/peer.ts';
 export { cpuUs, rssBytes } from './peers/usage.ts';
 
 type Description = Pick<Peer, 'can' | 'speaks' | 'path' | 'needsSession'>;
-type Running = Pick<Peer, 'port' | 'pids' | 'stop'>;
+type Running = Pick<Peer, 'port' | 'pids' | 'stop' | 'homes' | 'apart' | 'store'>;
 
 interface Row extends Description {
   /** Why it cannot be started on this machine; nothing when it can. */
@@ -59,10 +61,12 @@ const ROWS: Readonly<Record<PeerName, Row>> = {
     start: (port) => startProgram(startChain('supergateway', port)),
   },
   causeway: {
-    ...http(false, 'sessionless', 'sessions', 'progress', 'mib8', 'req1', 'modern', 'rounds', 'idle', 'churn'),
+    ...http(false, 'sessionless', 'sessions', 'progress', 'mib8', 'req1', 'modern', 'rounds', 'idle', 'churn', 'store'),
     missing: causewayMissing,
     start: (port) => startProgram(startCauseway(port)),
   },
+  'causeway-replicas': { ...http(false, 'hop'), missing: causewayMissing, start: startPair },
+  'causeway-store': { ...http(false, 'store'), missing: () => causewayMissing() ?? redisMissing(), start: startStored },
 };
 
 /** Why a peer cannot be started on this machine, and what to do about it; nothing when it can. */

@@ -27,6 +27,8 @@ const CPU: readonly Column[] = [
   { head: 'load CPU', metric: 'loadCpuUs', as: 'median' },
   { head: 'upstream CPU', metric: 'upstreamCpuUs', as: 'median' },
 ];
+const HOP_CPU: Column = { head: 'hop CPU', metric: 'apartCpuUs', as: 'range' };
+const STORE_CPU: Column = { head: 'Redis CPU', metric: 'apartCpuUs', as: 'range' };
 const COUNTS: readonly Column[] = [
   { head: 'right', metric: 'right', as: 'sum' },
   { head: 'errors', metric: 'errors', as: 'sum' },
@@ -50,6 +52,18 @@ function columnsOf({ scenario }: Outcome): readonly Column[] {
       return [RATE, ...MIB, PEAK, ...TIMES, ...CPU, ...COUNTS];
     case 'progress10':
       return [RATE, ...TIMES, ...CPU, ...COUNTS, LOST];
+    case 'hop1':
+    case 'hop32':
+      return [RATE, ...TIMES, ...CPU, HOP_CPU, ...COUNTS];
+    case 'hop-progress':
+      return [RATE, ...TIMES, ...CPU, HOP_CPU, ...COUNTS, LOST];
+    case 'hop-mib1':
+      return [RATE, ...MIB, ...TIMES, ...CPU, HOP_CPU, ...COUNTS];
+    case 'store':
+    case 'store-churn':
+      return [RATE, ...TIMES, ...CPU, STORE_CPU, ...COUNTS];
+    case 'store-progress':
+      return [RATE, ...TIMES, ...CPU, STORE_CPU, ...COUNTS, LOST];
     case 'open-loop':
       return [RATE, ...TIMES, TAIL, ...CPU, ...COUNTS, ...BEHIND];
     case 'idle':
@@ -82,8 +96,15 @@ const OPEN_LOOP_RATIOS: readonly Ratio[] = [
   { name: 'p99', metric: 'p99Ms', others: ['direct', 'http-floor', 'http-floor-buf'] },
 ];
 
+const STORE_RATIOS: readonly Ratio[] = [
+  { name: 'rps', metric: 'callsPerSecond', others: ['causeway'] },
+  { name: 'CPU', metric: 'cpuUs', others: ['causeway'] },
+  { name: 'p50', metric: 'p50Ms', others: ['causeway'] },
+];
+
 const OWN_RATIOS: readonly Omit<Ratio, 'others'>[] = [
   { name: 'rps', metric: 'callsPerSecond' },
+  { name: 'p50', metric: 'p50Ms' },
   { name: 'MiB/s', metric: 'mibPerSecond' },
   { name: 'CPU', metric: 'cpuUs' },
   { name: 'CPU per MiB', metric: 'cpuUsPerMib' },
@@ -91,6 +112,7 @@ const OWN_RATIOS: readonly Omit<Ratio, 'others'>[] = [
 
 function ratiosOf({ scenario }: Outcome): readonly Ratio[] {
   if (scenario === 'idle') return IDLE_RATIOS;
+  if (scenario.startsWith('store')) return STORE_RATIOS;
   return scenario === 'open-loop' ? OPEN_LOOP_RATIOS : RATIOS;
 }
 
@@ -119,7 +141,7 @@ function ratioTable({ rows, baseline }: Outcome, wanted: readonly Ratio[]): stri
   }));
   // A variant is compared with what else the same peer did.
   const own = OWN_RATIOS.filter(() => baseline !== undefined).map(({ name, metric }) => ({
-    head: `${name} x own ${baseline}`,
+    head: `${name} x own ${baseline}`.trimEnd(),
     of: (row: Row) => {
       const base = rows.find((each) => each.peer === row.peer && each.variant === baseline);
       return base === undefined || base === row ? '' : ratioText(row, base, metric);

@@ -1,6 +1,6 @@
 // What is measured: each scenario in one or more variants, which are compared with each other within each round.
 import type { Shape, Way } from './load-messages.ts';
-import type { Ability, Peer, PeerName } from './peers.ts';
+import type { Ability, Outage, Peer, PeerName } from './peers.ts';
 
 export interface Variant {
   /** '' for the one that gives the scenario its name. */
@@ -14,6 +14,10 @@ export interface Variant {
   readonly only?: PeerName;
   /** What the other variants of the same peer are compared with. */
   readonly isBaseline?: true;
+  /** Called where its sessions are opened. */
+  readonly atHome?: true;
+  /** Its store is away while it is called, in sessions that were opened before. */
+  readonly outage?: Outage;
 }
 
 export interface Scenario {
@@ -42,6 +46,13 @@ export const SCENARIO_NAMES = [
   'open-loop',
   'churn',
   'idle',
+  'hop1',
+  'hop32',
+  'hop-progress',
+  'hop-mib1',
+  'store',
+  'store-progress',
+  'store-churn',
 ] as const;
 export type ScenarioName = (typeof SCENARIO_NAMES)[number];
 
@@ -50,6 +61,15 @@ const MIB = 1024 * 1024;
 const SMALL: Shape = { size: 16, progress: 0, payload: 0 };
 const PLAIN: Variant = { name: '', shape: SMALL, inFlight: 32, needs: 'sessionless', way: 'sessionless' };
 const sized = (size: number): Shape => ({ ...SMALL, size });
+const PROGRESS: Shape = { ...SMALL, progress: 10 };
+const HOP: Variant = { ...PLAIN, needs: 'hop', way: 'session' };
+const STORE: Variant = { ...PLAIN, needs: 'store', way: 'session' };
+
+/** At the replica that holds the session, and through another one. */
+const hopped = (more: Partial<Variant>): readonly Variant[] => [
+  { ...HOP, ...more, name: 'owner', atHome: true, isBaseline: true },
+  { ...HOP, ...more },
+];
 
 /** Few enough for a process per session. */
 export const FEW_IDLE_SESSIONS = 10;
@@ -64,7 +84,7 @@ const SCENARIOS: Readonly<Record<ScenarioName, Omit<Scenario, 'name'>>> = {
   },
   progress10: {
     title: 'ten progress notifications a call, 16 in flight',
-    variants: [{ ...PLAIN, needs: 'progress', shape: { ...SMALL, progress: 10 }, inFlight: 16 }],
+    variants: [{ ...PLAIN, needs: 'progress', shape: PROGRESS, inFlight: 16 }],
   },
   kib16: {
     title: 'answers of 16 KiB, 16 in flight',
@@ -116,6 +136,36 @@ const SCENARIOS: Readonly<Record<ScenarioName, Omit<Scenario, 'name'>>> = {
     variants: [{ ...PLAIN, needs: 'idle', way: 'idle' }],
     isFresh: true,
     kind: 'idle',
+  },
+  hop1: {
+    title: 'small calls of a session that another replica holds, one in flight',
+    variants: hopped({ inFlight: 1 }),
+  },
+  hop32: { title: 'small calls of 8 sessions that another replica holds, 32 in flight', variants: hopped({}) },
+  'hop-progress': {
+    title: 'ten progress notifications a call, in sessions that another replica holds, 16 in flight',
+    variants: hopped({ shape: PROGRESS, inFlight: 16 }),
+  },
+  'hop-mib1': {
+    title: 'answers of 1 MiB, in sessions that another replica holds, 4 in flight',
+    variants: hopped({ shape: sized(MIB), inFlight: 4 }),
+    isLarge: true,
+  },
+  store: {
+    title: 'small calls of 8 sessions, with and without a store, 32 in flight',
+    variants: [
+      { ...STORE, isBaseline: true },
+      { ...STORE, name: 'down', only: 'causeway-store', outage: 'down' },
+      { ...STORE, name: 'held', only: 'causeway-store', outage: 'held' },
+    ],
+  },
+  'store-progress': {
+    title: 'ten progress notifications a call, with and without a store, 16 in flight',
+    variants: [{ ...STORE, shape: PROGRESS, inFlight: 16 }],
+  },
+  'store-churn': {
+    title: 'sessions opened and ended, with and without a store, 8 at a time',
+    variants: [{ ...STORE, way: 'churn', inFlight: 8 }],
   },
 };
 

@@ -1,7 +1,7 @@
 // What the gateway has to reach, and what it would like to. Each figure is a median over rounds, of ratios or
 // differences taken within each round. "must" is checked by --check.
 import { perRound, seriesOf, type Metric, type Outcome } from './outcome.ts';
-import type { PeerName } from './peers.ts';
+import type { Outage, PeerName } from './peers.ts';
 import { SCENARIO_NAMES, type ScenarioName } from './scenarios.ts';
 import { digits, show, spread, table, type Spread } from './stats.ts';
 
@@ -27,6 +27,9 @@ export interface Judged {
 }
 
 const OWN = 'causeway';
+const REPLICAS = 'causeway-replicas';
+const STORED = 'causeway-store';
+const OWNS: readonly PeerName[] = [OWN, REPLICAS, STORED];
 const CHAINS: readonly PeerName[] = ['mcp-proxy', 'supergateway'];
 
 interface Source {
@@ -68,7 +71,7 @@ function never(what: string, metrics: readonly Metric[], scenarios: readonly Sce
     figures(outcomes) {
       const rounds = outcomes
         .filter(({ scenario }) => scenarios.includes(scenario))
-        .flatMap(({ rows }) => rows.filter(({ peer }) => peer === OWN))
+        .flatMap(({ rows }) => rows.filter(({ peer }) => OWNS.includes(peer)))
         .flatMap((row) => row.rounds);
       const counts = rounds.map((round) => metrics.reduce((sum, metric) => sum + round[metric], 0));
       return counts.length === 0 ? [] : [counts.reduce((sum, count) => sum + count, 0)];
@@ -106,6 +109,9 @@ const ADVANTAGES: Readonly<Partial<Record<ScenarioName, readonly [Metric, boolea
   idle: ['kibPerSession', false],
   'open-loop': ['p99Ms', false],
 };
+
+const HOPS = ['hop1', 'hop32', 'hop-progress', 'hop-mib1'] as const;
+const OUTAGES: readonly Outage[] = ['down', 'held'];
 
 export const TARGETS: readonly Target[] = [
   ratio(
@@ -198,6 +204,50 @@ export const TARGETS: readonly Target[] = [
     { scenario: 'modern', metric: 'callsPerSecond', variant: 'elicitation' },
     { scenario: 'modern', variant: 'sessionless' },
     atLeast(0.65, 0.85),
+  ),
+  ...HOPS.map((scenario) =>
+    ratio(
+      `${scenario}: rate x own at the owner`,
+      { scenario, peer: REPLICAS, metric: 'callsPerSecond' },
+      { scenario, peer: REPLICAS, variant: 'owner' },
+      atLeast(0.5, 0.65),
+    ),
+  ),
+  {
+    what: 'hop1: p50 added to that at the owner, ms',
+    ...atMost(1.5, 0.5),
+    figures: (outcomes) =>
+      perRound(
+        seriesOf(outcomes, 'hop1', REPLICAS, 'p50Ms'),
+        seriesOf(outcomes, 'hop1', REPLICAS, 'p50Ms', 'owner'),
+        (hop, owner) => hop - owner,
+      ),
+  },
+  ratio(
+    'store: rate x without a store',
+    { scenario: 'store', peer: STORED, metric: 'callsPerSecond' },
+    { scenario: 'store' },
+    atLeast(0.85, 0.95),
+  ),
+  ...OUTAGES.map((variant) =>
+    ratio(
+      `store, Redis ${variant}: p50 x own`,
+      { scenario: 'store', peer: STORED, metric: 'p50Ms', variant },
+      { scenario: 'store', peer: STORED },
+      atMost(1.3, 1.1),
+    ),
+  ),
+  ratio(
+    'store-progress: rate x without a store',
+    { scenario: 'store-progress', peer: STORED, metric: 'callsPerSecond' },
+    { scenario: 'store-progress' },
+    atLeast(0.5, 0.7),
+  ),
+  ratio(
+    'store-churn: sessions a second x without a store',
+    { scenario: 'store-churn', peer: STORED, metric: 'callsPerSecond' },
+    { scenario: 'store-churn' },
+    atLeast(0.4, 0.6),
   ),
   never('wrong answers, changed ids, crossed deliveries', ['wrong', 'misrouted']),
   never('calls that failed', ['errors']),

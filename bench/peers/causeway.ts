@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Program } from './program.ts';
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 export function causewayMissing(): string | undefined {
   return existsSync(MAIN) ? undefined : 'dist/main.js is missing: npm run build';
@@ -16,6 +16,11 @@ export async function startCauseway(upstreamPort: number): Promise<{ program: Pr
     command: process.execPath,
     args: () => [MAIN, upstream, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'],
   });
-  const port = await program.ready((log) => /"endpoint":"http:\/\/127\.0\.0\.1:(\d+)\/mcp"/.exec(log)?.[1]);
-  return { program, port: Number(port) };
+  return { program, port: await program.ready(endpointOf) };
+}
+
+/** The port where clients connect, once the log tells it. */
+export function endpointOf(log: string): number | undefined {
+  const [, port] = /"endpoint":"http:\/\/127\.0\.0\.1:(\d+)\/mcp"/.exec(log) ?? [];
+  return port === undefined ? undefined : Number(port);
 }

@@ -10,12 +10,26 @@ export const PEER_NAMES = [
   'mcp-proxy',
   'supergateway',
   'causeway',
+  'causeway-replicas',
+  'causeway-store',
 ] as const;
 export type PeerName = (typeof PEER_NAMES)[number];
 
 export type Ability =
   /** Single calls. A peer with `needsSession` is asked them within one: nothing less gets an answer from it. */
-  'sessionless' | 'sessions' | 'progress' | 'mib8' | 'req1' | 'modern' | 'rounds' | 'idle' | 'churn';
+  | 'sessionless'
+  | 'sessions'
+  | 'progress'
+  | 'mib8'
+  | 'req1'
+  | 'modern'
+  | 'rounds'
+  | 'idle'
+  | 'churn'
+  /** Calls of sessions that another replica holds. */
+  | 'hop'
+  /** What is compared with and without a store. */
+  | 'store';
 
 export interface Peer {
   readonly name: PeerName;
@@ -29,5 +43,22 @@ export interface Peer {
   readonly path: string;
   /** Whether clients must initialize a session first. */
   readonly needsSession: boolean;
+  /** Where sessions are opened, one after the other, where that is not where clients call. */
+  readonly homes?: readonly number[];
+  /** Where clients call, in turn, where that is not one port. */
+  readonly via?: readonly number[];
+  /** Of its processes those whose CPU is told apart, too: who only passes on, or keeps. */
+  readonly apart?: () => readonly number[];
+  readonly store?: Store;
   stop(): void;
 }
+
+/** What keeps the sessions of a peer, and can be away. */
+export interface Store {
+  /** Ended, or alive and silent. */
+  leave(how: Outage): void;
+  /** Back again, and known to be back. */
+  comeBack(how: Outage): Promise<void>;
+}
+
+export type Outage = 'down' | 'held';

@@ -79,6 +79,10 @@ export class Program {
     throw new Error(why);
   }
 
+  signal(name: NodeJS.Signals): void {
+    for (const pid of this.pids) signal(pid, name);
+  }
+
   stop(): void {
     if (this.#state === 'stopped') return;
     this.#state = 'stopped';

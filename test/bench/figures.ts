@@ -19,6 +19,7 @@ const ROUND: Round = {
   reasons: [],
   cpuUs: 40,
   upstreamCpuUs: 20,
+  apartCpuUs: Number.NaN,
   mibPerSecond: 100,
   cpuUsPerMib: 2000,
   peakPerByte: 2,
