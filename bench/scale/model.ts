@@ -39,6 +39,9 @@ export interface StoreCosts {
   readonly sessionBytes: number;
 }
 
+export type CallCosts = Pick<UnitCosts, 'callUs' | 'hoppedUs' | 'hopUs' | 'openUs'>;
+export type SessionCosts = Omit<UnitCosts, keyof CallCosts | 'store'>;
+
 export interface Demand {
   readonly sessions: number;
   /** Of one session. */
@@ -112,21 +115,20 @@ export function useOf(demand: Demand, costs: UnitCosts, replicas: number): Use {
   const store = storeUse(demand, costs.store, { opened, events, replicas });
   const us =
     calls * callUs +
-    opened * (costs.openUs + share * REQUESTS_AFTER_OPENING * costs.hopUs) +
+    opened * openCost(costs, share, REQUESTS_AFTER_OPENING) +
     sessions * costs.keepUs +
-    // A hello is a request with a sealed header like any other that is passed on, and costs no more.
-    hellos * (costs.hopUs + costs.hoppedUs) +
+    // A hello is a request with a sealed header like a call that is passed on, but for what the call itself costs.
+    hellos * passedOn(costs) +
     store.replicaUs;
-  const [own, passing] = [sessions / replicas, (sessions * share) / replicas];
+  const own = sessions / replicas;
   return {
     hopsPerCall: share,
     cpuUsPerCall: callUs,
     cores: us / 1e6 / replicas,
-    bytes: costs.processBytes + own * costs.sessionBytes + passing * costs.hopStreamBytes,
+    bytes: costs.processBytes + own * sessionBytes(costs, share),
     descriptors:
       costs.processDescriptors +
-      own * costs.sessionDescriptors +
-      passing * costs.hopStreamDescriptors +
+      own * sessionDescriptors(costs, share) +
       // To each of the others and from each of them, at least one.
       2 * (replicas - 1),
     links: own,
@@ -141,8 +143,27 @@ export function useOf(demand: Demand, costs: UnitCosts, replicas: number): Use {
 }
 
 /** CPU of all replicas that a small call takes, of which that share is passed on once. */
-export function callCost({ callUs, hoppedUs, hopUs }: UnitCosts, share: number): number {
+export function callCost({ callUs, hoppedUs, hopUs }: CallCosts, share: number): number {
   return (1 - share) * callUs + share * (hoppedUs + hopUs);
+}
+
+/** What a request costs more that is passed on. */
+function passedOn({ callUs, hoppedUs, hopUs }: CallCosts): number {
+  return hoppedUs + hopUs - callUs;
+}
+
+/** CPU of all replicas that a session takes to open and end: `requests` come after the one that opened it, each to anybody. */
+export function openCost(costs: CallCosts, share: number, requests: number): number {
+  return costs.openUs + share * requests * passedOn(costs);
+}
+
+/** What sessions with their streams make all replicas grow by, each. */
+export function sessionBytes(costs: SessionCosts, share: number): number {
+  return costs.sessionBytes + share * costs.hopStreamBytes;
+}
+
+export function sessionDescriptors(costs: SessionCosts, share: number): number {
+  return costs.sessionDescriptors + share * costs.hopStreamDescriptors;
 }
 
 function storeUse(

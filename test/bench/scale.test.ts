@@ -82,7 +82,7 @@ test('two replicas pass every second request on, once, and every second stream',
   expect(use.hops).toBeCloseTo(hops);
   expect(use.cpuUsPerCall).toBeCloseTo(0.5 * 100 + 0.5 * (120 + 80));
   expect(use.hellos).toBeCloseTo(2 / 10);
-  const us = 500 * 150 + 10 * (1000 + 1.5 * 80) + 1000 * 2 + 0.2 * 200;
+  const us = 500 * 150 + 10 * (1000 + 1.5 * 100) + 1000 * 2 + 0.2 * 100;
   expect(use.cores).toBeCloseTo(us / 1e6 / 2);
   expect(use.bytes).toBe(1000 + 500 * 100 + 250 * 40);
   expect(use.descriptors).toBe(20 + 500 * 2 + 250 * 2 + 2);
