@@ -21,9 +21,9 @@ export interface Bench {
 }
 
 export const SMALL: Shape = { size: 16, progress: 0, payload: 0 };
-/** Eight sessions, 32 calls in flight. */
+/** Of eight sessions. */
 export const CALLS: Variant = { name: '', shape: SMALL, inFlight: 32, needs: 'hop', way: 'session' };
-export const CHURN: Variant = { ...CALLS, way: 'churn', inFlight: 8 };
+export const CHURN: Variant = { ...CALLS, way: 'churn' };
 
 interface Route {
   readonly homes?: readonly Replica[];
@@ -50,14 +50,23 @@ export function routed(replicas: readonly Replica[], { homes = replicas, via = r
   };
 }
 
-/** A turn in which every call was answered rightly; anything else ends the bench. */
-export async function turn(bench: Bench, peer: Peer, variant: Variant, seconds = bench.seconds): Promise<Round> {
-  const round = await play(bench, peer, variant, seconds);
+/** A turn in which every call was answered rightly, so many a second or as fast as they can; anything else ends the bench. */
+export async function turn(bench: Bench, peer: Peer, variant: Variant, rate?: number): Promise<Round> {
+  const round = await play(bench, peer, variant, bench.seconds, rate);
   if (round.right === 0 || round.errors + round.wrong + round.misrouted > 0) {
     throw new Error(`no figures: ${round.errors} errors, ${round.wrong} wrong: ${round.reasons.join('; ')}`);
   }
   bench.others.push(round.others);
   return round;
+}
+
+/** Of each replica: until then the compiler has not seen enough of them, and the heap has not found its size. */
+const WARM_CALLS = 20_000;
+
+/** Each of them as owner and as the one that passes on, unless `peer` says otherwise. */
+export async function warmUp(bench: Bench, replicas: readonly Replica[], peer = routed(replicas)): Promise<void> {
+  let calls = 0;
+  while (calls < WARM_CALLS * replicas.length) calls += (await turn({ ...bench, others: [] }, peer, CALLS)).right;
 }
 
 export function pidsOf(replicas: readonly Replica[]): number[] {

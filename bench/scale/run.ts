@@ -1,6 +1,6 @@
 // Measures the unit costs of the model, and whether two and three replicas cost what it makes of them. docs/scaling.md is printed
 // from its JSON (bench/scale/measured.json); bench/README.md says how to run it.
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { nextMessage, startChild } from '../child.ts';
@@ -11,12 +11,13 @@ import { redisMissing } from '../peers/redis.ts';
 import { digits, show, spread, table, type Spread } from '../stats.ts';
 import type { Bench } from './bench.ts';
 import { measureCalls } from './calls.ts';
-import type { Figures } from './figures.ts';
+import { measured, PARTS, type Check, type Figures, type PartName } from './figures.ts';
 import { measureSessions } from './sessions.ts';
 import { measureStore } from './store.ts';
 
 const { values } = parseArgs({
   options: {
+    parts: { type: 'string', default: PARTS.join(',') },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
     sessions: { type: 'string', default: '1000' },
@@ -26,101 +27,113 @@ const { values } = parseArgs({
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
-const missing = causewayMissing() ?? redisMissing();
-if (missing !== undefined) throw new Error(missing);
-process.exitCode = await run();
+function partsOf(list: string): readonly PartName[] {
+  return list.split(',').map((word) => {
+    const part = PARTS.find((name) => name === word);
+    if (part === undefined) throw new Error(`"${word}" is no part: ${PARTS.join(', ')}`);
+    return part;
+  });
+}
 
-async function run(): Promise<number> {
+async function run(parts: readonly PartName[]): Promise<number> {
   const upstream = startChild('./upstream.ts');
   const { port: upstreamPort } = await nextMessage<{ port: number }>(upstream);
   const load = await LoadClient.start();
-  const bench: Bench = {
-    load,
-    upstreamPid: upstream.pid ?? 0,
-    upstreamPort,
-    rounds: Number(values.rounds),
-    seconds: Number(values.seconds),
-    sessions: Number(values.sessions),
-    others: [],
-  };
+  const asked = { rounds: Number(values.rounds), seconds: Number(values.seconds), sessions: Number(values.sessions) };
+  const bench = { load, upstreamPid: upstream.pid ?? 0, upstreamPort, ...asked };
   try {
-    const figures = await measureAll(bench);
-    console.log(reportText(figures));
-    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
-    const { others } = figures.machine;
-    if (others <= MAX_OTHERS) return 0;
-    console.error(`TOO NOISY: others used ${digits(others * 100)} % of the machine`);
-    return 1;
+    let exitCode = 0;
+    for (const part of parts) {
+      const figures = await measurePart(part, { ...bench, others: [] });
+      console.log(`\n${reportText(part, figures)}`);
+      if (values.json !== undefined) addTo(values.json, part, figures);
+      if (figures.others <= MAX_OTHERS) continue;
+      console.error(`TOO NOISY: others used ${digits(figures.others * 100)} % of the machine`);
+      exitCode = 1;
+    }
+    return exitCode;
   } finally {
     load.stop();
     upstream.disconnect();
   }
 }
 
-async function measureAll(bench: Bench): Promise<Figures> {
-  const calls = await measureCalls(bench);
-  const sessions = await measureSessions(bench);
-  const store = await measureStore(bench);
-  const of = <K extends string>(rounds: readonly Readonly<Record<K, number>>[], name: K): Spread =>
-    spread(rounds.map((round) => round[name]));
-  return {
-    machine: {
-      node: process.version,
-      processor: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
-      at: new Date().toISOString(),
-      rounds: bench.rounds,
-      seconds: bench.seconds,
-      sessions: bench.sessions,
-      others: spread(bench.others).median,
-    },
-    costs: {
-      callUs: of(calls.costs, 'callUs'),
-      hoppedUs: of(calls.costs, 'hoppedUs'),
-      hopUs: of(calls.costs, 'hopUs'),
-      openUs: of(calls.costs, 'openUs'),
-      keepUs: of(sessions.costs, 'keepUs'),
-      processBytes: of(sessions.costs, 'processBytes'),
-      sessionBytes: of(sessions.costs, 'sessionBytes'),
-      hopStreamBytes: of(sessions.costs, 'hopStreamBytes'),
-      processDescriptors: of(sessions.costs, 'processDescriptors'),
-      sessionDescriptors: of(sessions.costs, 'sessionDescriptors'),
-      hopStreamDescriptors: of(sessions.costs, 'hopStreamDescriptors'),
-      store: {
-        openUs: of(store.costs, 'openUs'),
-        eventUs: of(store.costs, 'eventUs'),
-        redisOpenUs: of(store.costs, 'redisOpenUs'),
-        redisEventUs: of(store.costs, 'redisEventUs'),
-        openOperations: of(store.costs, 'openOperations'),
-        eventOperations: of(store.costs, 'eventOperations'),
-        takeOverOperations: of(store.costs, 'takeOverOperations'),
-        sessionBytes: of(store.costs, 'sessionBytes'),
-      },
-    },
-    takeOverMs: spread(store.takeOverMs),
-    checks: [...calls.checks, ...sessions.checks],
-  };
+interface Part extends Found {
+  readonly at: string;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly others: number;
 }
 
-function reportText({ machine, costs: { store, ...costs }, takeOverMs, checks }: Figures): string {
-  const rows = (of: Readonly<Record<string, Spread>>, prefix = ''): string[][] =>
-    Object.entries(of).map(([name, figure]) => [prefix + name, show(figure)]);
+async function measurePart(name: PartName, bench: Bench): Promise<Part> {
+  const found = await MEASURES[name](bench);
+  const { rounds, seconds, others } = bench;
+  return { at: new Date().toISOString(), rounds, seconds, others: spread(others).median, ...found };
+}
+
+interface Found {
+  readonly costs: Readonly<Record<string, Spread>>;
+  readonly saturated?: Readonly<Record<string, Spread>>;
+  readonly takeOverMs?: Spread;
+  readonly checks: readonly Check[];
+}
+
+const MEASURES: Readonly<Record<PartName, (bench: Bench) => Promise<Found>>> = {
+  async calls(bench) {
+    const { costs, saturated, checks } = await measureCalls(bench);
+    return { costs: measured(costs), saturated: measured(saturated), checks };
+  },
+  async sessions(bench) {
+    const { costs, checks } = await measureSessions(bench);
+    return { costs: measured(costs), checks };
+  },
+  async store(bench) {
+    const { costs, takeOverMs } = await measureStore(bench);
+    return { costs: measured(costs), takeOverMs: spread(takeOverMs), checks: [] };
+  },
+};
+
+/** The other parts stay as they were measured before. */
+function addTo(file: string, name: PartName, part: Part): void {
+  const before: Partial<Figures> = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+  const processor = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`;
+  const figures = { ...before, node: process.version, processor, [name]: part };
+  writeFileSync(file, `${JSON.stringify(figures, null, 2)}\n`);
+}
+
+function reportText(name: PartName, part: Part): string {
+  const rows = (of: Readonly<Record<string, Spread>>): string[][] =>
+    Object.entries(of).map(([cost, figure]) => [cost, show(figure)]);
+  const { saturated = {}, takeOverMs } = part;
+  const more = [
+    ...rows(saturated).map(([cost = '', figure = '']) => [`${cost}, saturated`, figure]),
+    ...(takeOverMs === undefined ? [] : rows({ takeOverMs })),
+  ];
   return [
-    `Node ${machine.node}, ${machine.processor}; ${machine.rounds} rounds of ${machine.seconds} s, ${machine.sessions} idle sessions`,
-    table(['cost', 'measured'], [...rows(costs), ...rows(store, 'store.'), ...rows({ takeOverMs })]),
-    table(
-      ['what', 'replicas', 'predicted', 'measured', 'error'],
-      checks.map(({ what, replicas, predicted, measured, error }) => [
-        what,
-        String(replicas),
-        show(predicted),
-        show(measured),
-        percent(error),
-      ]),
-    ),
+    `## ${name}: ${part.rounds} rounds of ${part.seconds} s, others used ${digits(part.others * 100)} % of the machine`,
+    table(['cost', 'measured'], [...rows(part.costs), ...more]),
+    ...(part.checks.length === 0 ? [] : [checkTable(part.checks)]),
   ].join('\n\n');
+}
+
+function checkTable(checks: readonly Check[]): string {
+  return table(
+    ['what', 'replicas', 'predicted', 'measured', 'error'],
+    checks.map(({ what, replicas, predicted, measured: found, error }) => [
+      what,
+      String(replicas),
+      show(predicted),
+      show(found),
+      percent(error),
+    ]),
+  );
 }
 
 function percent({ median, low, high }: Spread): string {
   const text = (share: number): string => `${share < 0 ? '−' : '+'}${digits(Math.abs(share) * 100)} %`;
   return `${text(median)} (${text(low)} to ${text(high)})`;
 }
+
+const missing = causewayMissing() ?? redisMissing();
+if (missing !== undefined) throw new Error(missing);
+process.exitCode = await run(partsOf(values.parts));

@@ -3,7 +3,7 @@
 import { setTimeout as passed } from 'node:timers/promises';
 import { cpuUs, rssBytes } from '../peers.ts';
 import { startReplicas, type Replica } from '../peers/replicas.ts';
-import { CALLS, descriptorsOf, pidsOf, routed, stopAll, turn, type Bench } from './bench.ts';
+import { descriptorsOf, pidsOf, routed, stopAll, warmUp, type Bench } from './bench.ts';
 import { check, type Check } from './figures.ts';
 import { hopsPerRequest, sessionBytes, sessionDescriptors, type SessionCosts } from './model.ts';
 
@@ -107,13 +107,15 @@ async function fill(
   replicas: readonly Replica[],
   { homes, via, whose, isKept = false }: Filling,
 ): Promise<Growth> {
-  const { load, sessions } = bench;
+  const { load } = bench;
+  // Each has as many as one that is alone: what a process takes once is not what a session costs.
+  const sessions = bench.sessions * homes.length;
   const peer = routed(replicas, { homes, via });
   const { port, path } = peer;
   const opening = { port, path, homes: peer.homes ?? [], via: peer.via ?? [], way: 'idle' } as const;
   await load.open({ ...opening, count: WARM_UP_SESSIONS });
   await load.close();
-  await turn(bench, peer, CALLS, Math.min(1.5, bench.seconds) * replicas.length);
+  await warmUp(bench, replicas, peer);
   await passed(SETTLE_MS);
   const [baseBytes, baseDescriptors] = [rssBytes(pidsOf(whose)), descriptorsOf(whose)];
   await load.open({ ...opening, count: sessions });

@@ -12,7 +12,7 @@ const SHAPE = { size: 16, progress: 0, payload: 0 };
 
 interface Asked {
   readonly id: number | string;
-  readonly method: string;
+  readonly method?: string;
   readonly params: { readonly arguments: { readonly nonce: string; readonly size: number } };
 }
 
@@ -117,6 +117,32 @@ test('an answer from another session is wrong, and so is a session that is given
   expect(figures.right).toBe(0);
   expect(figures.reasons[0]).toContain('WRONG: the session other');
   await expect(sessionCallers(target, 2, false)).rejects.toThrow('one session was given twice');
+});
+
+test('sessions are opened at their homes and called at each of the others in turn, as many do that have no affinity', async () => {
+  const asked: string[] = [];
+  const place = (name: string): Promise<{ port: number; path: string }> =>
+    serve((message, response) => {
+      asked.push(`${message.method ?? 'DELETE'} at ${name}`);
+      if (message.method === 'initialize') {
+        response.setHeader('mcp-session-id', `of ${name}`).end(`{"jsonrpc":"2.0","id":0,"result":{}}`);
+      } else if (message.method === 'tools/call') response.end(rightAnswer(message));
+      else response.writeHead(202).end();
+    });
+  const [home, left, right] = [await place('home'), await place('left'), await place('right')];
+  const crew = await sessionCallers({ ...left, homes: [home.port], via: [left.port, right.port] }, 1, false);
+  const tally = await runLoad(crew.callers, SHAPE, 0.03);
+  await crew.close();
+
+  const calls = asked.filter((line) => line.startsWith('tools/call'));
+  expect(tally.figures(0)).toMatchObject({ right: calls.length, wrong: 0, errors: 0 });
+  expect(asked.filter((line) => !calls.includes(line))).toEqual([
+    'initialize at home',
+    'notifications/initialized at home',
+    'DELETE at home',
+  ]);
+  expect(new Set(calls)).toEqual(new Set(['tools/call at left', 'tools/call at right']));
+  expect(calls.slice(0, 2).every((line, index) => line !== calls[index + 1])).toBe(true);
 });
 
 test('in an open loop a server that waits once pays for all calls that were due meanwhile', async () => {

@@ -88,8 +88,9 @@ const FOREIGN_FLAGS: Readonly<Record<string, readonly string[]>> = {
     '--silent',
     '--target',
   ],
-  'bench/README.md': ['--stateful', '--prefix'],
+  'bench/README.md': ['--parts', '--stateful', '--prefix'],
   'docs/operations.md': ['--max-old-space-size'],
+  'docs/scaling.md': ['--check', '--max-old-space-size', '--scenario'],
   'docs/performance.md': ['--external-memory-accounted-in-global-limit', '--max-semi-space-size', '--trace-gc'],
 };
 

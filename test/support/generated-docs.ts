@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { DROPS } from '../../src/domain/drops.ts';
 import { ERRORS, type ErrorRow } from '../../src/domain/errors.ts';
 import { CLOSE_REASONS } from '../../src/domain/states.ts';
+import { scalingPage } from '../../bench/scale/page.ts';
 import { BUCKETS, LABELS, METRICS, type MetricRow } from '../../src/observe/metric-table.ts';
 import { probeSchema } from '../../src/probe/document.ts';
 import { REBUILT, REWRITES } from '../../src/protocol/rewrites.ts';
@@ -15,6 +16,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   'docs/errors.md': errorsPage,
   'docs/metrics.md': metricsPage,
   'docs/rewrites.md': rewritesPage,
+  'docs/scaling.md': () => scalingPage(),
   'config/probe.schema.json': probeJsonSchema,
   ...CONFIG_FILES,
   ...DOCTOR_FILES,
