@@ -44,10 +44,10 @@ export async function drain(options: DrainOptions): Promise<void> {
     lookForOthers === null ? null : Promise.race([lookForOthers(), passed(timers, LOOK_MS).then(() => false)]);
   if (delayMs > 0) await passed(timers, delayMs);
   const isServedElsewhere = looking !== null && (await looking);
+  await listener.stopAccepting();
   options.onRefusing();
   if (options.isHandingOver) registry.handOver();
   else if (isServedElsewhere) registry.sendAway();
-  listener.stopAccepting();
   await inFlight.whenNone(timers, timeoutMs);
   for (const { modern } of mounts()) modern.listens.endAll();
   hops?.endAll();

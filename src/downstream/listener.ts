@@ -13,6 +13,10 @@ import { createHttpServer, renewCertificate, setTimeouts } from '../edge/http-se
 import { Tally } from '../traffic/tally.ts';
 import { type SocketState, refuseHandshake, refuseRaw } from './error-reply.ts';
 
+/** Turns of the loop in which nobody came: then nobody waits. */
+const QUIET_TURNS = 3;
+const MAX_TURNS = 1000;
+
 export class Listener {
   /** Everything that is being written to a client, streams included. */
   readonly responses = new Tally();
@@ -22,6 +26,8 @@ export class Listener {
   /** Null: it speaks plain HTTP. */
   #certificate: Certificate | null;
   #answer: RequestListener | null = null;
+  /** So many were taken in. */
+  #connections = 0;
   /** Of each socket the exchange of request and response that is under way on it. */
   readonly #underWay = new WeakMap<Duplex, { readonly request: IncomingMessage; readonly response: ServerResponse }>();
 
@@ -56,7 +62,8 @@ export class Listener {
   }
 
   /** No new connections. Those that are there stay, the idle ones too: an answer may still be on its way to them. */
-  stopAccepting(): void {
+  async stopAccepting(): Promise<void> {
+    await this.#tookAllIn();
     // The listener alone. The close of http.Server would also end the connections that it takes for idle, and to it those
     // are idle whose answer still waits in the socket to be taken.
     for (const server of this.#servers) NetServer.prototype.close.call(server);
@@ -72,6 +79,19 @@ export class Listener {
         });
       }),
     );
+  }
+
+  /** The system takes connections before we do, and resets those that wait for us when we end. */
+  async #tookAllIn(): Promise<void> {
+    let [quiet, before] = [0, this.#connections];
+    for (let turn = 0; turn < MAX_TURNS && quiet < QUIET_TURNS; turn++) {
+      // oxlint-disable-next-line no-await-in-loop -- each turn of the loop takes in one
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+      quiet = this.#connections === before ? quiet + 1 : 0;
+      before = this.#connections;
+    }
   }
 
   async #bind(host: string, port: number): Promise<AddressInfo> {
@@ -90,6 +110,7 @@ export class Listener {
         isComplete: true,
       });
     });
+    server.on('connection', () => this.#connections++);
     server.listen({ host, port });
     await once(server, 'listening');
     this.#servers.push(server);

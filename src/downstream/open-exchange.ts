@@ -27,7 +27,7 @@ import { writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export interface RouteDeps {
-  readonly registry: Pick<SessionRegistry, 'has' | 'find' | 'create' | 'end' | 'opened' | 'sought'>;
+  readonly registry: Pick<SessionRegistry, 'has' | 'find' | 'create' | 'end' | 'opened' | 'sought' | 'leaving'>;
   /** To what other replicas hold; null: everything is served here. */
   readonly hops: Hops | null;
   readonly reception: Reception;

@@ -131,7 +131,9 @@ export class OwnerHops implements Hops {
       return;
     }
     hop.giveBack();
-    hop.here();
+    // Taken back, it would have to be handed over once more.
+    if (isForSuccessor && hop.incoming.deps.isHandingOver) void refuse(reply, hop.incoming.deps.journal, draining());
+    else hop.here();
   }
 
   async #nextOwner({ incoming }: Hop, { sessionId, owner: lost }: Elsewhere, how: Loss): Promise<Elsewhere | null> {

@@ -90,7 +90,7 @@ export async function createPeerServer(
       scope.addHook('preHandler', (request, reply, next) => {
         const { takesOver, from } = request.getDecorator<HopClaims>(PASSED_ON);
         const { 'mcp-session-id': id } = request.headers;
-        if (takesOver !== true || typeof id !== 'string') {
+        if (takesOver !== true || typeof id !== 'string' || deps.isDraining()) {
           next();
           return;
         }
@@ -149,6 +149,7 @@ function sayingUnknown(registry: RouteDeps['registry']): RouteDeps['registry'] {
     end: (...given) => registry.end(...given),
     opened: (...given) => registry.opened(...given),
     sought: (...given) => registry.sought(...given),
+    leaving: (...given) => registry.leaving(...given),
     find(...given) {
       try {
         return registry.find(...given);

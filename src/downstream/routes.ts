@@ -45,6 +45,8 @@ import {
   openExchange,
   openReply,
   servedHere,
+  requestsOf,
+  waitedFor,
 } from './open-exchange.ts';
 import { headersOf, sessionRoutes } from './session-routes.ts';
 
@@ -67,8 +69,10 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
         void refuse(reply, deps.journal, new ProxyError('parse_error', 'not JSON: the body is empty'));
       } else if (!isUtf8(body)) {
         void refuse(reply, deps.journal, new ProxyError('parse_error', 'not JSON: the body is not UTF-8'));
-      } else if (!isPassedOn(body, incoming)) {
-        serveBody(body, incoming);
+      } else {
+        whenLeft(body, incoming, () => {
+          if (!isPassedOn(body, incoming)) serveBody(body, incoming);
+        });
       }
     },
   });
@@ -81,7 +85,9 @@ function refusalOf(incoming: Incoming): ProxyError | null {
   // A request is looked at again before it is begun.
   const isOfSession = (): boolean => isOfLiveSession(incoming) || elsewhere(incoming) !== null;
   const isModern = request.headers['mcp-protocol-version'] === MODERN_REVISION;
-  if (deps.isDraining() && !isModern && !isOfSession()) return draining();
+  // To another replica that we have let go of it is to be said in other words.
+  const mayHaveLeft = deps.isHandingOver && deps.hops === null && request.headers['mcp-session-id'] !== undefined;
+  if (deps.isDraining() && !isModern && !mayHaveLeft && !isOfSession()) return draining();
   if (!isJson(request.headers['content-type'])) {
     return new ProxyError('unsupported_media_type', 'Content-Type must be application/json');
   }
@@ -90,6 +96,22 @@ function refusalOf(incoming: Incoming): ProxyError | null {
     return new ProxyError('not_acceptable', 'Accept must allow application/json or text/event-stream');
   }
   return isFull(deps) && !isOfSession() ? inFlightLimit() : null;
+}
+
+/** A request in a session that is about to go on with another replica follows it there. */
+function whenLeft(body: Buffer, { request, reply, mount, deps }: Incoming, go: () => void): void {
+  const { 'mcp-session-id': id } = request.headers;
+  const isNew = deps.isDraining() && typeof id === 'string' && requestsOf(body, mount) > 0;
+  const left = isNew ? deps.registry.leaving(id, mount, callerOf(request, mount)) : null;
+  if (left === null) {
+    go();
+    return;
+  }
+  const taken = waitedFor(mount, deps);
+  void left.then(() => {
+    if (!reply.raw.destroyed) go();
+    taken();
+  });
 }
 
 function serveBody(body: Buffer, incoming: Incoming): void {

@@ -62,6 +62,8 @@ export class SessionRegistry {
   #sweep: Timer | null = null;
   #isSendingAway = false;
   #isHandingOver = false;
+  /** Sessions that somebody waits for, until they have left. */
+  readonly #awaited = new WeakMap<Session, PromiseWithResolvers<void>>();
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -244,6 +246,7 @@ export class SessionRegistry {
     if (!isKept) this.#options.onEnded?.(session.id);
     session.end(why, limit);
     this.#sessions.delete(session.id);
+    this.#awaited.get(session)?.resolve();
     this.#givenBack.get(session)?.();
     this.#givenBack.delete(session);
   }
@@ -255,6 +258,18 @@ export class SessionRegistry {
   handOver(): void {
     this.#isHandingOver = true;
     for (const session of this.#sessions.values()) this.#handOverIfIdle(session);
+  }
+
+  /**
+   * Until a session that is to be handed over has left: nothing new is begun in it here, or it would never come to that.
+   * Null: nothing is to be waited for.
+   */
+  leaving(id: string, mount: Mount, principal: Principal): Promise<void> | null {
+    const session = this.#isHandingOver && this.has(id, mount, principal) ? this.#sessions.get(id) : undefined;
+    if (session === undefined) return null;
+    const awaited = this.#awaited.get(session) ?? Promise.withResolvers<void>();
+    this.#awaited.set(session, awaited);
+    return awaited.promise;
   }
 
   #handOverIfIdle(session: Session): void {

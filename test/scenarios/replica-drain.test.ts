@@ -33,7 +33,7 @@ async function ask(client: RawClient | undefined, message: object | ModernMessag
 const isModern = (message: object): message is ModernMessage => 'body' in message;
 
 test('what reaches one that drains is served by another, and the connection is not kept', async () => {
-  const { replicas, upstream } = await startReplicas(2, HELD, { drain: { timeout: '10s' } });
+  const { replicas, upstream } = await startReplicas(2, HELD, { drain: { timeout: '1m' } });
   const [first, second] = replicas;
   const connections = await kept(first, 4);
   const slow = first.call('wait', {}, 9);
@@ -58,7 +58,7 @@ test('what reaches one that drains is served by another, and the connection is n
 });
 
 test('a session of one that drains is unknown at once, and what runs in it comes to its end', async () => {
-  const { replicas, upstream } = await startReplicas(2, HELD, { drain: { timeout: '10s' } });
+  const { replicas, upstream } = await startReplicas(2, HELD, { drain: { timeout: '1m' } });
   const [first, second] = replicas;
   const session = await first.openSession(V11);
   const [connection] = await kept(first, 1);
@@ -82,7 +82,7 @@ test('a session of one that drains is unknown at once, and what runs in it comes
 });
 
 test('a stream of another one that goes through it ends between two events', async () => {
-  const { replicas } = await startReplicas(2, HELD, { drain: { timeout: '10s' } });
+  const { replicas } = await startReplicas(2, HELD, { drain: { timeout: '1m' } });
   const [first, second] = replicas;
   const session = await first.openSession(V11);
   const stream = await openEvents(second, { sessionId: session });
@@ -94,7 +94,7 @@ test('a stream of another one that goes through it ends between two events', asy
 });
 
 test('the last one of all says that it drains', async () => {
-  const { replicas, upstream } = await startReplicas(2, HELD, { drain: { timeout: '10s' } });
+  const { replicas, upstream } = await startReplicas(2, HELD, { drain: { timeout: '1m' } });
   const [first, second] = replicas;
   await second.app.close();
   const [connection] = await kept(first, 1);
@@ -116,7 +116,7 @@ function startKeeping() {
   const store = new MemoryStore();
   const shelves = [store.shelf(), store.shelf()];
   const shelf = (at: number) => shelves[at] ?? expect.fail();
-  return startReplicas(2, HELD, { store: IN_STORE, drain: { timeout: '10s' } }, { shelf });
+  return startReplicas(2, HELD, { store: IN_STORE, drain: { timeout: '1m' } }, { shelf });
 }
 
 test('with a store its sessions are handed over, and their clients notice no more than that their streams end', async () => {
@@ -136,9 +136,10 @@ test('with a store its sessions are handed over, and their clients notice no mor
   const ended = await stream.closed;
   const again = await openEvents(second, { sessionId: idle });
   const over = await second.call('add', { a: 1, b: 2 }, 5, IN(idle));
-  const besides = await second.call('add', { a: 2, b: 2 }, 6, IN(busy));
+  // It follows the session, which leaves with its last call.
+  const following = second.call('add', { a: 2, b: 2 }, 6, IN(busy));
   running.release();
-  const answer = await waiting;
+  const [answer, besides] = [await waiting, await following];
   await expect.poll(() => first.app.registry.size).toBe(0);
   const through = await ask(connection, ECHO, IN(busy));
   last.release();
