@@ -13,8 +13,8 @@ FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts
-# What `store` needs, and nobody else: of the version that is locked.
-RUN npm install --no-save --save-prod --omit=dev --ignore-scripts ioredis@6.0.0
+# What `store` needs, which is optional elsewhere: of the version, and with the digests, that are locked.
+RUN npm pkg delete devDependencies.ioredis peerDependencies peerDependenciesMeta && npm pkg set dependencies.ioredis=6.0.0 && npm install --omit=dev --ignore-scripts
 
 FROM gcr.io/distroless/nodejs24-debian13:nonroot
 WORKDIR /app

@@ -43,6 +43,10 @@ async function stopped(cell: Cell): Promise<{ readonly code: number | null; read
 
 const ANSWER = { jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text: '5' }] } };
 
+function versionIn(folder: string): unknown {
+  return (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { readonly version: string }).version;
+}
+
 test('the last stage holds the program, its dependencies and nothing else', () => {
   const app = join(image.root, 'app');
   const installed = readdirSync(join(app, 'node_modules'));
@@ -50,6 +54,8 @@ test('the last stage holds the program, its dependencies and nothing else', () =
   expect(readdirSync(app).toSorted()).toEqual(['LICENSE', 'dist', 'node_modules', 'package.json']);
   expect(existsSync(join(app, 'dist/main.js'))).toBe(true);
   expect(installed).toContain('fastify');
+  // For `store`; elsewhere it is optional.
+  expect(versionIn(join(app, 'node_modules/ioredis'))).toBe(versionIn(join(PROJECT, 'node_modules/ioredis')));
   for (const tool of ['typescript', 'vitest', 'oxlint', 'node', 'fast-check']) expect(installed).not.toContain(tool);
 });
 

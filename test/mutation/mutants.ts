@@ -26,6 +26,7 @@ const OLD_CLIENTS = 'test/scenarios/old-clients.test.ts';
 const HOSTILE = 'test/scenarios/hostile-upstream.test.ts';
 const GUARDED = 'test/identity/guarded-endpoint.test.ts';
 const TOKENS = 'test/identity/token-endpoint.test.ts';
+const STORE = 'test/replica/shared-store.test.ts';
 const STATES = 'test/scenarios/modern-states.test.ts';
 const MODERN_INPUT = 'test/scenarios/modern-bad-input.test.ts';
 const ADMIN = 'test/admin/admin-listener.test.ts';
@@ -744,6 +745,33 @@ function Agent(options) { return new Direct(options).compose(interceptors.redire
     named: 'the page stays below 64 KB',
   },
   {
+    row: 'T30',
+    without: 'the seal of what the store keeps',
+    file: 'src/protocol/sealed-token.ts',
+    text: 'return this.#openedBytes(this.#rings.store, sealed, Buffer.from(place));',
+    becomes: 'return this.#openedBytes(this.#rings.store, sealed, Buffer.from(place)) ?? Buffer.from(sealed);',
+    test: STORE,
+    named: 'keeps nobody from going on, and is mended by the next write',
+  },
+  {
+    row: 'T30',
+    without: 'the caller in the name of a place',
+    file: 'src/replica/seals.ts',
+    text: '{${digest(principal)}.${digest(id)}}',
+    becomes: '{${digest(id)}}',
+    test: STORE,
+    named: 'whoever asks for a session as another caller finds none',
+  },
+  {
+    row: 'T30',
+    without: 'the mark of the deployment',
+    file: 'src/replica/shared-store.ts',
+    text: '} else if (isFirst) {',
+    becomes: '} else if (mark.length === 0) {',
+    test: STORE,
+    named: 'a store that another deployment has marked is refused at the start',
+  },
+  {
     row: 'T31',
     without: 'the mode of a secret file',
     file: 'src/config/substitution.ts',
@@ -893,8 +921,8 @@ function Agent(options) { return new Direct(options).compose(interceptors.redire
     row: 'T35',
     without: 'the set of the peers',
     file: 'src/downstream/owner-hop.ts',
-    text: "const end = origin === null ? this.#told(hop, to, { outcome: 'gone' }, 0) : await this.#ask(hop, to, origin);",
-    becomes: 'const end = await this.#ask(hop, to, origin ?? `http://${to.address}`);',
+    text: "return origin === null ? this.#told(hop, there, { outcome: 'gone' }, 0) : this.#ask(hop, there, origin);",
+    becomes: 'return this.#ask(hop, there, origin ?? `http://${address}`);',
     test: REPLICA_ATTACKS,
     named: 'is never dialled',
   },

@@ -67,21 +67,14 @@ test('a call that is answered without a stream asks nothing of the store', async
   const { redis, first } = await twoOverRedis();
   const session = await first.openSession();
   await storeIs(first, WRITTEN);
-  const countable = async (): Promise<object> => {
-    const {
-      info: _,
-      evalsha: __,
-      eval: ___,
-      get: ____,
-      exists: _____,
-      pexpire: ______,
-      set: _______,
-      ...rest
-    } = await redis.commands();
-    return rest;
+  // Once a second each replica says that it lives.
+  const told = (): number =>
+    first.journal.of('store_operation').filter(({ operation }) => operation !== 'renew').length;
+  const commands = async (): Promise<number> => {
+    const { evalsha = 0, eval: evaluated = 0 } = await redis.commands();
+    return evalsha + evaluated;
   };
-  const before = await countable();
-  const operations = first.journal.of('store_operation').filter(({ operation }) => operation !== 'renew').length;
+  const [before, toldBefore, startedAt] = [await commands(), told(), performance.now()];
 
   for (let id = 1; id <= 100; id++) await first.call('add', { a: id, b: 1 }, id, IN(session));
 
@@ -112,7 +105,7 @@ test('an owner that nobody listens for is taken over within a moment, and no eve
 });
 
 test.each([
-  ['paused', (redis: RedisServer) => redis.pause(), (redis: RedisServer) => redis.resume()],
+  ['paused', async (redis: RedisServer) => redis.pause(), async (redis: RedisServer) => redis.resume()],
   ['killed, and started empty', (redis: RedisServer) => redis.kill(), (redis: RedisServer) => redis.start()],
   ['full', (redis: RedisServer) => redis.fill(), (redis: RedisServer) => redis.roomy()],
 ])(
@@ -195,12 +188,14 @@ test.each([
     const failure = await startGateway(upstream.url, {
       secrets: { current: SECRET },
       store: redis.url('joe', password),
-    }).catch((error: Error) => error);
+    }).then(
+      () => 'it started',
+      (error: Error) => error.message,
+    );
 
-    expect(failure).toBeInstanceOf(Error);
-    expect(String(failure)).toMatch(says);
-    expect(String(failure)).toMatch(/ACL SETUSER/);
-    expect(String(failure)).not.toContain(`:${password}@`);
+    expect(failure).toMatch(says);
+    expect(failure).toMatch(/ACL SETUSER/);
+    expect(failure).not.toContain(`:${password}@`);
   },
 );
 

@@ -2,7 +2,7 @@
 // its title; the table of SECURITY.md is printed from the rows and from the tests that passed, and
 // `npm run test:mutation` shows that they fail once the guard is gone (test/mutation/mutants.ts).
 //
-// Numbers are for good. T30 is kept for what the gateway does not have: a store outside of it.
+// Numbers are for good.
 
 import type { TestCase } from 'vitest/node';
 import { table } from './markdown-table.ts';
@@ -128,6 +128,11 @@ export const THREATS: Readonly<Record<string, Threat>> = {
   T29: {
     attack: 'names and texts that are markup, on the status page: of servers, tools, methods and clients',
     says: 'escaped text, without what cannot be seen; the page has no script, its policy lets none run or load, and its size is bounded',
+  },
+  T30: {
+    attack:
+      'a store that others write to: values of their own, of other sessions, of wrong types, far too large; the mark of another deployment',
+    says: 'every value is sealed for the one place where it stands, and that is of one caller; anything else is passed over and counted, and what lives is written anew. A store marked by others is refused at the start',
   },
   T31: {
     attack: 'secrets in a file that others may read, or in the command line',
