@@ -78,8 +78,9 @@ test('a call that is answered without a stream asks nothing of the store', async
 
   for (let id = 1; id <= 100; id++) await first.call('add', { a: id, b: 1 }, id, IN(session));
 
-  expect(await countable()).toEqual(before);
-  expect(first.journal.of('store_operation').filter(({ operation }) => operation !== 'renew')).toHaveLength(operations);
+  const signsOfLife = 2 * (1 + Math.ceil((performance.now() - startedAt) / 1000));
+  expect((await commands()) - before).toBeLessThanOrEqual(signsOfLife);
+  expect(told()).toBe(toldBefore);
 });
 
 test('an owner that nobody listens for is taken over within a moment, and no event that it had kept is missing', async () => {
