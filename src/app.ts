@@ -167,7 +167,7 @@ export function createApp(options: AppOptions): App {
   const store =
     shelf === null || config.store === undefined
       ? null
-      : new SharedStore({ shelf, sealer, owner, prefix: config.store.prefix, timers, journal });
+      : new SharedStore({ shelf, sealer, owner, prefix: config.store.prefix, clock, timers, journal });
   const whereabouts = store && new StoreDirectory({ self, store, clock, timers, journal });
   const directory = whereabouts ?? directoryOf(self);
   const registry = new SessionRegistry({

@@ -44,7 +44,7 @@ export interface Mirrored {
   moved(owner: string | null): void;
 }
 
-/** The copy of one session that lives here. None of this throws, and none of it waits. */
+/** The copy of one session that lives here. None of this throws or rejects, and nothing that is told to it waits. */
 export interface SessionMirror {
   readonly fence: number;
   /** Resolves when all that was told is in the store; false: as far as is known it is not. */
@@ -52,6 +52,11 @@ export interface SessionMirror {
   /** What is in the record is another by now. */
   changed(): void;
   event(sent: StreamedEvent): void;
+  /**
+   * Before the session is served. Null: it is ours, as far as is known. Else it is in doubt, and this resolves when the store
+   * has said whose it is, or has not in time.
+   */
+  sure(): Promise<void> | null;
   /** The session is in use: its copy is kept for longer. */
   refresh(): void;
   /** The session is over: nothing of it is kept. */

@@ -1,7 +1,7 @@
 // From an HTTP request to an exchange: where its answer goes, what the client's leaving means, and what is logged.
 
 import { isUtf8 } from 'node:buffer';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify';
 import { Exchange, type ExchangeEnd } from '../bridge/exchange.ts';
 import type { Config } from '../config/schema.ts';
 import { ProxyError } from '../domain/errors.ts';
@@ -27,7 +27,10 @@ import { writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export interface RouteDeps {
-  readonly registry: Pick<SessionRegistry, 'has' | 'find' | 'create' | 'end' | 'opened' | 'sought' | 'leaving'>;
+  readonly registry: Pick<
+    SessionRegistry,
+    'has' | 'sure' | 'find' | 'create' | 'end' | 'opened' | 'sought' | 'leaving'
+  >;
   /** To what other replicas hold; null: everything is served here. */
   readonly hops: Hops | null;
   readonly reception: Reception;
@@ -105,6 +108,19 @@ export interface Hops {
    */
   successor(sessionId: string | null): Elsewhere | null;
   pass(hop: Hop): void;
+}
+
+/** A session that may be another replica's by now is served, or passed on, when that is known. */
+export function whenSure({ registry }: RouteDeps): preHandlerHookHandler {
+  return (request, reply, next) => {
+    const { 'mcp-session-id': id } = request.headers;
+    const inDoubt = typeof id === 'string' ? registry.sure(id) : null;
+    if (inDoubt === null) next();
+    else
+      void inDoubt.then(() => {
+        if (!reply.raw.destroyed) next();
+      });
+  };
 }
 
 /** For a request that has been where it was thought to belong, or comes from there: it is served here, and costs nothing more. */

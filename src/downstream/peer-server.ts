@@ -145,6 +145,7 @@ function notOwner(owner: 'gone' | 'unknown'): ProxyError {
 function sayingUnknown(registry: RouteDeps['registry']): RouteDeps['registry'] {
   return {
     has: (...given) => registry.has(...given),
+    sure: (...given) => registry.sure(...given),
     create: (...given) => registry.create(...given),
     end: (...given) => registry.end(...given),
     opened: (...given) => registry.opened(...given),

@@ -47,6 +47,7 @@ import {
   servedHere,
   requestsOf,
   waitedFor,
+  whenSure,
 } from './open-exchange.ts';
 import { headersOf, sessionRoutes } from './session-routes.ts';
 
@@ -60,6 +61,7 @@ export function mountRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps)
       (request, reply) => refusalOf({ request, reply, mount, deps }),
       (reply, refusal) => refuse(reply, deps.journal, refusal),
     ),
+    preHandler: whenSure(deps),
     handler: (request, reply) => {
       // Its body may have been long on its way.
       const incoming = { request, reply, mount: deps.current(mount), deps };

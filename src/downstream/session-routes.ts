@@ -20,13 +20,15 @@ import {
   isFull,
   servedHere,
   waitedFor,
+  whenSure,
 } from './open-exchange.ts';
 import { writeWatch } from './raw-reply.ts';
 import { SseReply } from './sse-reply.ts';
 
 export function sessionRoutes(app: FastifyInstance, mount: Mount, deps: RouteDeps): void {
-  app.get(mount.path, (request, reply) => within({ request, reply, mount, deps }, serveGet));
-  app.delete(mount.path, (request, reply) => within({ request, reply, mount, deps }, serveDelete));
+  const preHandler = whenSure(deps);
+  app.get(mount.path, { preHandler }, (request, reply) => within({ request, reply, mount, deps }, serveGet));
+  app.delete(mount.path, { preHandler }, (request, reply) => within({ request, reply, mount, deps }, serveDelete));
 }
 
 /** What goes into the Allow header of a 405: what may be sent to a path where there is no stream to be had. */

@@ -2,7 +2,7 @@
 // says that somebody else's stands there. What could not be written is not remembered piece by piece: the copy is behind
 // then, and is written as a whole when the store takes it again.
 
-import type { StreamedEvent } from '../domain/ports.ts';
+import type { Clock, StreamedEvent, Timers } from '../domain/ports.ts';
 import type { KeptSession, Mirrored, SessionMirror, StoreLease } from '../domain/session-store.ts';
 import type { StoreReject } from '../domain/store-faults.ts';
 import type { Seals } from './seals.ts';
@@ -15,7 +15,11 @@ export interface MirrorOptions {
   readonly seals: Seals;
   /** Our text. */
   readonly owner: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
   readonly rejected: (what: StoreReject) => void;
+  /** It is about to be served: what casts doubt on whose it is is to be told now. */
+  readonly onServed: () => void;
   /** There is something to write. */
   readonly onWork: (mirror: Mirror) => void;
   /** Bytes that wait came to be so many more, or less. */
@@ -27,6 +31,9 @@ export interface MirrorOptions {
 const ABSENT: Standing = { is: 'absent' };
 /** A store that answers always another thing is left alone after so many times. */
 const MAX_ATTEMPTS = 8;
+/** How long a request waits for whose its session is: about as long as the store may take for one answer. */
+const SURE_MS = 1000;
+const AGAIN_MS = 100;
 
 export class Mirror implements SessionMirror {
   readonly #options: MirrorOptions;
@@ -37,6 +44,9 @@ export class Mirror implements SessionMirror {
   #isUntouched = true;
   /** The store does not have all of it. */
   #isBehind = true;
+  /** Others may have taken us for dead: until then the session is served when the store has said whose it is. */
+  #doubtedUntil = 0;
+  #asking: Promise<void> | null = null;
   #hasChanged = false;
   #needsRefresh = false;
   #events: StreamedEvent[] = [];
@@ -129,6 +139,44 @@ export class Mirror implements SessionMirror {
   /** What stands in the store is not to be relied on. */
   doubt(): void {
     this.#isBehind = true;
+    this.#doubtedUntil = this.#options.clock.now() + SURE_MS;
+  }
+
+  sure(): Promise<void> | null {
+    this.#options.onServed();
+    if (!this.#isDoubted) return null;
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = null;
+    });
+    return this.#asking;
+  }
+
+  get #isDoubted(): boolean {
+    return this.#ending === null && this.#options.clock.now() < this.#doubtedUntil;
+  }
+
+  /** A store that does not say it in time is one that is away, and then everything goes on that lives here. */
+  async #ask(): Promise<void> {
+    await Promise.race([this.#looked(), passed(this.#options.timers, SURE_MS)]);
+  }
+
+  async #looked(): Promise<void> {
+    // oxlint-disable-next-line no-await-in-loop -- asked again, where the connection is not there yet
+    while (this.#isDoubted && !(await this.#look())) await passed(this.#options.timers, AGAIN_MS);
+  }
+
+  /** False: the store does not say it. */
+  async #look(): Promise<boolean> {
+    const { shelf, places, seals } = this.#options;
+    try {
+      const by = await shelf.lease(places);
+      const lease = by.is === 'value' ? seals.openLease(places.lease, by.bytes) : null;
+      this.#doubtedUntil = 0;
+      if (lease !== null && this.#isOthers(lease)) this.#lost(lease);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** About how much the next write sends. */
@@ -167,6 +215,7 @@ export class Mirror implements SessionMirror {
     const result = await shelf.write(places, this.#standing, writing);
     if (result.is === 'written') {
       if (writing.lease !== null) this.#standing = { is: 'value', bytes: writing.lease };
+      this.#doubtedUntil = 0;
       if (isRelease) this.#ending = 'left';
     } else {
       this.#isBehind = true;
@@ -219,7 +268,7 @@ export class Mirror implements SessionMirror {
 
   /** Another lease than ours stands there. */
   #judge(by: Standing): void {
-    const { places, seals, owner, session, rejected } = this.#options;
+    const { places, seals, owner, rejected } = this.#options;
     this.#standing = by;
     // Gone with the memory of the store, or its time was over.
     if (by.is === 'absent') {
@@ -236,11 +285,18 @@ export class Mirror implements SessionMirror {
       this.#lease = { owner, fence: Math.max(lease.fence, this.#lease.fence) };
       return;
     }
-    // An earlier owner that did not know better, or a store that has forgotten us.
-    if (lease.fence < this.#lease.fence) return;
+    if (this.#isOthers(lease)) this.#lost(lease);
+  }
+
+  /** And not of an earlier owner that did not know better, or in a store that has forgotten us. */
+  #isOthers({ owner, fence }: StoreLease): boolean {
+    return owner !== this.#options.owner && fence >= this.#lease.fence;
+  }
+
+  #lost({ owner }: StoreLease): void {
     const wasEnding = this.#ending !== null;
     this.#over('left');
-    if (!wasEnding) session.moved(lease.owner);
+    if (!wasEnding) this.#options.session.moved(owner);
   }
 
   #over(how: 'removed' | 'released' | 'left'): void {
@@ -269,4 +325,10 @@ export class Mirror implements SessionMirror {
   #tell(isSettled: boolean): void {
     for (const tell of this.#waiting.splice(0)) tell(isSettled);
   }
+}
+
+function passed(timers: Timers, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    timers.after(ms, resolve);
+  });
 }

@@ -5,7 +5,7 @@
 import { ConfigError } from '../config/load.ts';
 import type { StoreGauges } from '../domain/gauges.ts';
 import { readOwner } from '../domain/owner.ts';
-import type { Journal, Timer, Timers } from '../domain/ports.ts';
+import type { Clock, Journal, Timer, Timers } from '../domain/ports.ts';
 import type {
   Mirrored,
   SessionMirror,
@@ -28,6 +28,7 @@ export interface SharedStoreOptions {
   /** Our text, as in sealed tokens. */
   readonly owner: string;
   readonly prefix: string;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly journal: Journal;
 }
@@ -60,6 +61,8 @@ export class SharedStore implements SessionStore {
   #relapses = 0;
   /** It was asked again since it came back, and answered. */
   #isProven = false;
+  /** When the last sign of life was given that the store has taken. */
+  #signedAt = 0;
   #pulse: Timer | null = null;
   #isClosed = false;
 
@@ -192,6 +195,9 @@ export class SharedStore implements SessionStore {
         session,
         seals: this.#seals,
         owner: this.#options.owner,
+        clock: this.#options.clock,
+        timers: this.#options.timers,
+        onServed: () => this.#noticeLapse(),
         rejected: (what) => this.#rejected(what),
         onWork: (working) => this.#queue.add(working),
         onHeld: (bytes) => this.#queue.held(bytes),
@@ -230,10 +236,12 @@ export class SharedStore implements SessionStore {
     if (!wasUp) await this.#checkMarker(isFirst);
     const place = this.#ownPlace;
     const value = this.#seals.text(place, this.#options.owner);
+    const signedAt = this.#options.clock.now();
     const how = await this.#shelf.renew(place, value, ALIVE_MS, !wasUp);
     if (this.#isClosed) return;
+    this.#signedAt = signedAt;
     // Without it others may have taken us for dead, or the store has lost what it held.
-    if (how === 'anew') for (const mirror of this.#mirrors) mirror.doubt();
+    if (how === 'anew') this.#doubtAll();
     if (wasUp) {
       this.#isProven = true;
     } else {
@@ -244,6 +252,21 @@ export class SharedStore implements SessionStore {
     }
     for (const mirror of this.#mirrors) if (mirror.hasWork) this.#queue.add(mirror);
     this.#queue.opened();
+  }
+
+  /**
+   * We were held still, or our machine was: others take us for dead by now, and what lives here may be theirs. A request can
+   * be served before the next beat finds that out.
+   */
+  #noticeLapse(): void {
+    const now = this.#options.clock.now();
+    if (!this.#isUp || now - this.#signedAt < ALIVE_MS) return;
+    this.#signedAt = now;
+    this.#doubtAll();
+  }
+
+  #doubtAll(): void {
+    for (const mirror of this.#mirrors) mirror.doubt();
   }
 
   /** Another deployment under the same prefix could not read ours, nor we theirs. */
@@ -288,6 +311,7 @@ export class SharedStore implements SessionStore {
   }
 
   #failed(fault: StoreFault): void {
+    this.#noticeLapse();
     if (this.#isUp) this.#relapses = this.#isProven ? 0 : Math.min(this.#relapses + 1, 2);
     this.#isUp = false;
     this.#queue.closed();

@@ -72,6 +72,11 @@ export class KeptSessions {
     });
   }
 
+  /** See SessionMirror. */
+  sure(session: Session): Promise<void> | null {
+    return this.#kept.get(session)?.mirror.sure() ?? null;
+  }
+
   /** What its record says is another by now. */
   changed(session: Session): void {
     this.#kept.get(session)?.mirror.changed();

@@ -221,6 +221,12 @@ export class SessionRegistry {
     return this.#kept.store.isUp ? this.#kept.written(session) : null;
   }
 
+  /** Before it is served: resolves when it is known whether another replica has it by now. Null: there is no doubt. */
+  sure(id: string): Promise<void> | null {
+    const session = this.#kept === null ? undefined : this.#sessions.get(id);
+    return session === undefined ? null : (this.#kept?.sure(session) ?? null);
+  }
+
   /**
    * The live session behind a header. A forged, foreign, ended or expired id is an unknown one: the same answer by the
    * same path. The text itself is the secret, so finding it is enough; opening the seal would only tell us its owner.

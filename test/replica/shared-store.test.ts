@@ -7,8 +7,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Fact, StreamedEvent } from '../../src/domain/ports.ts';
 import type { SessionMirror, StoreLease } from '../../src/domain/session-store.ts';
 import { TokenSealer } from '../../src/protocol/sealed-token.ts';
-import { systemTimers } from '../../src/real-time.ts';
+import { systemClock, systemTimers } from '../../src/real-time.ts';
 import { SharedStore } from '../../src/replica/shared-store.ts';
+import { within } from '../support/eventually.ts';
 import { type MemoryShelf, MemoryStore } from '../support/memory-shelf.ts';
 
 const SECRET = randomBytes(32);
@@ -28,6 +29,8 @@ class Replica {
   readonly facts: Fact[] = [];
   readonly sessions = new Map<string, Local>();
   readonly name: string;
+  /** So far its clock is ahead: so long was it held still. */
+  aheadMs = 0;
 
   constructor(memory: MemoryStore, name: string, secret = SECRET) {
     this.name = name;
@@ -37,6 +40,7 @@ class Replica {
       sealer: new TokenSealer(secret, randomBytes),
       owner: name,
       prefix: 'test',
+      clock: { now: () => systemClock.now() + this.aheadMs },
       timers: systemTimers,
       journal: { record: (fact) => this.facts.push(fact) },
     });
@@ -118,6 +122,52 @@ test('an event is found by the next owner, in order, under its number', async ()
     [3, '3'],
   ]);
   expect(await leaseIn(a, 's', 'alice')).toEqual({ owner: 'b', fence: 2 });
+});
+
+/** `a` was held still until its sign of life was gone, and goes on. */
+async function heldStill(meanwhile: (b: Replica) => Promise<unknown>): Promise<{ a: Replica; mirror: SessionMirror }> {
+  const [a, b] = (await replicas(new MemoryStore(), 'a', 'b')) as [Replica, Replica];
+  a.open('s', 'alice');
+  await a.settled();
+  const { mirror } = a.sessions.get('s') ?? expect.fail();
+  expect(mirror.sure()).toBeNull();
+  a.shelf.expire();
+  await meanwhile(b);
+  a.aheadMs = 3000;
+  return { a, mirror };
+}
+
+test('an owner that was held still asks whose a session is before it serves it: by then it may be another’s', async () => {
+  const { a, mirror } = await heldStill((b) => b.take('s', 'alice'));
+
+  await mirror.sure();
+
+  expect(a.sessions.get('s')?.isMoved).toBe(true);
+  expect(mirror.sure()).toBeNull();
+});
+
+test('and where nobody has taken it serves it, and asks no more', async () => {
+  const { a, mirror } = await heldStill(async () => {});
+
+  await mirror.sure();
+
+  expect(a.sessions.get('s')?.isMoved).toBe(false);
+  expect(mirror.sure()).toBeNull();
+});
+
+test.each(['does not answer', 'fails'] as const)('and where the store %s, too, soon', async (how) => {
+  const { a, mirror } = await heldStill(async () => {});
+  if (how === 'fails') a.shelf.fault = { kind: 'unreachable' };
+  else a.shelf.hold();
+
+  const asking = mirror.sure() ?? expect.fail();
+  // As long as it asks: of a store that holds still it hears nothing at all.
+  a.aheadMs += 1000;
+  await within(3000, 'that it serves on', asking);
+
+  expect(a.sessions.get('s')?.isMoved).toBe(false);
+  expect(mirror.sure()).toBeNull();
+  a.shelf.letGo();
 });
 
 test('of two that take a session at once one has it', async () => {
