@@ -34,6 +34,7 @@ import { type ConfigSource, Reloader } from './reload.ts';
 import { systemClock, systemRandom, systemTimers } from './real-time.ts';
 import { directoryOf } from './replica/directory.ts';
 import { Greetings } from './replica/greetings.ts';
+import { OwnerWatch } from './replica/owner-watch.ts';
 import { peerAgent } from './replica/peer-agent.ts';
 import { Peers, type Resolve } from './replica/peers.ts';
 import { SharedStore } from './replica/shared-store.ts';
@@ -248,6 +249,7 @@ export function createApp(options: AppOptions): App {
       directory,
       peers: { find: () => null },
       greetings: { up: [] },
+      watch: null,
       random,
       agent: null,
       journal,
@@ -260,12 +262,14 @@ export function createApp(options: AppOptions): App {
     const agent = peerAgent(peers);
     const seal = { sealer, owner, wallSeconds };
     const greetings = new Greetings({ ...seal, peers, agent, journal, clock, timers, random, wallMs });
+    const watch = store && new OwnerWatch({ store, greetings, clock, timers });
     return {
       config: own,
       peers,
       agent,
+      watch,
       door: { ...seal, reader: new HopReader(seal), directory, version, wallMs },
-      hops: new OwnerHops({ ...seal, directory, peers, greetings, random, agent, journal }),
+      hops: new OwnerHops({ ...seal, directory, peers, greetings, watch, random, agent, journal }),
       greetings,
       listener: new Listener(config.timeouts, null, journal),
     };
@@ -390,6 +394,7 @@ export function createApp(options: AppOptions): App {
         deps.reception.close();
         replica?.peers.close();
         replica?.greetings.close();
+        replica?.watch?.close();
         await store?.close();
         await replica?.agent.destroy();
         await admin?.close();

@@ -5,6 +5,7 @@ export const HOP_OUTCOMES = [
   'unknown',
   'gone',
   'unreachable',
+  'silent',
   'refused',
   'lost',
   'client_gone',
@@ -12,7 +13,7 @@ export const HOP_OUTCOMES = [
 ] as const;
 /**
  * `unknown`: the owner is there, and does not have it (any more); `gone`: it is another process by now, or no replica;
- * `unreachable`: no connection came about; `refused`: it does not take what we pass on; `lost`: broken off before its end; `ended`
+ * `unreachable`: no connection came about; `silent`: it shows no life, and what it was asked has no effect twice; `refused`: it does not take what we pass on; `lost`: broken off before its end; `ended`
  * by us, because this replica stops.
  */
 export type HopOutcome = (typeof HOP_OUTCOMES)[number];

@@ -129,6 +129,16 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
     else this.#lost(cause);
   }
 
+  /** The owner shows no life: what may have reached it may be carried out, and nobody will hear of it. */
+  ownerSilent(): void {
+    if (this.#isOver || this.#verdict !== null) return;
+    const cause = new Error('the owner shows no sign of life');
+    const hasNoEffect = this.#controller === null || this.#hop.incoming.request.method !== 'POST';
+    if (!this.#isAnswering && hasNoEffect) this.#done({ outcome: 'silent', cause });
+    else this.#lost(cause);
+    this.#controller?.abort(cause);
+  }
+
   /** The gateway stops. A stream whose client comes back ends between two events, another one with this error. */
   end(error: ProxyError): void {
     if (this.#isOver) return;

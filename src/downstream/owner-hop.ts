@@ -13,8 +13,9 @@ import { clientAddress } from '../edge/client-address.ts';
 import { whenTaken } from '../edge/taken.ts';
 import { HOP_HEADER, type HopOptions, sealHop } from '../protocol/hop-header.ts';
 import type { SealedClaims } from '../protocol/sealed-token.ts';
-import type { Directory, Loss } from '../replica/directory.ts';
+import type { Directory, Loss, Whereabouts } from '../replica/directory.ts';
 import type { Greetings } from '../replica/greetings.ts';
+import type { OwnerWatch } from '../replica/owner-watch.ts';
 import type { Peers } from '../replica/peers.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { callerOf, principalOf } from './caller.ts';
@@ -26,6 +27,8 @@ export interface OwnerHopsOptions extends HopOptions {
   readonly directory: Directory;
   readonly peers: Pick<Peers, 'find'>;
   readonly greetings: Pick<Greetings, 'up'>;
+  /** Null: nobody knows more of an owner than whether it answers. */
+  readonly watch: Pick<OwnerWatch, 'begin' | 'isSilent'> | null;
   readonly random: Random;
   /** Null: there are none. */
   readonly agent: Dispatcher | null;
@@ -102,14 +105,16 @@ export class OwnerHops implements Hops {
   }
 
   #of(purpose: 'session' | 'state' | 'endpoint', token: string, mount: Mount, principal: Principal): Elsewhere | null {
-    const { sealer, wallSeconds, directory } = this.#options;
+    const { sealer, wallSeconds, directory, watch } = this.#options;
     const now = wallSeconds();
     const claims: SealedClaims | null =
       purpose === 'session' ? sealer.openSession(token, now) : sealer.open(purpose, token, now);
     // A state without a call that waits is good everywhere.
     if (claims === null || claims.kind === 'replay') return null;
     if (claims.mount !== mount.name || claims.principal !== principal.key) return null;
-    const where = directory.ownerOf(claims, token);
+    const found = directory.ownerOf(claims, token);
+    const isSilent = found.at === 'peer' && watch?.isSilent(found.owner) === true;
+    const where: Whereabouts = isSilent ? { at: 'kept', owner: found.owner, how: 'silent' } : found;
     if (where.at === 'kept' && purpose === 'session') {
       return { address: null, owner: where.owner, how: where.how, sessionId: token, isSuccessor: false };
     }
@@ -183,20 +188,23 @@ export class OwnerHops implements Hops {
       ...(cause !== undefined && { cause }),
     });
     if (outcome === 'unreachable') return nobodyListens(cause) ? 'closed' : 'unreachable';
-    return outcome === 'gone' || outcome === 'unknown' ? outcome : null;
+    return outcome === 'gone' || outcome === 'unknown' || outcome === 'silent' ? outcome : null;
   }
 
   #dispatch(hop: Begun, to: Elsewhere, origin: string, mayAskAgain: boolean): Promise<HopEnd> {
     const { body, target, incoming } = hop;
     const { timeouts } = incoming.mount.config;
     const method = methodOf(incoming.request);
+    const { agent, watch } = this.#options;
     return new Promise((resolve) => {
       const answer = new HopAnswer(hop, mayAskAgain, (end) => {
         this.#open.delete(answer);
+        unwatch?.();
         resolve(end);
       });
+      const unwatch = watch?.begin(to.owner, () => answer.ownerSilent());
       this.#open.add(answer);
-      this.#options.agent?.dispatch(
+      agent?.dispatch(
         {
           origin,
           path: target,

@@ -238,7 +238,7 @@ export const METRICS = {
     unit: 'requests',
     labels: ['upstream', 'outcome'],
     meaning:
-      'requests that were passed on to the replica that holds what they are about: `served` there; `unknown` to it; `gone`: it was restarted, or is no replica any more; `unreachable`; `refused`: it does not take what is passed on; `lost` before its answer was whole; `client_gone`; `ended`, because this one stops',
+      'requests that were passed on to the replica that holds what they are about: `served` there; `unknown` to it; `gone`: it was restarted, or is no replica any more; `unreachable`; `silent`: it shows no life; `refused`: it does not take what is passed on; `lost` before its answer was whole; `client_gone`; `ended`, because this one stops',
   },
   causeway_hops_refused_total: {
     type: 'counter',

@@ -15,10 +15,10 @@ export type Whereabouts =
 
 /**
  * `gone`: another process is at its address now, or none that is a replica of ours. `closed`: nobody listens there.
- * `unreachable`: no connection came about, for another reason.
+ * `unreachable`: no connection came about, for another reason. `silent`: it shows no life, and nothing has come of asking it.
  * `unknown`: it is there, and has no such session.
  */
-export type Loss = 'gone' | 'closed' | 'unreachable' | 'unknown';
+export type Loss = 'gone' | 'closed' | 'unreachable' | 'silent' | 'unknown';
 
 /** A session that is asked for here, by whom it is. */
 export interface Sought extends SessionName {

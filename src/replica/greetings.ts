@@ -33,6 +33,8 @@ const EVERY_MS = 10_000;
 const SOON_MS = 1000;
 const SOON_ROUNDS = 10;
 const ANSWER_MS = 2000;
+/** For one that is thought to be gone. */
+const SIGN_MS = 1000;
 /** A hop is good for ten seconds; half of that is left for clocks. */
 const APART_MS = 4000;
 /** Of an answer. */
@@ -92,6 +94,14 @@ export class Greetings {
     return this.#greeting;
   }
 
+  /** Whether anybody answers there now, whatever he says. Never rejects. */
+  answers(peer: string): Promise<boolean> {
+    return this.#greet(peer, SIGN_MS).then(
+      () => true,
+      () => false,
+    );
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
@@ -133,7 +143,7 @@ export class Greetings {
     }
   }
 
-  async #greet(peer: string): Promise<Seen> {
+  async #greet(peer: string, answerMs = ANSWER_MS): Promise<Seen> {
     const { peers, agent, random, wallMs } = this.#options;
     const origin = await peers.find(peer);
     if (origin === null) throw new Error('no replica of ours');
@@ -142,7 +152,7 @@ export class Greetings {
     const { statusCode, body } = await request(origin + HELLO_PATH, {
       dispatcher: agent,
       headers: { [HOP_HEADER]: sealGreeting(this.#options, nonce) },
-      signal: AbortSignal.timeout(ANSWER_MS),
+      signal: AbortSignal.timeout(answerMs),
     });
     const text = await textOf(body);
     const hello = statusCode === 200 ? readHello(this.#options, text, nonce) : null;

@@ -112,7 +112,8 @@ export class StoreDirectory implements Directory {
   async #standing(sought: Sought, { owner }: StoreLease, asked: string, how: Loss): Promise<Whereabouts | null> {
     if (owner === null) return null;
     if (owner === this.#self) return this.#ended.has(sought.id) ? NOWHERE : null;
-    if (owner === asked) {
+    // One that has been silent may be heard again by now: then it is asked, as if it were another.
+    if (owner === asked && how !== 'silent') {
       if (how === 'gone' || how === 'closed') return null;
       // It says itself that it has ended; or it has just let go of it, and that is not written yet.
       if (how === 'unknown') return (await this.#changes(sought, owner)) ? null : NOWHERE;

@@ -229,24 +229,42 @@ test('an owner that was held still, and is no owner any more when it goes on, ha
   const listener = await openEvents(other.client, { sessionId: held.id });
   say(upstream, linkOf(upstream, held), 'before');
   await listener.until(isSaid);
-  listener.cut();
 
   owner.signal('SIGSTOP');
-  // The others ask the store who lives.
-  const isGone = async (): Promise<number> => (await redis.admin.keys('causeway:v1:replica:*')).length;
-  await expect.poll(isGone, { timeout: WAIT_MS }).toBe(2);
+  // Sent there before anybody can know, and taken by nobody.
+  const sent = other.client.call('count', {}, 'sent', IN(held.id));
+  const alive = async (): Promise<number> => (await redis.admin.keys('causeway:v1:replica:*')).length;
+  await expect.poll(alive, { timeout: WAIT_MS }).toBe(2);
   const since = performance.now();
+  const lost = await within(WAIT_MS, 'an end', sent);
+  const knownMs = performance.now() - since;
+  const ended = await within(WAIT_MS, 'the end of its stream', listener.closed);
+  const askedAt = performance.now();
   const taken = await within(WAIT_MS, 'an answer', other.client.call('count', {}, 'taken', IN(held.id)));
-  const tookMs = performance.now() - since;
+  const tookMs = performance.now() - askedAt;
+  const resumed = await openEvents(other.client, { sessionId: held.id, lastEventId: lastId(listener.seen) });
+  say(upstream, linkOf(upstream, held), 'after');
+  await resumed.until(isSaid);
   owner.signal('SIGCONT');
+  // The first one comes before it can have asked the store for anything.
   const after = [];
   for (const { client } of replicas.all) after.push(await client.call('count', {}, 'after', IN(held.id)));
 
-  // On one link, whoever is asked.
+  console.log(
+    `owner held still: what was under way to it ended ${knownMs.toFixed(0)} ms after its sign of life was gone, ` +
+      `and the next request was answered after ${tookMs.toFixed(0)} ms`,
+  );
+  expect(lost.json).toMatchObject({ id: 'sent', error: { data: { reason: 'owner_lost', outcome: 'unknown' } } });
+  expect(ended).toBe('broken');
+  expect(said(resumed.seen)).toEqual(['after']);
+  // On one link, whoever is asked; and what was lost is carried out by nobody.
   const counted = [taken, ...after].map(({ json }) => json.result?.content[0].text);
-  console.log(`owner held still: taken over ${tookMs.toFixed(0)} ms after it was known`);
   expect(counted).toEqual(['1', '2', '3', '4']);
+  const calls = upstream.received.filter(({ message }) => message.method === 'tools/call');
+  expect(calls).toHaveLength(counted.length);
+  expect(knownMs).toBeLessThanOrEqual(TAKEN_OVER_MS + 1_000);
   expect(tookMs).toBeLessThanOrEqual(TAKEN_OVER_MS);
+  await resumed.leave();
   await within(WAIT_MS, 'the end of the link that it had', upstream.whenStreams(1));
   expect((await front.send('DELETE', '/mcp', IN(held.id))).status).toBe(204);
   await within(WAIT_MS, 'the end of its link', upstream.whenStreams(0));
