@@ -20,6 +20,8 @@ export interface Nginx {
   readonly origin: string;
   /** Of all requests that are over: the address that has served it, in their order. */
   served(): Promise<readonly string[]>;
+  /** What it wrote to its log, without the connections that were refused. */
+  readonly log: string;
   stop(): Promise<void>;
 }
 
@@ -77,7 +79,14 @@ export async function startNginx(origins: readonly string[], options: NginxOptio
   }
   const served = async (): Promise<readonly string[]> =>
     (await readFile(`${folder}/served`, 'utf8')).split('\n').slice(0, -1).map(lastOf);
-  return { origin: `http://127.0.0.1:${port}`, served, stop };
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    served,
+    get log() {
+      return child.stderr.replaceAll(/^.*connect\(\) failed .*\n/gm, '');
+    },
+    stop,
+  };
 }
 
 /** One that refused the connection is named before the one that took it. */

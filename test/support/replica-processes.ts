@@ -190,7 +190,9 @@ export async function startReplicas(options: ReplicasOptions): Promise<Replicas>
     await rm(folder, { recursive: true, force: true });
   };
   const logs = (): string =>
-    all.map(({ name, log }) => `--- replica ${name} wrote, last part ---\n${log.slice(-SHOWN_CHARS)}`).join('\n');
+    [...all.map(({ name, log }) => [`replica ${name}`, log] as const), ['nginx', nginx?.log ?? ''] as const]
+      .map(([who, log]) => `--- ${who} wrote, last part ---\n${log.slice(-SHOWN_CHARS)}`)
+      .join('\n');
   try {
     await Promise.all(all.map((replica) => replica.start()));
     nginx = await startNginx(
