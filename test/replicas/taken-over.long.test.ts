@@ -209,6 +209,10 @@ test('the log level and the subscriptions of a session are those of its next lin
   await ask('logging/setLevel', { level: 'warning' });
   await ask('resources/subscribe', { uri: 'test://one' });
   for (const method of ['logging/setLevel', 'resources/subscribe']) await upstream.nextRequest(method);
+  // Nobody waits for the store, and what it has not got is lost with the owner.
+  await expect
+    .poll(async () => (await owner.scrape()).sum('causeway_store_sessions', { state: 'behind' }), POLL)
+    .toBe(0);
 
   await owner.kill();
   const answer = await front.call('add', { a: 1, b: 2 }, 1, IN(held.id));
