@@ -3,20 +3,41 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { startLegacyServer, type LegacyServer } from '../support/legacy-server.ts';
 import { type Replica, type Replicas, replicasBefore, startReplicas } from '../support/replica-processes.ts';
-import { startOwnServer } from './support/legacy-peers.ts';
+import { ownServer, startOwnServer } from './support/legacy-peers.ts';
 import { McpRemote, mcpRemotes } from './support/mcp-remote.ts';
 import { scripted } from './support/modern/scripted.ts';
 import { askable } from './support/modern/stories.ts';
 import { brokenConnectionsOf } from './support/sessions/broken-connections.ts';
 import { callbacksOf } from './support/sessions/callbacks.ts';
-import { clientOver, connectedClient, modernClient, type ModernSdk } from './support/sessions/client.ts';
+import { clientOver, connectedClient, modernClient, oldClient, type ModernSdk } from './support/sessions/client.ts';
 import { livesOf } from './support/sessions/lives.ts';
-import { replicatedPlace, textOf } from './support/sessions/places.ts';
+import { replicatedPlace, textOf, withModel } from './support/sessions/places.ts';
 
 describe('through three replicas', () => {
   callbacksOf('v1', replicatedPlace);
   brokenConnectionsOf('v1', replicatedPlace);
   livesOf('v1', replicatedPlace);
+});
+
+describe('SDK v1 over HTTP+SSE through three replicas', () => {
+  const here = replicatedPlace(ownServer);
+
+  test('posts to other replicas than the one that has its stream, and is answered and asked on it', async () => {
+    const { replicas } = here();
+    const client = await oldClient(`${replicas.front.origin}/sse`, withModel);
+    const progress: unknown[] = [];
+
+    const sampled = await client.call('test_sampling', { prompt: 'Who are you?' });
+    await client.call('test_tool_with_progress', {}, { onprogress: (each) => progress.push(each) });
+    const texts = await Promise.all([1, 2, 3, 4, 5, 6].map(() => client.call('test_simple_text')));
+
+    expect(textOf(sampled)).toMatch(/parrot.*Who are you\?/);
+    expect(progress).toHaveLength(3);
+    expect(texts.map(textOf)).toEqual(texts.map(() => 'Some text.'));
+    expect(client.errors).toEqual([]);
+    // initialize and initialized, a call, its answer, a call and six more; at most every third is the owner’s.
+    await expect.poll(() => handedOn(replicas), { timeout: 5_000 }).toBeGreaterThanOrEqual(6);
+  });
 });
 
 describe.each(['v2 pinned', 'v2 auto'] satisfies ModernSdk[])('SDK %s before three replicas', (sdk) => {

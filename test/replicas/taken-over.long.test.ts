@@ -8,6 +8,8 @@ import type { GatewayClient } from '../support/gateway.ts';
 import { takes } from '../support/installed.ts';
 import type { LegacyStream } from '../support/legacy-behaviour.ts';
 import { type LegacyServer, startLegacyServer } from '../support/legacy-server.ts';
+import { EVERYTHING, askedIn, callTool, retry } from '../support/modern-client.ts';
+import { NAMED } from '../support/questions.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type Replica, type Replicas, replicasBefore } from '../support/replica-processes.ts';
 import { IN } from '../support/session-client.ts';
@@ -224,6 +226,31 @@ test('the log level and the subscriptions of a session are those of its next lin
 
   expect(answer.json.result.content[0].text).toBe('3');
   expect(again.map(({ message: { params } }) => params)).toMatchObject([{ level: 'warning' }, { uri: 'test://one' }]);
+});
+
+test('a round that the owner held is not gone on with: its state is refused with a reason, and the call can be made anew', async (context) => {
+  const { upstream, replicas, front } = await storedReplicas(context);
+  const [owner = expect.fail()] = replicas.all;
+  const options = { capabilities: EVERYTHING };
+  const params = { name: 'ask', arguments: {} };
+  const asked = await callTool(owner.client, 'ask', {}, options);
+  const answersTo = (of: typeof asked): object =>
+    Object.fromEntries(Object.keys(askedIn(of)).map((key) => [key, NAMED]));
+
+  await owner.kill();
+  const since = performance.now();
+  const refused = await retry(front, asked, answersTo(asked), ['tools/call', params, options]);
+  const tookMs = performance.now() - since;
+  const anew = await callTool(front, 'ask', {}, options);
+  const done = await retry(front, anew, answersTo(anew), ['tools/call', params, options]);
+
+  expect([refused.status, refused.json]).toMatchObject([
+    200,
+    { error: { code: -32602, data: { reason: 'request_state_invalid' } } },
+  ]);
+  expect(tookMs).toBeLessThanOrEqual(TAKEN_OVER_MS);
+  expect(done.json.result.structuredContent.replies).toMatchObject([{ result: NAMED }]);
+  expect(upstream.received.filter(({ message }) => message.method === 'tools/call')).toHaveLength(2);
 });
 
 test('an owner that was held still, and is no owner any more when it goes on, hands on what comes to it', async (context) => {
