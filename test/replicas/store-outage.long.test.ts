@@ -16,6 +16,8 @@ const ROUND_MS = Math.max(1_500, OUTAGE_MS / 10);
 const SESSIONS = 24;
 const AT_ONCE = 6;
 const RECOVERED_MS = 5_000;
+/** For the answer that a session is unknown, where the store cannot be asked. */
+const UNKNOWN_MS = 4_000;
 const POLL = { timeout: 20_000, interval: 20 };
 
 interface World {
@@ -173,5 +175,27 @@ test.for([
     expect(meanwhile.status).toBe(200);
     expect(recoveredMs).toBeLessThanOrEqual(RECOVERED_MS);
     expect(after.map(({ status }) => status)).toEqual(after.map(() => 200));
+  },
+);
+
+test.for([{ what: 'before anybody has noticed' }, { what: 'once all know it' }])(
+  'an owner that is killed while the store is held still, $what: its sessions are unknown, and nobody is kept waiting',
+  async ({ what }, context) => {
+    const { redis, replicas } = await sessionsAtWork(context);
+    const [owner = expect.fail()] = replicas.all;
+    const [lost, ...others] = await Promise.all(replicas.all.map(({ client }) => client.openSession()));
+
+    redis.pause();
+    if (what === 'once all know it') await expect.poll(() => ups(replicas.all), POLL).toEqual([0, 0, 0]);
+    await owner.kill();
+    const since = performance.now();
+    const answers = await Promise.all([1, 2].map(() => replicas.front.call('add', { a: 1, b: 2 }, 1, IN(lost ?? ''))));
+    const tookMs = performance.now() - since;
+    const living = await Promise.all(others.map((id) => replicas.front.call('add', { a: 1, b: 2 }, 1, IN(id))));
+
+    console.log(`owner killed without the store, ${what}: 404 after ${tookMs.toFixed(0)} ms`);
+    expect(answers.map(({ status }) => status)).toEqual([404, 404]);
+    expect(tookMs).toBeLessThanOrEqual(UNKNOWN_MS);
+    expect(living.map(({ status }) => status)).toEqual([200, 200]);
   },
 );
