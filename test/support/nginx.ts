@@ -52,7 +52,7 @@ export async function startNginx(origins: readonly string[], options: NginxOptio
   await writeFile(
     file,
     `daemon off; master_process off; pid ${folder}/pid; error_log stderr notice;
-     events {}
+     events { worker_connections 4096; }
      http {
        log_format served $upstream_addr; access_log ${folder}/served served; gzip off; ${temporary.join(' ')}
        upstream localhost { ${servers.join(' ')} keepalive ${origins.length}; }
