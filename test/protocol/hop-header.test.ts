@@ -93,6 +93,18 @@ describe('a hop header', () => {
     expect(reader.read([text])).toBe('expired');
   });
 
+  test('of so many at once no more are taken, until those are forgotten: also by a clock that was set back', () => {
+    let now = NOW;
+    const reader = new HopReader({ ...options(SELF), wallSeconds: () => now }, 2);
+    const take = (): unknown => reader.read([sealed({ now })]);
+
+    const crowd = [take(), take(), take()];
+    now = NOW - 3600;
+
+    expect(crowd).toMatchObject([{ kind: 'hop' }, { kind: 'hop' }, 'crowded']);
+    expect(take()).toMatchObject({ kind: 'hop' });
+  });
+
   test('every bit of it counts', () => {
     const bytes = Buffer.from(sealed(), 'base64url');
     const changed = Array.from(bytes, (byte, at) => {
