@@ -66,11 +66,12 @@ export class StoreDirectory implements Directory {
   }
 
   lost(sought: Sought, owner: string, how: Loss): Promise<Whereabouts> {
-    const { id } = sought;
-    let search = this.#searches.get(id);
+    // What is found is for who has asked: of another caller, or at another mount, it can be nothing.
+    const key = JSON.stringify([sought.id, sought.principal, sought.upstream]);
+    let search = this.#searches.get(key);
     if (search === undefined) {
-      search = this.#search(sought, owner, how).finally(() => this.#searches.delete(id));
-      this.#searches.set(id, search);
+      search = this.#search(sought, owner, how).finally(() => this.#searches.delete(key));
+      this.#searches.set(key, search);
     }
     return search;
   }
