@@ -23,6 +23,8 @@ export interface PeersOptions {
 /** How old what was looked up may be, and how often it is looked up for somebody who is not found. */
 const REFRESH_MS = 5000;
 const AT_ONCE_MS = 1000;
+/** A request waits for it no longer than this; how long the machine's resolver takes to give up is not ours to say. */
+const ANSWER_MS = 2000;
 
 interface Entry {
   readonly text: string;
@@ -102,7 +104,7 @@ export class Peers {
   async #findByName(address: string): Promise<string | null> {
     if (isAddress(address)) return null;
     const { host, port } = entryOf(address);
-    const own = await this.#resolve(host).catch(() => []);
+    const own = await this.#addresses(host).catch(() => []);
     const known = own.map((each) => textOf(each, port)).find((each) => this.#known.has(each));
     return known === undefined ? null : `http://${known}`;
   }
@@ -119,7 +121,7 @@ export class Peers {
     const found = await Promise.all(
       names.map(async (name): Promise<[string, readonly string[]]> => {
         // Who cannot be asked has not said that there are none.
-        const addresses = await this.#resolve(name).catch((cause: unknown) =>
+        const addresses = await this.#addresses(name).catch((cause: unknown) =>
           isNoName(cause) ? [] : (this.#found.get(name) ?? []),
         );
         return [name, addresses];
@@ -132,6 +134,15 @@ export class Peers {
       ),
     );
     this.#lookedUpAt = this.#options.clock.now();
+  }
+
+  #addresses(name: string): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#options.timers.after(ANSWER_MS, () => reject(new Error('the resolver does not answer')));
+      void this.#resolve(name)
+        .then(resolve, reject)
+        .finally(() => timer.cancel());
+    });
   }
 
   #lookLater(): void {

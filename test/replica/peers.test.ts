@@ -12,7 +12,7 @@ class NoName extends Error {
 /** `names`: may be changed while it runs; an error is what the resolver says. */
 async function peersOf(
   config: Partial<PeersConfig>,
-  names: Record<string, readonly string[] | Error> = {},
+  names: Record<string, readonly string[] | Error | Promise<never>> = {},
   ownAddresses: readonly string[] = ['127.0.0.1', '10.0.0.1'],
 ) {
   const time = new VirtualTime();
@@ -129,6 +129,19 @@ describe('a name', () => {
 
     expect(kept).toBe('http://10.0.0.2:8082');
     expect(await peers.find('10.0.0.2:8082')).toBeNull();
+  });
+
+  test('whose resolver does not answer is not waited for, and keeps its addresses', async () => {
+    const names: Record<string, readonly string[] | Promise<never>> = { pods: ['10.0.0.2'] };
+    const { peers, time } = await peersOf({ dns: 'pods:8082' }, names);
+    await time.advance(1000);
+
+    names['pods'] = new Promise<never>(() => {});
+    const stranger = peers.find('10.0.0.3:8082');
+    await time.advance(2000);
+
+    expect(await stranger).toBeNull();
+    expect(peers.find('10.0.0.2:8082')).toBe('http://10.0.0.2:8082');
   });
 
   test('leads to an address also where an owner calls himself by it', async () => {
