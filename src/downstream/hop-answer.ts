@@ -198,7 +198,7 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
   }
 
   #endNow(error: ProxyError | null, outcome: HopOutcome, cause?: Error): void {
-    const id = error === null ? null : this.#requestId();
+    const id = error === null ? null : requestIdOf(this.#hop);
     if (error !== null && id !== null) {
       const { body } = errorReply(id, error, this.#hop.incoming.mount.name);
       for (const piece of eventFrame(body)) this.#raw.write(piece);
@@ -211,17 +211,12 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
   /** What has no id has no outcome that its client could be told of. */
   #refuse(error: ProxyError): void {
     const { reply, deps } = this.#hop.incoming;
-    const id = this.#requestId();
+    const id = requestIdOf(this.#hop);
     const told =
-      id === null && error.status === 200 ? new ProxyError(error.code, error.message, { cause: error.cause }) : error;
+      id === null
+        ? new ProxyError(error.code, error.message, { ...error.details, cause: error.cause, reached: false })
+        : error;
     void refuse(reply, deps.journal, told, id);
-  }
-
-  #requestId(): Uint8Array | null {
-    const { body, incoming } = this.#hop;
-    if (body === null) return null;
-    const message = readMessage(body, { maxDepth: incoming.mount.config.limits.jsonDepth });
-    return message.kind === 'request' ? bytesOf(message.bytes, message.id) : null;
   }
 
   #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -266,6 +261,16 @@ export class HopAnswer implements Dispatcher.DispatchHandler {
     this.#raw.off('close', this.#clientClosed);
     this.#settle(end);
   }
+}
+
+/**
+ * Of the one request that is passed on; null: it is none, or several, or an old client's: that one hears of it by the status, as
+ * answers come on its stream, and 200 would say that they will.
+ */
+export function requestIdOf({ body, target, incoming }: Hop): Uint8Array | null {
+  if (body === null || target !== incoming.mount.path) return null;
+  const message = readMessage(body, { maxDepth: incoming.mount.config.limits.jsonDepth });
+  return message.kind === 'request' ? bytesOf(message.bytes, message.id) : null;
 }
 
 /** The connection is there, and nothing comes over it. */

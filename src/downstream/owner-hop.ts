@@ -20,7 +20,7 @@ import type { Peers } from '../replica/peers.ts';
 import type { Mount } from '../traffic/mount.ts';
 import { callerOf, principalOf } from './caller.ts';
 import { refuse } from './error-reply.ts';
-import { HopAnswer, type HopEnd } from './hop-answer.ts';
+import { HopAnswer, type HopEnd, requestIdOf } from './hop-answer.ts';
 import { type Elsewhere, type Hop, type Hops, draining, waitedFor } from './open-exchange.ts';
 
 export interface OwnerHopsOptions extends HopOptions {
@@ -95,7 +95,8 @@ export class OwnerHops implements Hops {
     // Now: when it ends its socket may be gone.
     const client = clientAddress(request);
     this.#try({ ...hop, client, giveBack }, hop.to, []).catch((thrown: unknown) => {
-      if (!reply.sent && !reply.raw.destroyed) void refuse(reply, deps.journal, asProxyError(thrown));
+      if (reply.sent || reply.raw.destroyed) return;
+      void refuse(reply, deps.journal, asProxyError(thrown), requestIdOf(hop));
     });
   }
 

@@ -141,6 +141,23 @@ describe('an owner that is lost while it answers', () => {
     expect(answer).toMatchObject({ status: 502, json: { error: { data: { reason: 'owner_lost' } } } });
   });
 
+  test('before the message of an old client was taken: 502, as 200 would say that its answer will come', async () => {
+    const { replicas } = await startReplicas(2, {}, { upstream: { legacy } });
+    const [first, second] = replicas;
+    const client = await openOldClient(first.origin);
+    const target = await client.endpoint();
+    const post = async () => exchange(second.origin + target, 'POST', JSON_HEADERS, JSON.stringify(PING));
+    await post();
+
+    first.way.cutNext();
+    const { status, body } = await post();
+
+    expect([status, JSON.parse(body.toString())]).toMatchObject([
+      502,
+      { error: { data: { reason: 'owner_lost', outcome: 'unknown' } } },
+    ]);
+  });
+
   test('a GET and a DELETE are asked for once more', async () => {
     const { replicas } = await startReplicas(2);
     const [first, second] = replicas;

@@ -168,6 +168,19 @@ test('two clients whose sessions have moved ask for them at once: each is taken 
   expect(second.journal.of('takeover')).toHaveLength(2);
 });
 
+test('one for which there is no room where it is asked for is refused as what it is, with the id of the request', async () => {
+  const { first, second, kill } = await twoReplicas({}, { limits: { sessions: 1 } });
+  const [session] = [await first.openSession(), await second.openSession()];
+
+  await kill();
+  const answer = await second.call('count', {}, 'mine', IN(session));
+
+  expect([answer.status, answer.json]).toMatchObject([
+    503,
+    { id: 'mine', error: { data: { reason: 'sessions_limit', outcome: 'not_executed' } } },
+  ]);
+});
+
 test('a session that its client has deleted is unknown everywhere, also while the store still has it', async () => {
   const { first, second, store, shelves } = await twoReplicas();
   const session = await first.openSession();
