@@ -1,6 +1,6 @@
 // The composition root: the only place that constructs the parts. Reads top to bottom like a request goes.
 
-import { hkdfSync } from 'node:crypto';
+import { type KeyObject, createSecretKey, hkdfSync } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { getHeapStatistics } from 'node:v8';
 import { createAdminServer } from './admin/server.ts';
@@ -132,7 +132,7 @@ export function createApp(options: AppOptions): App {
     else sealer.use(secretBytes(secrets.current), [...older, ownSecret]);
   };
   useSecrets(config);
-  const fingerprintKey = fingerprintKeyOf(config) ?? random.bytes(32);
+  let fingerprintKey = fingerprintKeyOf(config) ?? createSecretKey(random.bytes(32));
   const self = {
     incarnation: Buffer.from(random.bytes(8)).toString('base64url'),
     address: config.peers?.self ?? null,
@@ -157,7 +157,7 @@ export function createApp(options: AppOptions): App {
       owner,
       wallSeconds,
       budgets,
-      fingerprintKey,
+      fingerprintKey: () => fingerprintKey,
       publicUrl: () => config.publicUrl,
     });
   let mounts = config.upstreams.map((upstream) => mountOf(config, upstream));
@@ -313,6 +313,8 @@ export function createApp(options: AppOptions): App {
     configuredAt = Date.now();
     ({ entrances } = answering);
     useSecrets(config);
+    // One that starts now has no other.
+    fingerprintKey = fingerprintKeyOf(config) ?? fingerprintKey;
     admin?.giveTime(config.timeouts);
     for (const mount of fresh) mount.start();
     for (const mount of gone) {
@@ -405,7 +407,8 @@ export function createApp(options: AppOptions): App {
 }
 
 /** What replicas share can tell callers apart by their credentials; null: this process is alone. */
-function fingerprintKeyOf({ secrets, peers, store }: Config): Uint8Array | null {
+function fingerprintKeyOf({ secrets, peers, store }: Config): KeyObject | null {
   if (secrets === undefined || (peers === undefined && store === undefined)) return null;
-  return new Uint8Array(hkdfSync('sha256', secretBytes(secrets.current), '', 'mcp-causeway caller fingerprint', 32));
+  const key = hkdfSync('sha256', secretBytes(secrets.current), '', 'mcp-causeway caller fingerprint', 32);
+  return createSecretKey(new Uint8Array(key));
 }

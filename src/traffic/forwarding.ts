@@ -5,7 +5,7 @@
 // one is another caller, who finds no session and no state of the first. With it a caller may come with a new credential,
 // as one whose token was renewed does.
 
-import { type KeyObject, createHmac, createSecretKey } from 'node:crypto';
+import { type KeyObject, createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { ProxyError } from '../domain/errors.ts';
@@ -18,8 +18,11 @@ import { upstreamMetadata } from '../upstream/resource-metadata.ts';
 export interface ForwardingOptions {
   /** In lower case. */
   readonly names: readonly string[];
-  /** Of this process alone: nobody else can tell from a fingerprint whether it is that of a credential. */
-  readonly fingerprintKey: Uint8Array;
+  /**
+   * Of this process, or its replicas, alone: nobody else can tell from a fingerprint whether it is that of a credential. At
+   * the moment: with another one all are other callers.
+   */
+  readonly fingerprintKey: () => KeyObject;
   /** As it is configured at the moment. */
   readonly publicUrl: () => URL | undefined;
   readonly sseUrl: URL;
@@ -40,14 +43,12 @@ export class Forwarding {
   /** In lower case. */
   readonly names: readonly string[];
   readonly #options: ForwardingOptions;
-  readonly #fingerprintKey: KeyObject;
   /** One attempt for all who ask at the same time, and for those after them until it is old. */
   #metadata: { readonly asked: Promise<string | null>; until: number } | null = null;
 
   constructor(options: ForwardingOptions) {
     this.#options = options;
     this.names = options.names;
-    this.#fingerprintKey = createSecretKey(options.fingerprintKey);
   }
 
   /** The caller of a request with these headers. */
@@ -58,7 +59,9 @@ export class Forwarding {
     });
     // Whoever sends none is told by the upstream what it wants.
     if (given.length === 0) return principal;
-    const fingerprint = createHmac('sha256', this.#fingerprintKey).update(JSON.stringify(given)).digest('base64url');
+    const fingerprint = createHmac('sha256', this.#options.fingerprintKey())
+      .update(JSON.stringify(given))
+      .digest('base64url');
     const credential = { headers: Object.fromEntries(given), fingerprint };
     if (principal.key !== ANYONE.key) return { ...principal, credential };
     return { ...principal, key: `${ANYONE.key}:${fingerprint}`, inboundKey: ANYONE.key, credential };

@@ -1,6 +1,7 @@
 // One configured upstream at one path, with everything that belongs to it: its pool, its ids, its dedicated links, and
 // what is known of its health. Who gets which link is said here; how one is opened is the opener's.
 
+import type { KeyObject } from 'node:crypto';
 import type { CallOptions } from '../bridge/call.ts';
 import { CallIds } from '../bridge/correlation.ts';
 import type { Config, UpstreamConfig } from '../config/schema.ts';
@@ -56,7 +57,7 @@ export interface MountOptions {
   /** Of all callers, over all mounts. */
   readonly budgets: Budgets;
   /** See Forwarding. */
-  readonly fingerprintKey: Uint8Array;
+  readonly fingerprintKey: () => KeyObject;
   readonly publicUrl: () => URL | undefined;
 }
 

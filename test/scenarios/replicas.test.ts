@@ -1,6 +1,6 @@
 // Replicas of one gateway: whichever of them a client reaches, what it asks is done where its session is.
 
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { openCall, openEvents } from '../support/event-client.ts';
 import { type Answer, JSON_HEADERS, requestBytes } from '../support/gateway.ts';
@@ -8,7 +8,7 @@ import { type LegacyCall, NO_ANSWER } from '../support/legacy-behaviour.ts';
 import { askedIn, callTool, leavingModern, modern, retry } from '../support/modern-client.ts';
 import { exchange, openOldClient } from '../support/old-client.ts';
 import { FORM, NAMED } from '../support/questions.ts';
-import { startReplicas } from '../support/replicas.ts';
+import { SECRET, startReplicas } from '../support/replicas.ts';
 import { IN, finalOn, told } from '../support/session-client.ts';
 
 const V11 = { protocolVersion: '2025-11-25' };
@@ -273,6 +273,28 @@ describe('callers', () => {
     expect(upstream.received.at(-1)?.headers['x-api-key']).toBe('a');
     expect(other.status).toBe(404);
     expect(second.journal.of('hop')).toHaveLength(1);
+  });
+
+  test('where secrets.current is renewed by a reload, callers are the same as where the process was started with it', async () => {
+    const [old, renewed] = [SECRET.toString('base64'), randomBytes(32).toString('base64')];
+    const upstream = { outbound: { forward: ['x-api-key'] } };
+    const after = { current: renewed, previous: old };
+    const { replicas } = await startReplicas(
+      2,
+      {},
+      { upstream },
+      { each: (at) => ({ secrets: at === 0 ? { current: old, previous: renewed } : after }) },
+    );
+    const [first, second] = replicas;
+    const own = { 'x-api-key': 'a' };
+    const addresses = replicas.map(({ self }) => self);
+    const peers = { host: '127.0.0.1', port: Number(new URL(first.peerOrigin).port), self: first.self, addresses };
+    await first.reload({ secrets: after, upstream, links: { min: 0 }, peers });
+    const session = await second.openSession(V11, own);
+
+    const answer = await first.call('add', { a: 1, b: 2 }, 1, { ...own, ...IN(session) });
+
+    expect(answer.json.result?.content[0].text).toBe('3');
   });
 
   test('calls are counted where they come in, once', async () => {
