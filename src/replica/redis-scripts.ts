@@ -27,7 +27,7 @@ end
 return {0}
 `;
 
-/** lease, record, events; expected, lease, keptMs, recordBytes, maxEvents, eventBytes. The newest event comes first. */
+/** lease, record, events; expected, lease, keptMs, recordBytes, maxEvents, eventBytes, largestEvent. The newest event comes first. */
 export const TAKE = `${HELD}
 local record = redis.pcall('GET', KEYS[2])
 if not record then return {2} end
@@ -39,7 +39,7 @@ if not entries.err then
   for _, entry in ipairs(entries) do
     local event = entry[2][2]
     bytes = bytes + #event
-    if bytes > tonumber(ARGV[6]) then break end
+    if bytes > tonumber(#events == 0 and ARGV[7] or ARGV[6]) then break end
     events[#events + 1] = event
   end
 end

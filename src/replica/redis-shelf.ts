@@ -113,13 +113,14 @@ export class RedisShelf implements Shelf {
   }
 
   async take(places: ShelfPlaces, expected: Standing, lease: Buffer, bounds: TakeBounds): Promise<Found | null> {
-    const { keptMs, recordBytes, maxEvents, eventBytes } = bounds;
+    const { keptMs, recordBytes, maxEvents, eventBytes, largestEvent } = bounds;
     const [code, record, events = []] = await this.#onSession(TAKE, places, expected, [
       lease,
       keptMs,
       recordBytes,
       maxEvents,
       eventBytes,
+      largestEvent,
     ]);
     if (code !== 0 || record === undefined) return null;
     return { record: record.length === 0 ? null : record, events: events.toReversed() };

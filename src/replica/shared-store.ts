@@ -44,6 +44,8 @@ const LATEST_MS = 2000;
 const CLOSE_MS = 1000;
 /** Of a session: what it subscribed to is the largest part. */
 const MAX_RECORD_BYTES = 1024 * 1024;
+/** Sessions keep one event of any size: of what others could have put there no more than this is read. */
+const MAX_EVENT_BYTES = 64 * 1024 * 1024;
 
 export class SharedStore implements SessionStore {
   readonly #options: SharedStoreOptions;
@@ -166,6 +168,7 @@ export class SharedStore implements SessionStore {
       recordBytes: MAX_RECORD_BYTES,
       maxEvents: bounds.maxEvents,
       eventBytes: bounds.maxBytes,
+      largestEvent: Math.max(bounds.maxBytes, MAX_EVENT_BYTES),
     });
     const found = await this.#asked(taking);
     if (found === null) return null;

@@ -37,6 +37,8 @@ export interface TakeBounds {
   readonly recordBytes: number;
   readonly maxEvents: number;
   readonly eventBytes: number;
+  /** The newest one is kept beyond that, up to this. */
+  readonly largestEvent: number;
 }
 
 export interface Found {

@@ -105,6 +105,25 @@ test('an owner that nobody listens for is taken over within a moment, and no eve
   expect(took).toBeLessThan(2000);
 });
 
+test('an event that is larger than all that a session may keep, beside an earlier one', async () => {
+  const { first, second, upstream } = await twoOverRedis();
+  const session = await first.openSession({ protocolVersion: '2025-11-25' });
+  const link = await upstream.nextStream();
+  const get = await listen(first, session);
+  const primed = await get.next();
+  const data = 'x'.repeat(5 * 1024 * 1024);
+  for (const each of ['small', data]) {
+    upstream.sendTo(link, { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: each } });
+  }
+  await get.until(({ json }) => json?.params?.data === data);
+  await storeIs(first, WRITTEN);
+
+  await first.way.close();
+  const again = await openEvents(second, { sessionId: session, lastEventId: primed.id ?? '' });
+
+  expect((await again.next()).json?.params?.data === data).toBe(true);
+});
+
 test.each([
   ['paused', async (redis: RedisServer) => redis.pause(), async (redis: RedisServer) => redis.resume()],
   ['killed, and started empty', (redis: RedisServer) => redis.kill(), (redis: RedisServer) => redis.start()],

@@ -168,6 +168,23 @@ test('two clients whose sessions have moved ask for them at once: each is taken 
   expect(second.journal.of('takeover')).toHaveLength(2);
 });
 
+test('an event larger than all that a session may keep is kept for whoever goes on with it, too', async () => {
+  const { first, second, upstream, kill } = await twoReplicas({}, { streams: { maxBytes: '100B' } });
+  const session = await first.openSession({ protocolVersion: '2025-11-25' });
+  const link = await upstream.nextStream();
+  const get = await listen(first, session);
+  const primed = await get.next();
+  const large = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x'.repeat(500) } };
+  upstream.sendTo(link, large);
+  await get.until(({ json }) => json?.params?.level === 'info');
+  await written(first);
+
+  await kill();
+  const again = await openEvents(second, { sessionId: session, lastEventId: primed.id ?? '' });
+
+  expect((await again.next()).json).toEqual(large);
+});
+
 test('one for which there is no room where it is asked for is refused as what it is, with the id of the request', async () => {
   const { first, second, kill } = await twoReplicas({}, { limits: { sessions: 1 } });
   const [session] = [await first.openSession(), await second.openSession()];

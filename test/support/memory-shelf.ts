@@ -83,7 +83,8 @@ export class MemoryShelf implements Shelf {
       if (this.#refusal(places, expected) !== null || record === undefined) return null;
       values.set(places.lease, lease);
       const isFit = Buffer.isBuffer(record) && record.length <= bounds.recordBytes;
-      return { record: isFit ? record : null, events: Array.isArray(events) ? (events as readonly Buffer[]) : [] };
+      const kept = Array.isArray(events) ? (events as readonly Buffer[]) : [];
+      return { record: isFit ? record : null, events: newestWithin(kept, bounds) };
     });
   }
 
@@ -145,4 +146,15 @@ export class MemoryShelf implements Shelf {
       (standing.is !== 'value' || (expected.is === 'value' && standing.bytes.equals(expected.bytes)));
     return isSame ? null : { is: 'refused', by: standing };
   }
+}
+
+function newestWithin(events: readonly Buffer[], { maxEvents, eventBytes, largestEvent }: TakeBounds): Buffer[] {
+  const newest: Buffer[] = [];
+  let bytes = 0;
+  for (const event of events.toReversed().slice(0, maxEvents)) {
+    bytes += event.length;
+    if (bytes > (newest.length === 0 ? largestEvent : eventBytes)) break;
+    newest.push(event);
+  }
+  return newest.toReversed();
 }
