@@ -160,10 +160,23 @@ export const redisUrl = z
     'must be redis://HOST:PORT/DATABASE or, over TLS, rediss://, with user and password percent-encoded in front of the host where they are needed',
   )
   .transform((text, context) => {
-    if (URL.canParse(text)) return new URL(text);
-    context.addIssue({ code: 'custom', message: 'is not a URL: is the port over 65535?' });
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (url !== null && isPercentEncoded(url.username) && isPercentEncoded(url.password)) return url;
+    const message =
+      url === null ? 'is not a URL: is the port over 65535?' : 'has a % that encodes nothing: in a password it is %25';
+    context.addIssue({ code: 'custom', message });
     return z.NEVER;
   });
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Of keys in a store that others may use as well. */
 export const keyPrefix = z
   .string()

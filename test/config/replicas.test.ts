@@ -48,3 +48,13 @@ test('a store is a URL, or a section with one', () => {
     prefix: 'other',
   });
 });
+
+test.each(['redis://u:pa%ss@a/0', 'redis://u%:p@a', 'redis://u:%ff@a'])(
+  'a store whose password is not encoded',
+  (url) => {
+    const { message } = faultsOf({ yaml: `${URL_LINE}${SECRET}store: "${url}"\n` });
+
+    expect(message).toMatch(/store: has a % that encodes nothing: in a password it is %25/);
+    expect(message).not.toMatch(/pa%ss|%ff/);
+  },
+);
