@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { Redis, RedisOptions } from 'ioredis';
 import { ConfigError } from '../config/load.ts';
 import type { StoreConfig } from '../config/schema.ts';
@@ -17,6 +18,11 @@ const SILENT_MS = 4000;
 const AGAIN_MS = 300;
 /** How long the start of the gateway waits for it. */
 const START_MS = 2000;
+
+/** Of what comes before an answer is complete, without what a session may have there; many are answered in one piece. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+/** What stands between events. */
+const EVENT_SLACK = 32;
 
 type RedisClass = new (options: RedisOptions) => Redis;
 
@@ -33,13 +39,17 @@ export async function loadRedis(): Promise<RedisClass> {
 /** Throws a ConfigError where the file of the authorities cannot be read. */
 export function redisOptions({ url, ca }: StoreConfig): RedisOptions {
   const [user, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return {
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    host,
     port: Number(url.port || 6379),
     db: Number(url.pathname.slice(1) || 0),
     ...(user !== '' && { username: user }),
     ...(password !== '' && { password }),
-    ...(url.protocol === 'rediss:' && { tls: { servername: url.hostname, ...(ca !== undefined && { ca: read(ca) }) } }),
+    // [RFC 6066 3] "Literal IPv4 and IPv6 addresses are not permitted in \"HostName\"."
+    ...(url.protocol === 'rediss:' && {
+      tls: { ...(isIP(host) === 0 && { servername: host }), ...(ca !== undefined && { ca: read(ca) }) },
+    }),
     lazyConnect: true,
     protocol: 2,
     enableReadyCheck: false,
@@ -69,6 +79,9 @@ export class RedisShelf implements Shelf {
   readonly #digests = new Map<string, string>();
   /** Why the connection is not there. */
   #lastError: unknown = null;
+  /** What has come since anything was answered, and how much that may be: the client library holds it, whatever it is. */
+  #unanswered = 0;
+  #maxUnanswered = MAX_ANSWER_BYTES;
 
   constructor(redis: Redis) {
     this.#redis = redis;
@@ -77,6 +90,14 @@ export class RedisShelf implements Shelf {
     });
     redis.on('ready', () => {
       this.#lastError = null;
+    });
+    redis.on('connect', () => {
+      const { stream } = redis;
+      this.#unanswered = 0;
+      stream.on('data', ({ length }: Buffer) => {
+        this.#unanswered += length;
+        if (this.#unanswered > this.#maxUnanswered) stream.destroy(new Error('an answer without an end'));
+      });
     });
   }
 
@@ -114,6 +135,8 @@ export class RedisShelf implements Shelf {
 
   async take(places: ShelfPlaces, expected: Standing, lease: Buffer, bounds: TakeBounds): Promise<Found | null> {
     const { keptMs, recordBytes, maxEvents, eventBytes, largestEvent } = bounds;
+    const largest = recordBytes + Math.max(eventBytes, largestEvent) + maxEvents * EVENT_SLACK + MAX_ANSWER_BYTES;
+    this.#maxUnanswered = Math.max(this.#maxUnanswered, largest);
     const [code, record, events = []] = await this.#onSession(TAKE, places, expected, [
       lease,
       keptMs,
@@ -172,7 +195,9 @@ export class RedisShelf implements Shelf {
 
   async #answered<T>(doing: Promise<T>): Promise<T> {
     try {
-      return await doing;
+      const answer = await doing;
+      this.#unanswered = 0;
+      return answer;
     } catch (thrown) {
       throw storeFault(thrown, this.#lastError);
     }
