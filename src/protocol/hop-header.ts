@@ -98,8 +98,9 @@ export class HopReader {
   }
 
   #take(tag: string, now: number): HopRefusal | null {
-    // Either way: a clock that was set back would fill it without end.
-    if (Math.abs(now - this.#turnedAt) >= KEPT_SECONDS) {
+    // The clock was set back: nothing is forgotten for that, and what comes is not kept until it is that late again.
+    if (now < this.#turnedAt) this.#turnedAt = now;
+    if (now - this.#turnedAt >= KEPT_SECONDS) {
       this.#old = this.#young;
       this.#young = new Set();
       this.#turnedAt = now;
