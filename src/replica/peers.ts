@@ -25,6 +25,8 @@ const REFRESH_MS = 5000;
 const AT_ONCE_MS = 1000;
 /** A request waits for it no longer than this; how long the machine's resolver takes to give up is not ours to say. */
 const ANSWER_MS = 2000;
+/** Names that are nobody's here, between two look-ups: each takes one of the few threads that look names up. */
+const MAX_STRANGERS = 16;
 
 interface Entry {
   readonly text: string;
@@ -41,6 +43,8 @@ export class Peers {
   #found: ReadonlyMap<string, readonly string[]> = new Map();
   /** HOST:PORT with addresses alone. */
   #known: ReadonlySet<string> = new Set();
+  /** What became of names that others call themselves by, since we looked ourselves. */
+  readonly #strangers = new Map<string, Promise<readonly string[]>>();
   #lookedUpAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | null = null;
   #timer: Timer | null = null;
@@ -104,9 +108,18 @@ export class Peers {
   async #findByName(address: string): Promise<string | null> {
     if (isAddress(address)) return null;
     const { host, port } = entryOf(address);
-    const own = await this.#addresses(host).catch(() => []);
+    const own = await this.#ofStranger(host);
     const known = own.map((each) => textOf(each, port)).find((each) => this.#known.has(each));
     return known === undefined ? null : `http://${known}`;
+  }
+
+  #ofStranger(host: string): Promise<readonly string[]> {
+    const asked = this.#strangers.get(host);
+    if (asked !== undefined) return asked;
+    if (this.#strangers.size >= MAX_STRANGERS) return Promise.resolve([]);
+    const found = this.#addresses(host).catch(() => []);
+    this.#strangers.set(host, found);
+    return found;
   }
 
   #look(): Promise<void> {
@@ -133,6 +146,7 @@ export class Peers {
         (isIP(host) === 0 ? (this.#found.get(host) ?? []) : [host]).map((each) => textOf(each, port)),
       ),
     );
+    this.#strangers.clear();
     this.#lookedUpAt = this.#options.clock.now();
   }
 

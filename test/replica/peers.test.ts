@@ -117,6 +117,21 @@ describe('a name', () => {
     expect(asked).toEqual(['pods', 'pods']);
   });
 
+  test('looks the name of a stranger up once a second, and few of them, however often they are asked for', async () => {
+    const { peers, time, asked } = await peersOf({ dns: 'pods:8082' }, { pods: ['10.0.0.2'] });
+    const strangers = Array.from({ length: 50 }, (_, index) => `gone-${index % 25}:8082`);
+    const ask = async () => Promise.all(strangers.map(async (each) => peers.find(each)));
+
+    const found = await ask();
+    await ask();
+    const atOnce = asked.length;
+    await time.advance(1000);
+    await ask();
+
+    expect(found).toEqual(Array(50).fill(null));
+    expect([atOnce, asked.length]).toEqual([1 + 16, 2 * (1 + 16)]);
+  });
+
   test('that nobody can be asked for keeps its addresses; one that is gone has none', async () => {
     const names: Record<string, readonly string[] | Error> = { pods: ['10.0.0.2'] };
     const { peers, time } = await peersOf({ dns: 'pods:8082' }, names);
