@@ -77,8 +77,10 @@ export async function createPeerServer(
   app.get(HELLO_PATH, async (request, reply) => {
     const { version, wallMs } = door;
     const how = { version, wallMs: wallMs(), isDraining: deps.isLeaving() };
-    const answer = answerGreeting(door, valuesOf(request.raw.rawHeaders, HOP_HEADER), how);
-    return answer === null ? refuse(reply, journal, hopRefused()) : reply.type('text/plain').send(answer);
+    const texts = valuesOf(request.raw.rawHeaders, HOP_HEADER);
+    const answer = answerGreeting(door, texts, how);
+    if (answer !== null) return reply.type('text/plain').send(answer);
+    return refuse(reply, journal, refused(texts.length === 1 ? 'forged' : 'absent', request, journal));
   });
   for (const mount of mounts) {
     const { passage } = mount;

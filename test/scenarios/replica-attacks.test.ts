@@ -110,6 +110,7 @@ test('it serves nothing but what was passed on: no probe, no page, no greeting o
   );
 
   expect(answers.map(({ status }) => status)).toEqual(Array(7).fill(403));
+  expect(first.journal.of('hop_refused').map(({ why }) => why)).toEqual(Array(7).fill('absent'));
 });
 
 test('the listener for clients takes no notice of such a header, whoever sends it [T34]', async () => {
