@@ -15,8 +15,8 @@ interface Part<T> {
   readonly at: string;
   readonly rounds: number;
   readonly seconds: number;
-  /** CPU that others used meanwhile, as a share of the machine: the median of all turns. */
-  readonly others: number;
+  /** CPU that others used meanwhile, as a share of the machine: the median of all turns; null where nothing was timed. */
+  readonly others: number | null;
   readonly costs: Measured<T>;
   readonly checks: readonly Check[];
 }

@@ -213,8 +213,8 @@ export interface Plan {
 const MOST_REPLICAS = 20_000;
 
 /** The fewest replicas of which none is short of anything; nothing where there are none. */
-export function planFor(demand: Demand, costs: UnitCosts, has: Capacity): Plan | undefined {
-  for (let replicas = 1; replicas <= MOST_REPLICAS; replicas += 1) {
+export function planFor(demand: Demand, costs: UnitCosts, has: Capacity, most = MOST_REPLICAS): Plan | undefined {
+  for (let replicas = 1; replicas <= most; replicas += 1) {
     const use = useOf(demand, costs, replicas);
     const fullest = mostUsed(use, has);
     if (shareOf(use, has, fullest) > 1) continue;

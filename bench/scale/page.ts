@@ -79,10 +79,13 @@ export function scalingPage(figures: Figures = measuredFigures()): string {
     '',
     sizeTable(costs),
     '',
-    'One more than that, so that one may die. Ten million sessions are no single deployment, since every replica greets every other one:',
+    'One more than that, so that one may die. Redis needs room for events as well, at most `streams.maxBytes` for each session.',
+    '',
+    'Ten million sessions are no single deployment, since every replica greets every other one:',
     `make cells of at most ${CELL} replicas (here ${amount(cellsFor(costs))}), each with its own \`peers\` and its own store, and let the balancer choose the`,
     'cell by what it knows of the client, its host name or its key: a session never needs another cell. Greetings then grow with the',
-    'number of cells, and no longer with the square of that of replicas.',
+    'number of cells, and no longer with the square of that of replicas; where no number of replicas is enough above, it is the',
+    'greetings that take what another replica brings.',
     '',
     '## What breaks first',
     '',
@@ -102,7 +105,7 @@ export function scalingPage(figures: Figures = measuredFigures()): string {
     '',
     checkTable([...figures.calls.checks, ...figures.sessions.checks, ...figures.store.checks]),
     '',
-    'The error is measured over predicted, less one, within each round. Each process has the same to do in all of this, its own calls and those',
+    `The error is measured over predicted, less one, within each round: a plan wants ${worstError(figures)} % more than the tables above say. Each process has the same to do in all of this, its own calls and those`,
     'that it passes on counted alike. Without that no sum is right: with 32 calls in flight among three replicas on two cores each has less',
     'to do at a time than one alone, and a call costs half as much again as predicted. Rates of several replicas were not compared:',
     'on one machine they take the cores from each other.',
@@ -183,10 +186,13 @@ function demandText(): string {
 }
 
 function sizeTable(costs: UnitCosts): string {
-  const plans = SIZES.map((sessions) => planned({ ...DEMAND, sessions }, costs));
-  const near = SIZES.map((sessions) => planned({ ...DEMAND, sessions, affinity: 1 }, costs));
-  const busy = SIZES.map((sessions) => planned({ ...DEMAND, sessions, callsPerSecond: 1 }, costs));
-  const row = (what: string, of: (plan: Plan) => string, from = plans): string[] => [what, ...from.map(of)];
+  const plans = SIZES.map((sessions) => planFor({ ...DEMAND, sessions }, costs, CAPACITY));
+  const near = SIZES.map((sessions) => planFor({ ...DEMAND, sessions, affinity: 1 }, costs, CAPACITY));
+  const busy = SIZES.map((sessions) => planFor({ ...DEMAND, sessions, callsPerSecond: 1 }, costs, CAPACITY));
+  const row = (what: string, of: (plan: Plan) => string, from = plans): string[] => [
+    what,
+    ...from.map((plan) => (plan === undefined ? 'no number is enough' : of(plan))),
+  ];
   return table(
     ['sessions', ...SIZES.map(amount)],
     [
@@ -208,17 +214,11 @@ function sizeTable(costs: UnitCosts): string {
   );
 }
 
-function planned(demand: Demand, costs: UnitCosts): Plan {
-  const plan = planFor(demand, costs, CAPACITY);
-  if (plan === undefined) throw new Error(`no number of replicas is enough for ${demand.sessions} sessions`);
-  return plan;
-}
-
 /** Of ten million sessions. */
 function cellsFor(costs: UnitCosts): number {
   const most = Math.max(...SIZES);
   let cells = 1;
-  while (planned({ ...DEMAND, sessions: most / cells }, costs).replicas > CELL) cells += 1;
+  while (planFor({ ...DEMAND, sessions: most / cells }, costs, CAPACITY, CELL) === undefined) cells += 1;
   return cells;
 }
 
@@ -261,6 +261,11 @@ function checkTable(checks: readonly Check[]): string {
       `${signed(error.median)} % (${signed(error.low)} to ${signed(error.high)})`,
     ]),
   );
+}
+
+/** What is dearer than predicted, by its median, in percent. */
+function worstError({ calls, sessions }: Figures): number {
+  return Math.max(0, ...[...calls.checks, ...sessions.checks].map(({ error }) => Math.round(error.median * 100)));
 }
 
 function signed(share: number): string {

@@ -55,10 +55,9 @@ async function costsOfOne(bench: Bench): Promise<SessionCosts> {
   const alone = await withReplicas(bench, 1, (one) =>
     fill(bench, one, { homes: one, via: one, whose: one, isKept: true }),
   );
-  const passing = await withReplicas(bench, 2, ([owner, other]) => {
-    if (owner === undefined || other === undefined) throw new Error('two replicas were asked for');
-    return fill(bench, [owner, other], { homes: [owner], via: [other], whose: [other] });
-  });
+  const passing = await withReplicas(bench, 2, (both) =>
+    fill(bench, both, { homes: both.slice(0, 1), via: both.slice(1), whose: both.slice(1) }),
+  );
   return {
     processBytes: alone.baseBytes,
     sessionBytes: alone.bytes,

@@ -1,5 +1,6 @@
 // The arithmetic of the scaling model, with costs made up so that heads can do it.
 import { expect, test } from 'vitest';
+import { check, costsOf, measured } from '../../bench/scale/figures.ts';
 import {
   type Capacity,
   type Demand,
@@ -10,6 +11,7 @@ import {
   planFor,
   useOf,
 } from '../../bench/scale/model.ts';
+import { measuredFigures, scalingPage } from '../../bench/scale/page.ts';
 
 const COSTS: UnitCosts = {
   callUs: 100,
@@ -133,6 +135,30 @@ test('a store that is full or busy takes another one', () => {
 
   expect(planFor(stored, COSTS, CAPACITY)?.stores).toBe(1);
   expect(planFor({ ...stored, sessions: 4000 }, COSTS, CAPACITY)?.stores).toBe(2);
+});
+
+test('what rounds have found is told as medians and ranges, and a prediction is judged within its round', () => {
+  const rounds = [2, 1, 3].map((callUs) => ({ callUs, hopUs: callUs * 10 }));
+
+  expect(measured(rounds)).toEqual({
+    callUs: { median: 2, low: 1, high: 3 },
+    hopUs: { median: 20, low: 10, high: 30 },
+  });
+  expect(() => measured([])).toThrow('no round');
+  // Against the medians alone it would be right by chance.
+  expect(check('CPU', 2, [10, 20, 40], [20, 20, 20])).toMatchObject({
+    predicted: { median: 20 },
+    measured: { median: 20 },
+    error: { median: 0, low: -0.5, high: 1 },
+  });
+});
+
+test('the page is printed from medians, and says so where no number of replicas is enough', () => {
+  const figures = measuredFigures();
+  const dear = { ...figures, calls: { ...figures.calls, costs: measured([{ ...COSTS, hopUs: 100_000 }]) } };
+
+  expect(costsOf(figures).store.openOperations).toBe(figures.store.costs.openOperations.median);
+  expect(scalingPage(dear)).toContain('no number is enough');
 });
 
 test('what breaks comes in the order in which it does', () => {
