@@ -3,6 +3,7 @@
 
 import { type Dispatcher, request } from 'undici';
 import { ConfigError } from '../config/load.ts';
+import { readOwner } from '../domain/owner.ts';
 import type { Clock, Journal, Random, Timer, Timers } from '../domain/ports.ts';
 import type { PeerGauge, PeerState } from '../domain/replicas.ts';
 import { HELLO_PATH, HOP_HEADER, type HopOptions, readHello, sealGreeting } from '../protocol/hop-header.ts';
@@ -57,9 +58,13 @@ export class Greetings {
     this.#options = options;
   }
 
-  /** Rejects with a ConfigError where every other replica that answers has another time than this one. */
+  /**
+   * Rejects with a ConfigError where every other replica that answers has another time than this one, or where one of them
+   * has its address.
+   */
   async start(): Promise<void> {
     await this.again();
+    this.#refuseSharedSelf();
     const answered = [...this.#seen.values()].filter(({ clockMs }) => clockMs !== null);
     if (answered.length > 0 && answered.every(({ state }) => state === 'apart')) {
       const ahead = Math.round((answered[0]?.clockMs ?? 0) / 1000);
@@ -105,6 +110,18 @@ export class Greetings {
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
+  }
+
+  /** What either holds would be looked for at the other one, and be unknown there. */
+  #refuseSharedSelf(): void {
+    const { owner: own } = this.#options;
+    const { address } = readOwner(own);
+    for (const [peer, { state, owner }] of this.#seen) {
+      if (state !== 'up' || owner === null || owner === own || readOwner(owner).address !== address) continue;
+      throw new ConfigError(
+        `peers.self: the replica at ${peer} says that it is reached at ${address}, as this one does: give each its own address`,
+      );
+    }
   }
 
   #later(): void {

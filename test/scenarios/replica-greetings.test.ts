@@ -18,20 +18,29 @@ interface Fake {
   /** So far its clock is ahead. */
   readonly aheadMs?: number;
   readonly secret?: Buffer;
+  /** How others reach it, as it says itself. */
+  readonly self?: string;
+  readonly isDraining?: boolean;
   /** It is something else, and answers whatever it is asked. */
   readonly says?: string;
 }
 
 /** HOST:PORT of a replica that does no more than to answer greetings. */
-async function startFake({ aheadMs = 0, secret = SECRET, says }: Fake): Promise<string> {
+async function startFake({
+  aheadMs = 0,
+  secret = SECRET,
+  self = 'here:1',
+  isDraining = false,
+  says,
+}: Fake): Promise<string> {
   const wallMs = (): number => Date.now() + aheadMs;
   const options = {
     sealer: new TokenSealer(secret, randomBytes),
-    owner: 'fake@here:1',
+    owner: `fake@${self}`,
     wallSeconds: () => Math.floor(wallMs() / 1000),
   };
   const server = createServer((request, response) => {
-    const how = { version: '9.9.9', wallMs: wallMs(), isDraining: false };
+    const how = { version: '9.9.9', wallMs: wallMs(), isDraining };
     const answer = says ?? answerGreeting(options, [String(request.headers[HOP_HEADER])], how);
     response.writeHead(answer === null ? 403 : 200).end(answer ?? '{}');
   });
@@ -62,6 +71,19 @@ async function seenBy(gateway: Gateway): Promise<unknown> {
   const { replica } = (await response.json()) as { replica: { peers: unknown } };
   return replica.peers;
 }
+
+test('one that is reached where another one says to be is refused, unless that one is about to go', async () => {
+  const self = 'gateway:8082';
+  const beside = async (fake: Fake): Promise<Gateway> => {
+    const [port, other] = await Promise.all([freePort(), startFake({ ...fake, self })]);
+    return startBeside([], { peers: { host: '127.0.0.1', port, self, addresses: [other] } });
+  };
+
+  await expect(beside({})).rejects.toThrow(
+    /^peers\.self: the replica at 127\.0\.0\.1:\d+ says that it is reached at gateway:8082, as this one does: give each its own address$/,
+  );
+  expect(await seenBy(await beside({ isDraining: true }))).toMatchObject([{ state: 'draining' }]);
+});
 
 test('replicas see each other, and who is not there yet', async () => {
   const { replicas } = await startReplicas(2, {}, { admin: { port: 0 } });
