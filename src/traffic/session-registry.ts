@@ -62,8 +62,8 @@ export class SessionRegistry {
   #sweep: Timer | null = null;
   #isSendingAway = false;
   #isHandingOver = false;
-  /** Sessions that somebody waits for, until they have left. */
-  readonly #awaited = new WeakMap<Session, PromiseWithResolvers<void>>();
+  /** Who is to be told when a session has left. */
+  readonly #awaited = new WeakMap<Session, readonly (() => void)[]>();
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -252,7 +252,7 @@ export class SessionRegistry {
     if (!isKept) this.#options.onEnded?.(session.id);
     session.end(why, limit);
     this.#sessions.delete(session.id);
-    this.#awaited.get(session)?.resolve();
+    for (const tell of this.#awaited.get(session) ?? []) tell();
     this.#givenBack.get(session)?.();
     this.#givenBack.delete(session);
   }
@@ -273,9 +273,9 @@ export class SessionRegistry {
   leaving(id: string, mount: Mount, principal: Principal): Promise<void> | null {
     const session = this.#isHandingOver && this.has(id, mount, principal) ? this.#sessions.get(id) : undefined;
     if (session === undefined) return null;
-    const awaited = this.#awaited.get(session) ?? Promise.withResolvers<void>();
-    this.#awaited.set(session, awaited);
-    return awaited.promise;
+    return new Promise((resolve) => {
+      this.#awaited.set(session, [...(this.#awaited.get(session) ?? []), resolve]);
+    });
   }
 
   #handOverIfIdle(session: Session): void {
