@@ -138,8 +138,11 @@ export class OwnerHops implements Hops {
     }
     hop.giveBack();
     // Taken back, it would have to be handed over once more.
-    if (isForSuccessor && hop.incoming.deps.isHandingOver) void refuse(reply, hop.incoming.deps.journal, draining());
-    else hop.here();
+    if (isForSuccessor && hop.incoming.deps.isHandingOver) {
+      void refuse(reply, hop.incoming.deps.journal, draining(), requestIdOf(hop));
+    } else {
+      hop.here();
+    }
   }
 
   async #nextOwner({ incoming }: Hop, { sessionId, owner: lost }: Elsewhere, how: Loss): Promise<Elsewhere | null> {
