@@ -147,9 +147,10 @@ function createAdminApp(
   });
   app.get(HEALTH, async () => ({ status: 'ok' }));
   app.get(READY, async (_request, reply) => {
-    const { isDraining, upstreams } = gauges();
+    const { isDraining, upstreams, store } = gauges();
     const status = readiness(isDraining, upstreams);
-    return reply.code(status === 'ok' ? 200 : 503).send({ status });
+    const detail = store?.isUp === false ? { store: 'unavailable' } : {};
+    return reply.code(status === 'ok' ? 200 : 503).send({ status, ...detail });
   });
   const showStatus = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const observed = {

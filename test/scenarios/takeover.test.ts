@@ -278,3 +278,21 @@ test('an owner that is without the store, and answers, keeps what it has', async
   ]);
   await stream.leave();
 });
+
+test('that the store is away is said wherever readiness is asked for', async () => {
+  const { first, shelves } = await twoReplicas({}, { admin: { port: 0 } });
+  const ready = async () =>
+    Promise.all(
+      [first.origin, first.adminOrigin].map(async (origin) => {
+        const response = await fetch(`${origin}/readyz`);
+        return [response.status, await response.json()];
+      }),
+    );
+
+  const before = await ready();
+  shelves[0].fault = { kind: 'unreachable' };
+  await expect.poll(() => first.app.gauges().store?.isUp, { timeout: 5000, interval: 20 }).toBe(false);
+
+  expect(before).toEqual(Array(2).fill([200, { status: 'ok' }]));
+  expect(await ready()).toEqual(Array(2).fill([200, { status: 'ok', store: 'unavailable' }]));
+});
