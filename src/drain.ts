@@ -44,16 +44,18 @@ export async function drain(options: DrainOptions): Promise<void> {
     lookForOthers === null ? null : Promise.race([lookForOthers(), passed(timers, LOOK_MS).then(() => false)]);
   if (delayMs > 0) await passed(timers, delayMs);
   const isServedElsewhere = looking !== null && (await looking);
-  await listener.stopAccepting();
   options.onRefusing();
   if (options.isHandingOver) registry.handOver();
   else if (isServedElsewhere) registry.sendAway();
+  await listener.stopAccepting();
   await inFlight.whenNone(timers, timeoutMs);
   for (const { modern } of mounts()) modern.listens.endAll();
-  hops?.endAll();
   // What still runs is answered by this, with an error.
   registry.endAll();
   await Promise.all(mounts().map((mount) => mount.close()));
+  // Requests that waited for their session to leave are on their way after it only now.
+  if (hops !== null) await inFlight.whenNone(timers, TAKEN_MS);
+  hops?.endAll();
   // Cut here, a client that reads would see half an event.
   const listeners = [listener, ...(ofPeers === null ? [] : [ofPeers])];
   await Promise.all(listeners.map(({ responses }) => responses.whenNone(timers, TAKEN_MS)));

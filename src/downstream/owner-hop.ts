@@ -163,7 +163,10 @@ export class OwnerHops implements Hops {
     const origin = found instanceof Promise ? await found : found;
     if (hop.incoming.reply.raw.destroyed) return null;
     const there = { ...to, address };
-    return origin === null ? this.#told(hop, there, { outcome: 'gone' }, 0) : this.#ask(hop, there, origin);
+    if (origin !== null) return this.#ask(hop, there, origin);
+    this.#told(hop, there, { outcome: 'gone' }, 0);
+    // Of one that has just come we may not have been told yet: whether it lives the store knows.
+    return 'unreachable';
   }
 
   async #ask(hop: Begun, to: There, origin: string): Promise<Loss | null> {

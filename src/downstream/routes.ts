@@ -110,10 +110,10 @@ function whenLeft(body: Buffer, { request, reply, mount, deps }: Incoming, go: (
     return;
   }
   const taken = waitedFor(mount, deps);
-  void left.then(() => {
-    if (!reply.raw.destroyed) go();
-    taken();
-  });
+  left
+    .then(() => (reply.raw.destroyed ? undefined : go()))
+    .catch((thrown: unknown) => void refuse(reply, deps.journal, asProxyError(thrown), requestId(body, mount)))
+    .finally(taken);
 }
 
 function serveBody(body: Buffer, incoming: Incoming): void {
