@@ -217,7 +217,7 @@ test('a write that was carried out late, after another has taken the session, is
   expect(textsOf(c.sessions.get('s')?.events ?? [])).toEqual(['1', 'mine']);
 });
 
-test('whoever asks for a session as another caller finds none', async () => {
+test('whoever asks for a session as another caller finds none [T30]', async () => {
   const [a, b] = (await replicas(new MemoryStore(), 'a', 'b')) as [Replica, Replica];
   a.open('s', 'alice');
   await a.settled();

@@ -2,52 +2,9 @@
 
 import { expect, test } from 'vitest';
 import { openEvents } from '../support/event-client.ts';
-import { type Gateway, type GatewayConfig, IN_STORE } from '../support/gateway.ts';
-import type { Answerer, Behaviour } from '../support/legacy-behaviour.ts';
-import type { LegacyServer } from '../support/legacy-server.ts';
-import { MemoryStore, type MemoryShelf } from '../support/memory-shelf.ts';
-import { type Replica, startReplicas } from '../support/replicas.ts';
+import type { Answerer } from '../support/legacy-behaviour.ts';
 import { IN, listen } from '../support/session-client.ts';
-
-interface World {
-  readonly upstream: LegacyServer;
-  readonly store: MemoryStore;
-  readonly shelves: readonly [MemoryShelf, MemoryShelf];
-  /** Where sessions are opened, and where they go on. */
-  readonly first: Replica;
-  readonly second: Replica;
-  /** The first one vanishes, as far as others can tell. */
-  readonly kill: () => Promise<void>;
-}
-
-async function twoReplicas(behaviour: Partial<Behaviour> = {}, config: GatewayConfig = {}): Promise<World> {
-  const store = new MemoryStore();
-  const shelves = [store.shelf(), store.shelf()] as const;
-  const { upstream, replicas } = await startReplicas(
-    2,
-    behaviour,
-    { store: IN_STORE, ...config },
-    { shelf: (at) => shelves[at] ?? expect.fail() },
-  );
-  const [first, second] = replicas;
-  return {
-    upstream,
-    store,
-    shelves,
-    first,
-    second,
-    async kill() {
-      shelves[0].fault = { kind: 'unreachable' };
-      shelves[0].expire();
-      await first.way.close();
-    },
-  };
-}
-
-/** All that was told to the store is there. */
-async function written({ app }: Gateway): Promise<void> {
-  await expect.poll(() => app.gauges().store, { interval: 5 }).toMatchObject({ isUp: true, behind: 0, waiting: 0 });
-}
+import { twoReplicas, written } from '../support/two-replicas.ts';
 
 const CAPABILITIES = { tools: {}, prompts: {}, resources: { subscribe: true }, logging: {} };
 const SERVED: Readonly<Record<string, Answerer>> = {
@@ -231,52 +188,6 @@ test('an owner that finds its session taken over ends it as moved, its client co
   expect(first.journal.of('session_ended')).toMatchObject([{ why: 'moved' }]);
   expect([...store.values].filter(([place]) => place.includes('{'))).toEqual(kept);
   expect(answer.json.result?.content[0].text).toBe('3');
-});
-
-test('an owner that is held still: what is under way to it is lost, and the next request takes the session over', async () => {
-  const { first, second, shelves, upstream } = await twoReplicas();
-  const session = await first.openSession({ protocolVersion: '2025-11-25' });
-  const stream = await listen(second, session);
-  const calling = second.call('slow', {}, 'x-1', { ...IN(session), accept: 'application/json' });
-  await upstream.nextCall('slow');
-  await written(first);
-
-  shelves[0].hold();
-  shelves[0].expire();
-  first.way.hold();
-  const lost = await calling;
-  const ended = await stream.closed;
-  const answer = await second.call('add', { a: 2, b: 3 }, 2, IN(session));
-
-  expect(lost.json).toMatchObject({ id: 'x-1', error: { data: { reason: 'owner_lost', outcome: 'unknown' } } });
-  expect(ended).toBe('broken');
-  expect(answer.json.result?.content[0].text).toBe('5');
-  // It was not sent there.
-  expect(second.journal.of('hop').map(({ outcome }) => outcome)).toEqual(['lost', 'lost']);
-  shelves[0].letGo();
-  await first.journal.until(({ fact }) => fact === 'session_ended');
-  expect(first.journal.of('session_ended')).toMatchObject([{ why: 'moved' }]);
-});
-
-test('an owner that is without the store, and answers, keeps what it has', async () => {
-  const { first, second, shelves } = await twoReplicas();
-  const session = await first.openSession({ protocolVersion: '2025-11-25' });
-  await written(first);
-  shelves[0].fault = { kind: 'unreachable' };
-  shelves[0].expire();
-
-  const stream = await listen(second, session);
-  // Asked for a second time: what came of the first is known.
-  const asked = () => second.journal.of('store_operation').filter(({ operation }) => operation === 'alive').length;
-  await expect.poll(asked, { timeout: 5000, interval: 20 }).toBe(2);
-  const answer = await second.call('add', { a: 2, b: 3 }, 2, IN(session));
-
-  expect(answer.json.result?.content[0].text).toBe('5');
-  expect([second.journal.of('takeover'), second.journal.of('hop').map(({ outcome }) => outcome)]).toEqual([
-    [],
-    ['served'],
-  ]);
-  await stream.leave();
 });
 
 test('that the store is away is said wherever readiness is asked for', async () => {
